@@ -25,5 +25,4 @@
 #pragma GCC poison atoi atol atoll atof
 #pragma GCC poison gmtime localtime asctime ctime
 #pragma GCC poison rand srand random srandom drand48
-#pragma GCC poison alloca setjmp longjmp
 /* clang-format on */
