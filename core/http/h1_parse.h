@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * h1_parse.h - HTTP/1.0 and 1.1 heads from bytes: llhttp, behind our own checks.
+ *
+ * Feed it the bytes of one head as they come; the answer does not depend on how
+ * they were cut (property-tested). What llhttp accepts and a gateway must not
+ * (security_ops.md A5, A7) is checked here, on the stored head, before the head
+ * is called done. Nothing is a callback to the caller: partial, done or refused.
+ *
+ * Ownership: the bytes are the caller's and must lie in one piece; when the
+ * piece moves (a bigger block), pass the new base: spans are offsets.
+ * Threads: one at a time per parser.
+ */
+#pragma once
+
+#include "core/base/gw_assert.h"
+#include "core/http/head.h"
+
+enum { H1_LLHTTP_SIZE = 112 };
+
+/* Limits; see LIMITS.md. All inclusive. */
+struct h1_limits {
+	uint32_t request_line_max; /* Bytes of the target; 414 above. */
+	uint32_t field_line_max;   /* Bytes of one field line; 431 above. */
+	uint32_t head_max;         /* Bytes in all, at most HTTP_HEAD_MAX; 431 above. */
+	uint32_t fields_max;       /* At most HTTP_FIELDS_MAX; 431 above. */
+	bool secure;               /* The listener speaks TLS: "https" absolute targets are ours. */
+};
+
+extern const struct h1_limits h1_limits_default; /* 8192, 8192, 32768, 100. */
+
+enum h1_progress { H1_PARTIAL, H1_DONE, H1_REFUSED };
+
+struct h1_parser {
+	_Alignas(8) unsigned char llhttp[H1_LLHTTP_SIZE]; /* Private. */
+	const struct h1_limits *limits;
+	struct http_refusal refusal; /* After H1_REFUSED. */
+	uint32_t seen;               /* Bytes fed so far. */
+	uint32_t line_start;         /* Private: where the current line began. */
+	uint32_t line_end;           /* Private: end of the request line, 0 before it came. */
+	uint16_t leading;            /* Private: blank-line bytes before the request. */
+	uint8_t state;               /* Private. */
+	bool response;               /* Private. */
+	struct http_head head;       /* Good after H1_DONE, base included. */
+};
+
+void h1_parse_request(struct h1_parser *parser, const struct h1_limits *limits);
+
+/* 'method' is that of the request it answers: HEAD has no body. */
+void h1_parse_response(struct h1_parser *parser, const struct h1_limits *limits,
+		       enum http_method method);
+
+/*
+ * Take base[parser->seen .. len), where base[0 .. parser->seen) is what was fed
+ * before, wherever it lies now. 'base' is written to: the canonical path and
+ * host are made in place, never longer than what stood there.
+ *
+ * H1_DONE: head.base == base, head.wire_len <= len; what follows is body or the
+ * next message. H1_REFUSED: 'refusal' says how to answer; the connection's
+ * bytes are of no more use. H1_PARTIAL: come back with more.
+ */
+enum h1_progress h1_parse_feed(struct h1_parser *parser, char *base, uint32_t len);
+
+/* The peer ended its side before H1_DONE: why that is wrong (REASON_NONE when nothing was sent). */
+struct http_refusal h1_parse_eof(const struct h1_parser *parser);

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The clear transport: a socket as it is. */
+#include "core/proxy/transport.h"
+
+#include <errno.h>
+
+static bool is_quiet(const struct transport *t)
+{
+	return !t->in.armed && !t->out.armed;
+}
+
+/* After close, the last final answer ends the transport. */
+static bool swallow(struct transport *t, struct ring_buf *buf)
+{
+	if (!t->closing)
+		return false;
+	if (buf)
+		ring_buf_give(t->ring, buf);
+	if (is_quiet(t))
+		t->user->closed(t);
+	return true;
+}
+
+static void in_answered(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct transport *t = GW_CONTAINER_OF(op, struct transport, in);
+
+	if (!swallow(t, answer->buf))
+		t->user->bytes(t, answer->buf, answer->res);
+}
+
+static void out_answered(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct transport *t = GW_CONTAINER_OF(op, struct transport, out);
+	bool connecting = t->connecting;
+
+	t->connecting = false;
+	if (swallow(t, NULL))
+		return;
+	if (connecting)
+		t->user->connected(t, answer->res);
+	else if (answer->res == (int32_t)t->out_len)
+		t->user->written(t, 0);
+	else /* Short: cut off by an error that the next call would have shown. */
+		t->user->written(t, answer->res < 0 ? answer->res : -EPIPE);
+}
+
+static void clear_connect(struct transport *t, const struct ring_addr *addr)
+{
+	GW_ASSERT(!t->closing && !t->out.armed);
+	t->connecting = true;
+	ring_connect(t->ring, &t->out, t->file, addr);
+}
+
+static void clear_read(struct transport *t, bool idle)
+{
+	GW_ASSERT(!t->closing && !t->in.armed);
+	ring_recv(t->ring, &t->in, t->file, idle);
+}
+
+/*
+ * Most writes fit the socket's buffer: one call, done, and nothing stays pinned.
+ * What does not fit, and every error, takes the ring's way and comes as an event.
+ */
+static enum transport_write clear_write(struct transport *t, const void *data, uint32_t len)
+{
+	int32_t sent;
+
+	GW_ASSERT(!t->closing && !t->out.armed && len > 0);
+	sent = ring_send_now(t->ring, t->file, data, len);
+	if (GW_LIKELY(sent == (int32_t)len))
+		return TRANSPORT_WRITTEN;
+	sent = sent > 0 ? sent : 0;
+	t->out_len = len - (uint32_t)sent;
+	ring_send(t->ring, &t->out, t->file, (const char *)data + sent, t->out_len);
+	return TRANSPORT_PENDING;
+}
+
+static int32_t clear_raw_file(const struct transport *t)
+{
+	return t->file;
+}
+
+static void clear_close(struct transport *t, bool abort)
+{
+	if (t->closing)
+		return;
+	t->closing = true;
+	if (abort)
+		ring_abort_on_close(t->ring, t->file);
+	ring_close(t->ring, t->file);
+	t->file = -1;
+	if (is_quiet(t)) /* 'closed' must not come from inside this call. */
+		ring_soon(t->ring, &t->in);
+}
+
+static const struct transport_ops clear_ops = {
+	.connect = clear_connect,
+	.read = clear_read,
+	.write = clear_write,
+	.raw_file = clear_raw_file,
+	.close = clear_close,
+};
+
+void clear_init(struct transport *t, const struct transport_user *user, struct ring *ring,
+		int32_t file)
+{
+	GW_ASSERT(file >= 0);
+	*t = (struct transport){ .ops = &clear_ops, .user = user, .ring = ring, .file = file };
+	ring_op_init(&t->in, in_answered);
+	ring_op_init(&t->out, out_answered);
+}

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * stream.h - the codec seam: one request and its response on one connection.
+ *
+ * A codec (h1, later h2; server or client role) turns a transport's bytes into
+ * events on streams, and calls on streams into bytes. Its user is an exchange
+ * (or the admin server), which cannot tell how many streams share a connection.
+ *
+ * Events in, per message: head, then body pieces, then trailers if any; the
+ * last of these carries 'end'. After each burst of events, flush: nothing more
+ * for now. A reset event ends the stream in both directions.
+ *
+ * Calls out mirror that: send_head, send_body, send_trailers, flush. Bytes may
+ * be held back until flush, so that a head and the first of its body leave as
+ * one. 'sent' tells how many body bytes have left, and when everything has.
+ *
+ * Credit. The user grants bytes with credit(); the codec never delivers more
+ * body than was granted, except what had come along with the head (h1: one
+ * buffer; h2: the initial window). The user grants again what 'sent' on the
+ * other side reports: so nothing between the two sides grows.
+ *
+ * Raw bytes. raw_in() tells that the next *ret_len bytes of the transport are
+ * this stream's payload and may be taken past the codec, by splice from the
+ * file it returns; raw_in_done() says how many were, and the codec goes on from
+ * there, by raw or by copy, at any byte. raw_out() is the same for sending.
+ *
+ * Reentrancy. Events never come from inside a call of the user, except 'sent'.
+ * The user ends with release() (both messages complete) or reset(); after that
+ * no event comes and the handle is dead.
+ *
+ * Threads: the worker's.
+ */
+#pragma once
+
+#include "core/base/writer.h"
+#include "core/http/head.h"
+#include "ring/ring_buf.h"
+
+struct stream;
+
+/* What the peer of a stream did to it. */
+struct stream_fault {
+	uint16_t status; /* What to answer the client when it still can be told. */
+	uint16_t reason; /* enum reason. */
+	bool untouched;  /* The peer had sent nothing of an answer: the request may be tried elsewhere. */
+};
+
+struct stream_user {
+	/* Requests (server role) or responses (client role, 1xx included: then never 'end'). Lent for the call. */
+	void (*head)(struct stream *s, struct http_head *head, bool end);
+	/* 'buf' passes to the user, or NULL when only the end is told. */
+	void (*body)(struct stream *s, struct ring_buf *buf, bool end);
+	/* Complete lines, validated, lent for the call; always the end. */
+	void (*trailers)(struct stream *s, struct slice lines);
+	void (*flush)(struct stream *s);
+	/* 'n' body bytes have left since the last time; 'all': nothing submitted is left, the end included. */
+	void (*sent)(struct stream *s, uint64_t n, bool all);
+	void (*reset)(struct stream *s, const struct stream_fault *fault);
+};
+
+/* How a message is to be told to the peer. */
+struct stream_message {
+	const struct http_head *head; /* Its kept fields; NULL for an answer of our own. */
+	struct slice host;            /* Requests: the Host to send; empty is head's own. */
+	struct slice extra;           /* Complete lines of ours. */
+	uint16_t status;              /* Responses. */
+	uint8_t method;               /* Responses: enum http_method of the request. */
+	enum http_body body;          /* LENGTH, NONE, or CHUNKED for "not known". */
+	uint64_t length;
+	bool announce;                /* No body follows, but say 'length' (answers to HEAD, 304). */
+	bool last;                    /* The connection should end after this message. */
+};
+
+struct codec {
+	const char *name;
+	/* Requests are put into wire form before there is a stream: a retry sends the same bytes. */
+	void (*encode_request)(struct writer *out, const struct stream_message *message);
+	void (*encode_response)(struct stream *s, struct writer *out,
+				const struct stream_message *message);
+	/* 'bytes' came from encode_*(), and are pinned until 'sent' says all, release() or reset(). */
+	void (*send_head)(struct stream *s, struct slice bytes, const struct stream_message *message,
+			  bool end);
+	/* Informational response; copied. */
+	void (*send_info)(struct stream *s, const struct http_head *head);
+	/* Takes 'buf', or NULL when only the end is told. */
+	void (*send_body)(struct stream *s, struct ring_buf *buf, bool end);
+	/* Always the end. Dropped where the peer's protocol has no place for them. */
+	void (*send_trailers)(struct stream *s, struct slice lines);
+	void (*flush)(struct stream *s);
+	void (*credit)(struct stream *s, uint64_t n);
+	int32_t (*raw_in)(struct stream *s, uint64_t *ret_len);
+	/* 'res' 0: end of file met; < 0: -errno; 1: fine. */
+	void (*raw_in_done)(struct stream *s, uint64_t n, int res);
+	int32_t (*raw_out)(struct stream *s);
+	void (*raw_out_done)(struct stream *s, uint64_t n, int res);
+	void (*release)(struct stream *s);
+	void (*reset)(struct stream *s, bool abort);
+};
+
+struct stream {
+	const struct codec *codec;
+	const struct stream_user *user; /* Set by the user. */
+	void *owner;                    /* The user's. */
+};

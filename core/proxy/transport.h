@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * transport.h - the transport seam: a connection that moves bytes and nothing else.
+ *
+ * A codec reads and writes through this and cannot tell clear from encrypted.
+ * Bytes come in as buffers that the user then holds; bytes go out from memory
+ * that stays pinned until they are written. One read and one write at a time.
+ *
+ * An event is never delivered from inside the call that caused it, with one
+ * exception that costs nothing: write() may say TRANSPORT_WRITTEN at once.
+ *
+ * transport_close() may be called at any time, from any event; 'closed' follows
+ * when nothing is armed any more, and only then may the memory go.
+ *
+ * Threads: the worker's. Implementations: clear.c.
+ */
+#pragma once
+
+#include "ring/ring.h"
+#include "ring/ring_buf.h"
+#include "ring/ring_net.h"
+
+struct transport;
+
+enum transport_write { TRANSPORT_WRITTEN, TRANSPORT_PENDING };
+
+struct transport_user {
+	/* res > 0: 'buf' holds res bytes and is the user's now. 0: end. Else -errno. */
+	void (*bytes)(struct transport *t, struct ring_buf *buf, int32_t res);
+	/* The pending write is over: 0 or -errno. */
+	void (*written)(struct transport *t, int res);
+	/* transport_connect() is over: 0 or -errno. */
+	void (*connected)(struct transport *t, int res);
+	/* The last event there is. */
+	void (*closed)(struct transport *t);
+};
+
+struct transport_ops {
+	void (*connect)(struct transport *t, const struct ring_addr *addr);
+	void (*read)(struct transport *t, bool idle);
+	enum transport_write (*write)(struct transport *t, const void *data, uint32_t len);
+	int32_t (*raw_file)(const struct transport *t);
+	void (*close)(struct transport *t, bool abort);
+};
+
+struct transport {
+	const struct transport_ops *ops;
+	const struct transport_user *user;
+	struct ring *ring;
+	struct ring_op in;
+	struct ring_op out;
+	int32_t file; /* -1 once closed. */
+	uint32_t out_len; /* Private: of the pending write. */
+	bool closing;
+	bool connecting;
+};
+
+/* A clear transport over an open file, which it owns from now on. */
+void clear_init(struct transport *t, const struct transport_user *user, struct ring *ring,
+		int32_t file);
+
+/* The file was made by ring_socket(). 'connected' follows. */
+static inline void transport_connect(struct transport *t, const struct ring_addr *addr)
+{
+	t->ops->connect(t, addr);
+}
+
+/* Ask for bytes; 'idle' when none are expected soon. Not while a read is under way. */
+static inline void transport_read(struct transport *t, bool idle)
+{
+	t->ops->read(t, idle);
+}
+
+static inline bool transport_is_reading(const struct transport *t)
+{
+	return t->in.armed;
+}
+
+/* 'data' is pinned until written. Not while a write is pending. */
+static inline enum transport_write transport_write(struct transport *t, const void *data,
+						   uint32_t len)
+{
+	return t->ops->write(t, data, len);
+}
+
+/* The ring file whose bytes are this transport's bytes, for splice; or -1. */
+static inline int32_t transport_raw_file(const struct transport *t)
+{
+	return t->closing ? -1 : t->ops->raw_file(t);
+}
+
+/* 'abort': the peer is to see a reset instead of an orderly end. Asking twice is fine. */
+static inline void transport_close(struct transport *t, bool abort)
+{
+	t->ops->close(t, abort);
+}

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * seat.h - how one worker gets a new table without a lock.
+ *
+ * A seat holds two pointers to tables that the publisher owns:
+ *
+ *     offered   written by the publisher (release), read by the worker (acquire)
+ *     adopted   written by the worker (release), read by the publisher (acquire)
+ *
+ * The worker adopts in seat_table(), which it calls when it judges a head and
+ * when it is woken: between any two completion handlers, since no pointer from
+ * seat_table() outlives the handler that asked. The publisher may reuse or free
+ * a table once 'adopted' names a later one.
+ *
+ * An idle worker adopts nothing: whoever offers also posts to its ring.
+ */
+#pragma once
+
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "policy/table.h"
+
+struct policy_seat {
+	_Atomic(const struct policy_table *) offered;
+	_Atomic(const struct policy_table *) adopted;
+};
+
+/* Publisher: the table to use from now on; immutable until another was adopted. */
+void seat_offer(struct policy_seat *seat, const struct policy_table *table);
+
+/* Publisher: whether the worker uses that very table. */
+bool seat_has(const struct policy_seat *seat, const struct policy_table *table);
+
+/* Worker: the table to judge by, good until the handler returns. Something must have been offered. */
+const struct policy_table *seat_table(struct policy_seat *seat);
