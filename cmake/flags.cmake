@@ -2,7 +2,6 @@
 set(CMAKE_C_STANDARD 11)
 set(CMAKE_C_STANDARD_REQUIRED ON)
 set(CMAKE_C_EXTENSIONS ON)
-set(CMAKE_POSITION_INDEPENDENT_CODE ON)
 set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
 
 find_package(Threads REQUIRED)
@@ -14,15 +13,14 @@ target_link_libraries(gw_flags INTERFACE Threads::Threads)
 target_compile_options(gw_flags INTERFACE
   -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes
   -Wmissing-prototypes -Wundef -Wvla -Wformat=2 -Wcast-qual -Wpointer-arith -Wwrite-strings
-  -Wswitch-enum -fno-common)
+  -Wswitch-enum -fno-common -fPIE)
+target_link_options(gw_flags INTERFACE -pie)
 if(GW_WERROR)
   target_compile_options(gw_flags INTERFACE -Werror)
 endif()
 
 if(GW_HARDEN)
   include(CheckCCompilerFlag)
-  include(CheckPIESupported)
-  check_pie_supported()
   set(hardening -fstack-protector-strong -fstack-clash-protection -fcf-protection
     -ftrivial-auto-var-init=zero)
   foreach(flag ${hardening})
