@@ -1,0 +1,89 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * control.h - the control socket: framed msgpack requests of gwtool, answered in order.
+ *
+ * A frame is 4 bytes of length, big-endian, not counting themselves, then one msgpack map:
+ * {v: 1, id, command, args} asks; {v: 1, id, ok: true, result} or {v: 1, id, ok: false,
+ * error: {code, path, message}} answers. What is not a well-formed request is answered with an
+ * error and the connection is closed; a well-formed one that is refused leaves it open.
+ *
+ * Only root, the daemon's own user and the members of the configured group are served. 16
+ * connections at a time; half a frame, an unread reply (5 s) or silence (60 s) ends a connection.
+ *
+ * Ownership: control_open() makes everything; after control_close() the memory goes by itself
+ * with the last answer of the ring, and 'closed' is called.
+ *
+ * Threads: the control thread's. Commands run there, between two answers of the ring.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "core/base/gw_assert.h"
+#include "core/base/slice.h"
+#include "core/document/document.h"
+#include "core/document/pack.h"
+
+struct ring;
+struct control;
+
+enum {
+	CONTROL_PATH_MAX = 108,
+	CONTROL_FRAME_MAX = 64 * 1024, /* Of a request. */
+	CONTROL_REPLY_MAX = 256 * 1024,
+	CONTROL_CLIENTS_MAX = 16,
+};
+
+/* What a command answers besides its result. The texts must be constants or outlive the call. */
+struct control_error {
+	const char *code; /* Stable, snake_case. */
+	const char *path; /* In args; or "". */
+	char message[256];
+};
+
+/*
+ * Run a command. 'args' is a map, or NULL. Writes one msgpack value to 'result' and answers 0; or
+ * fills 'error' and answers -EINVAL, and then what is in 'result' is thrown away.
+ */
+typedef int control_command_fn(void *owner, const struct document_node *args, struct pack *result,
+			       struct control_error *error);
+
+struct control_command {
+	const char *name;
+	const char *usage; /* One line: the arguments and what it does. */
+	control_command_fn *run;
+};
+
+/* Writes the result of 'status': one msgpack map. */
+typedef void control_status_fn(void *owner, struct pack *result);
+typedef void control_closed_fn(void *owner);
+
+struct control_options {
+	struct slice path;  /* Of the socket: from control_path(). */
+	struct slice group; /* Name; empty: none. */
+	void *owner;
+	control_status_fn *status;
+	control_closed_fn *closed; /* May be NULL. */
+	const struct control_command
+		*commands; /* More than "status" and "help", which are always there. */
+	uint32_t n_commands;
+};
+
+/*
+ * Which path to use for config.control.path. "auto": /run/sluice/control.sock when that folder
+ * can be written, else $XDG_RUNTIME_DIR/sluice/control.sock, else none. Makes the folder (0750)
+ * when it is missing. Returns the length; 0: off, and then *ret_why says why, or is NULL when off
+ * was asked for.
+ */
+size_t control_path(struct slice configured, char path[CONTROL_PATH_MAX], const char **ret_why);
+
+/*
+ * Listen and serve. 0, or -errno: -EADDRINUSE (a live server is there), -EEXIST (something that is
+ * not a socket is there), -ENOENT (no such group or folder), -EACCES, -ENAMETOOLONG, -ENOMEM.
+ * A stale socket is replaced. The socket has mode 0660 from its first moment.
+ */
+GW_MUST_USE int control_open(struct ring *ring, const struct control_options *opt,
+			     struct control **ret_control);
+
+/* Stop serving, remove the socket's file. Replies under way are cut. */
+void control_close(struct control *control);
