@@ -54,6 +54,7 @@ struct ring_op {
 	uint32_t slot;         /* Private to the ring. */
 	int32_t file;          /* Private to the ring. */
 	uint8_t kind;          /* Private to the ring. */
+	uint8_t place;         /* Private to the ring. */
 	bool armed;            /* Set by arming, cleared just before the final answer. Read-only outside. */
 	bool stopping;         /* ring_cancel() was asked; the final answer is still due. */
 };

@@ -31,6 +31,7 @@ struct ring_buf {
 	uint32_t start;        /* The data is mem[start .. start + len). */
 	uint32_t len;
 	uint32_t id;           /* Private to the ring. */
+	uint32_t note;         /* For whoever holds it, like link. */
 	struct list_node link; /* For whoever holds it. */
 };
 

@@ -30,10 +30,13 @@ enum ring_feature_bit {
 };
 
 struct ring_probe {
-	uint32_t features;   /* 1 << ring_feature_bit. */
+	uint32_t features;   /* 1 << ring_feature_bit. ~features is the feature_mask of ring_open(). */
 	char line[256];      /* One line: what is there, or what is refused and the usual causes. */
 };
 
-/* 0 when Sluice can run here, or the -errno of ring_open() with 'line' explaining it. */
+/*
+ * 0 when Sluice can run here, the -errno of ring_open(), or -EINVAL for a mask
+ * that means nothing; 'line' is filled in every case.
+ */
 GW_MUST_USE int ring_probe(struct slice mask, struct ring_probe *ret_probe);
 const char *ring_feature_name(enum ring_feature_bit bit);

@@ -1,0 +1,219 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * ring_net.c - sockets made, named and tuned by system calls that never wait.
+ *
+ * Accepted connections inherit TCP_NODELAY and keep-alive from their listener,
+ * so the options cost nothing per connection on that side.
+ */
+#include "ring/ring_internal.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "ring/ring_addr.h"
+
+enum { KEEPALIVE_IDLE_S = 30, BACKLOG = 4096 };
+
+static int set_int(int fd, int level, int name, int value)
+{
+	return setsockopt(fd, level, name, &value, sizeof(value)) < 0 ? -errno : 0;
+}
+
+static int open_stream(uint8_t family)
+{
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+
+	if (fd < 0)
+		return -errno;
+	if (family != AF_UNIX) {
+		/* On a new TCP socket none of these can fail; without them it would still work. */
+		(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+		(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	}
+	return fd;
+}
+
+static int adopt_or_close(struct ring *ring, int fd, int32_t *ret_file)
+{
+	int file = ring_file_adopt(ring, fd);
+
+	if (file < 0) {
+		close(fd);
+		return file;
+	}
+	*ret_file = file;
+	return 0;
+}
+
+int ring_socket(struct ring *ring, uint8_t family, int32_t *ret_file)
+{
+	int fd = open_stream(family);
+
+	return fd < 0 ? fd : adopt_or_close(ring, fd, ret_file);
+}
+
+/* --- Listening ---------------------------------------------------------------------------- */
+
+static int bind_to(int fd, const struct ring_addr *addr)
+{
+	struct sockaddr_storage at;
+	socklen_t len = ring_addr_to_sockaddr(addr, &at);
+
+	return bind(fd, (struct sockaddr *)&at, len) < 0 ? -errno : 0;
+}
+
+static void unix_path(const struct ring_addr *addr, char path[sizeof(addr->path) + 1])
+{
+	memcpy(path, addr->path, addr->path_len);
+	path[addr->path_len] = '\0';
+}
+
+/* Does nobody listen behind this socket file any more? */
+static bool is_stale(const struct ring_addr *addr, const char *path)
+{
+	struct sockaddr_storage at;
+	socklen_t len = ring_addr_to_sockaddr(addr, &at);
+	struct stat st;
+	bool refused;
+	int fd;
+
+	if (lstat(path, &st) < 0 || !S_ISSOCK(st.st_mode))
+		return false;
+	fd = open_stream(AF_UNIX);
+	if (fd < 0)
+		return false;
+	refused = connect(fd, (struct sockaddr *)&at, len) < 0 && errno == ECONNREFUSED;
+	close(fd);
+	return refused;
+}
+
+static int bind_unix(int fd, const struct ring_addr *addr, const struct ring_listen *how)
+{
+	char path[sizeof(addr->path) + 1];
+	int r;
+
+	unix_path(addr, path);
+	/* The file is created with the socket's own bits (less the umask): at no time too wide. */
+	if (fchmod(fd, how->mode) < 0)
+		return -errno;
+	r = bind_to(fd, addr);
+	if (r == -EADDRINUSE && is_stale(addr, path)) {
+		if (unlink(path) < 0)
+			return -errno;
+		r = bind_to(fd, addr);
+	}
+	if (r < 0)
+		return r;
+	if ((how->group >= 0 && lchown(path, (uid_t)-1, (gid_t)how->group) < 0) ||
+	    chmod(path, how->mode) < 0) {
+		r = -errno;
+		unlink(path);
+	}
+	return r;
+}
+
+static int bind_tcp(int fd, const struct ring_addr *addr, const struct ring_listen *how)
+{
+	int r = set_int(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+
+	if (r == 0 && how->reuse_port)
+		r = set_int(fd, SOL_SOCKET, SO_REUSEPORT, 1);
+	if (r == 0 && addr->family == AF_INET6)
+		r = set_int(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+	return r < 0 ? r : bind_to(fd, addr);
+}
+
+static bool is_any(const struct ring_addr *addr)
+{
+	static const uint8_t zeros[16];
+
+	return addr->family == AF_INET6 && memcmp(addr->ip, zeros, sizeof(zeros)) == 0;
+}
+
+int ring_listen(struct ring *ring, const struct ring_addr *addr, const struct ring_listen *how,
+		int32_t *ret_file)
+{
+	struct ring_addr at = *addr;
+	int r, fd = open_stream(at.family);
+
+	if (fd == -EAFNOSUPPORT && is_any(&at)) {
+		at.family = AF_INET; /* No IPv6 here: all addresses are the IPv4 ones. */
+		fd = open_stream(at.family);
+	}
+	if (fd < 0)
+		return fd;
+	r = at.family == AF_UNIX ? bind_unix(fd, &at, how) : bind_tcp(fd, &at, how);
+	if (r == 0 && listen(fd, how->backlog ? (int)how->backlog : BACKLOG) < 0)
+		r = -errno;
+	if (r < 0) {
+		close(fd);
+		return r;
+	}
+	return adopt_or_close(ring, fd, ret_file);
+}
+
+/* --- Names and options of open files ------------------------------------------------------ */
+
+typedef int name_fn(int fd, struct sockaddr *addr, socklen_t *len);
+
+static int name_of(struct ring *ring, int32_t file, name_fn *name, struct ring_addr *ret_addr)
+{
+	struct sockaddr_storage at = { 0 };
+	socklen_t len = sizeof(at);
+
+	if (name(ring_file_open(ring, file)->fd, (struct sockaddr *)&at, &len) < 0)
+		return -errno;
+	ring_addr_from_sockaddr(&at, len, ret_addr);
+	return 0;
+}
+
+static int local_name(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return getsockname(fd, addr, len);
+}
+
+static int peer_name(int fd, struct sockaddr *addr, socklen_t *len)
+{
+	return getpeername(fd, addr, len);
+}
+
+int ring_local_addr(struct ring *ring, int32_t file, struct ring_addr *ret_addr)
+{
+	return name_of(ring, file, local_name, ret_addr);
+}
+
+int ring_peer_addr(struct ring *ring, int32_t file, struct ring_addr *ret_addr)
+{
+	return name_of(ring, file, peer_name, ret_addr);
+}
+
+int ring_peer_cred(struct ring *ring, int32_t file, uid_t *ret_uid, gid_t *ret_gid)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(ring_file_open(ring, file)->fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) < 0)
+		return -errno;
+	*ret_uid = cred.uid;
+	*ret_gid = cred.gid;
+	return 0;
+}
+
+void ring_shutdown_send(struct ring *ring, int32_t file)
+{
+	/* Fails only when the connection is gone, which its operations will tell. */
+	(void)shutdown(ring_file_open(ring, file)->fd, SHUT_WR);
+}
+
+void ring_abort_on_close(struct ring *ring, int32_t file)
+{
+	struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+
+	/* Unix sockets have no reset and ignore it. */
+	(void)setsockopt(ring_file_open(ring, file)->fd, SOL_SOCKET, SO_LINGER, &at_once,
+			 sizeof(at_once));
+}
