@@ -22,3 +22,7 @@
 bool gw_forbid_malloc(bool forbid);
 /* How many allocations of this thread the wrappers saw; 0 when not linked in. */
 unsigned long gw_malloc_seen(void);
+
+/* For the wrappers. */
+bool gw_malloc_is_forbidden(void);
+void gw_malloc_count(void);

@@ -87,8 +87,9 @@ bool slice_split(struct slice s, char c, struct slice *ret_head, struct slice *r
 
 /*
  * Takes the next element off a list separated by 'sep': trimmed of OWS, empty
- * elements included ("a,,b" has three). False when the list is used up; "" is
- * a list without elements. A comma inside quotes is not special here.
+ * elements included: "a,,b" has three, "a," two, "" one. False when the list is
+ * used up (its pointer is NULL then) or was a NULL slice. A separator inside
+ * quotes is not special here.
  */
 bool slice_next_token(struct slice *list, char sep, struct slice *ret_token);
 

@@ -20,13 +20,14 @@ struct thread {
 	thread_fn *fn;
 	void *arg;
 	int cpu;
+	int pin_result; /* Of thread_pin(), when the thread has ended: 0 or -errno. */
 	char name[16];
 };
 
 /*
  * Starts fn(arg). 'name' is cut to 15 bytes. A CPU that cannot be had is no
- * error: thread_pin() says so to the one who asks. The struct stays put until
- * thread_join(). 0 or -errno.
+ * error: the thread runs unpinned. The struct stays put until thread_join().
+ * Deadly signals (a trap) still reach the thread. 0 or -errno.
  */
 GW_MUST_USE int thread_start(struct thread *t, const char *name, int cpu, thread_fn *fn, void *arg);
 void thread_join(struct thread *t);

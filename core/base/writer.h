@@ -137,8 +137,10 @@ static inline void writer_hex(struct writer *w, uint64_t value)
 /* Exactly n_digits (1..20), with leading zeros; higher digits are cut off. */
 static inline void writer_padded(struct writer *w, uint64_t value, size_t n_digits)
 {
-	char *at = writer_reserve(w, n_digits);
+	char digits[WRITER_U64_MAX];
 
-	for (size_t i = n_digits; at && i > 0; i--, value /= 10)
-		at[i - 1] = (char)('0' + value % 10);
+	GW_ASSERT(n_digits <= sizeof(digits));
+	for (size_t i = n_digits; i > 0; i--, value /= 10)
+		digits[i - 1] = (char)('0' + value % 10);
+	writer_bytes(w, digits, n_digits);
 }
