@@ -90,29 +90,27 @@ class Client:
 
     def take_head(self, timeout_s=None):
         """The next final response, as soon as its head is there."""
-        deadline = time.monotonic() + (timeout_s or self.timeout_s)
-        while len(self.reader.messages) <= self.n_taken:
-            if not self.pump(deadline):
-                raise Ended(self.ended, self.raw)
+        self.pump_until(lambda: len(self.reader.messages) > self.n_taken, timeout_s)
         self.n_taken += 1
         return self.reader.messages[self.n_taken - 1]
 
     def take(self, timeout_s=None):
         """The next final response, whole."""
         msg = self.take_head(timeout_s)
-        deadline = time.monotonic() + (timeout_s or self.timeout_s)
-        while not msg.complete:
-            if not self.pump(deadline) and not msg.complete:
-                raise Ended(self.ended, self.raw)
+        self.pump_until(lambda: msg.complete, timeout_s)
         return msg
+
+    def pump_until(self, condition, timeout_s=None):
+        """Read until condition() holds."""
+        deadline = time.monotonic() + (timeout_s or self.timeout_s)
+        while not condition():
+            if not self.pump(deadline) and not condition():
+                raise Ended(self.ended, self.raw)
 
     def wait_interim(self, n=1, timeout_s=None):
         """Until n interim responses have come for the next response; their statuses."""
-        deadline = time.monotonic() + (timeout_s or self.timeout_s)
-        while len(self.reader._interim) < n:
-            if not self.pump(deadline):
-                raise Ended(self.ended, self.raw)
-        return list(self.reader._interim)
+        self.pump_until(lambda: len(self.reader.interim) >= n, timeout_s)
+        return list(self.reader.interim)
 
     def wait_end(self, timeout_s=None):
         """Until the gateway ends the connection: 'fin' or 'reset'; everything else is read and kept."""

@@ -81,7 +81,7 @@ class Reader:
         self.buf = bytearray()
         self.total = 0
         self._methods = []
-        self._interim = []
+        self.interim = []
         self._state = self._head
         self._left = 0
 
@@ -171,7 +171,7 @@ class Reader:
         if self.response and not self._frame_response(msg):
             return
         self.current = msg
-        msg.interim, self._interim = self._interim, []
+        msg.interim, self.interim = self.interim, []
         self.messages.append(msg)
         if codings and msg.framing != "empty":
             msg.framing, self._state = "chunked", self._chunk_size
@@ -190,7 +190,7 @@ class Reader:
                 raise Malformed("101 where no upgrade can be")
             if msg.all("content-length") or msg.all("transfer-encoding"):
                 raise Malformed("framing on an interim response")
-            self._interim.append(msg.status)
+            self.interim.append(msg.status)
             self._state = self._head
             return False
         method = self._methods.pop(0) if self._methods else "GET"
