@@ -15,13 +15,14 @@
 
 #include "core/base/gw_assert.h"
 #include "core/http/head.h"
+#include "core/http/line.h"
 
-enum { H1_LLHTTP_SIZE = 112 };
+enum { H1_LLHTTP_SIZE = 112, H1_LEADING_MAX = 8 };
 
 /* Limits; see LIMITS.md. All inclusive. */
 struct h1_limits {
 	uint32_t request_line_max; /* Bytes of the target; 414 above. */
-	uint32_t field_line_max;   /* Bytes of one field line; 431 above. */
+	uint32_t field_line_max;   /* Bytes of one field line without CRLF; 431 above. */
 	uint32_t head_max;         /* Bytes in all, at most HTTP_HEAD_MAX; 431 above. */
 	uint32_t fields_max;       /* At most HTTP_FIELDS_MAX; 431 above. */
 	bool secure;               /* The listener speaks TLS: "https" absolute targets are ours. */
@@ -36,12 +37,13 @@ struct h1_parser {
 	const struct h1_limits *limits;
 	struct http_refusal refusal; /* After H1_REFUSED. */
 	uint32_t seen;               /* Bytes fed so far. */
-	uint32_t line_start;         /* Private: where the current line began. */
-	uint32_t line_end;           /* Private: end of the request line, 0 before it came. */
-	uint16_t leading;            /* Private: blank-line bytes before the request. */
-	uint8_t state;               /* Private. */
-	bool response;               /* Private. */
-	struct http_head head;       /* Good after H1_DONE, base included. */
+	uint32_t line_start;     /* Private: a field line began here; later ones may have too. */
+	uint32_t line_end;       /* Private: end of the first line, 0 before it came. */
+	uint16_t leading;        /* Private: blank-line bytes before the request. */
+	uint8_t state;           /* Private. */
+	bool response;           /* Private. */
+	struct line_reader line; /* Private. */
+	struct http_head head;   /* Good after H1_DONE, base included. */
 };
 
 void h1_parse_request(struct h1_parser *parser, const struct h1_limits *limits);
@@ -57,7 +59,9 @@ void h1_parse_response(struct h1_parser *parser, const struct h1_limits *limits,
  *
  * H1_DONE: head.base == base, head.wire_len <= len; what follows is body or the
  * next message. H1_REFUSED: 'refusal' says how to answer; the connection's
- * bytes are of no more use. H1_PARTIAL: come back with more.
+ * bytes are of no more use, unless refusal.keep: then the head is as good as
+ * after H1_DONE, and the connection may live once its body was read away.
+ * H1_PARTIAL: come back with more.
  */
 enum h1_progress h1_parse_feed(struct h1_parser *parser, char *base, uint32_t len);
 

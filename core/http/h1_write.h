@@ -18,10 +18,10 @@
 /* How the message is framed towards the next hop. */
 struct h1_framing {
 	enum http_body body;
-	uint64_t length;   /* With HTTP_BODY_LENGTH. */
-	bool announce;     /* Bodiless answers to HEAD and 304: print 'length' though no body follows. */
-	bool close;        /* "connection: close" */
-	bool keep_alive;   /* "connection: keep-alive", for HTTP/1.0 clients. */
+	uint64_t length; /* With HTTP_BODY_LENGTH. */
+	bool announce; /* No body follows, but print 'length': answers to HEAD, 304, "POST" with 0. */
+	bool close;    /* "connection: close" */
+	bool keep_alive; /* "connection: keep-alive", for HTTP/1.0 clients. */
 };
 
 /*
@@ -38,6 +38,11 @@ void h1_write_response(struct writer *out, const struct http_head *head, struct 
 /* An informational response (100, 103) with its kept fields. */
 void h1_write_informational(struct writer *out, const struct http_head *head);
 
-/* A whole answer of ours: status, Date, Content-Type, Content-Length, 'extra' lines, body text. */
+/*
+ * A whole answer of ours: status, Content-Type (unless empty), Content-Length,
+ * 'extra' lines (Date among them: there is no clock here), connection, body.
+ * With framing->body NONE, for answers to HEAD, the text is announced but left
+ * out. 204 and 304 announce nothing and take an empty body.
+ */
 void h1_write_reply(struct writer *out, uint16_t status, struct slice content_type,
 		    struct slice extra, struct slice body, const struct h1_framing *framing);

@@ -22,8 +22,9 @@
 #include "core/base/slice.h"
 
 enum {
-	HTTP_FIELDS_MAX = 128,  /* Room; the configured limit is at most this. */
-	HTTP_HEAD_MAX = 61440,  /* Bytes; the configured limit is at most this (spans are 16 bits). */
+	HTTP_FIELDS_MAX = 128, /* Room; the configured limit is at most this. */
+	HTTP_HEAD_MAX =
+		61440, /* Bytes; the configured limit is at most this (spans are 16 bits). */
 };
 
 struct http_span {
@@ -40,7 +41,7 @@ enum http_method {
 #define X(name) HTTP_##name,
 	HTTP_METHODS(X)
 #undef X
-	HTTP_N_METHODS
+		HTTP_N_METHODS
 };
 
 /* What is known about a field by its name alone: field.def. */
@@ -53,8 +54,8 @@ enum http_field_id {
 };
 
 enum http_field_class {
-	HTTP_CLASS_PLAIN,     /* Passed on. */
-	HTTP_CLASS_FRAMING,   /* Content-Length, Transfer-Encoding, Host: printed by us, never passed on. */
+	HTTP_CLASS_PLAIN, /* Passed on. */
+	HTTP_CLASS_FRAMING, /* Content-Length, Transfer-Encoding, Host: printed by us, never passed on. */
 	HTTP_CLASS_HOP,       /* Hop by hop: never passed on (RFC 9110 7.6.1). */
 	HTTP_CLASS_FORWARDED, /* Ours to say: dropped from strangers. */
 };
@@ -68,7 +69,7 @@ struct http_field {
 
 enum http_body {
 	HTTP_BODY_NONE,
-	HTTP_BODY_LENGTH,      /* content_length bytes. */
+	HTTP_BODY_LENGTH, /* content_length bytes. */
 	HTTP_BODY_CHUNKED,
 	HTTP_BODY_UNTIL_CLOSE, /* Responses only. */
 };
@@ -84,7 +85,7 @@ enum http_anomaly {
 };
 
 struct http_head {
-	const char *base; /* All spans are offsets from here. */
+	const char *base;  /* All spans are offsets from here. */
 	uint32_t wire_len; /* Bytes of the head on the wire, blank line included. */
 	uint8_t minor;     /* HTTP/1.x: x. Other protocols: 1. */
 	uint8_t method;    /* enum http_method; in a response, of its request. */
@@ -96,20 +97,22 @@ struct http_head {
 	bool expect_continue; /* 100-continue, HTTP/1.1 only. */
 	bool asterisk;        /* OPTIONS *. */
 	uint64_t content_length; /* With HTTP_BODY_LENGTH; in answers to HEAD what was announced. */
-	bool has_length;         /* A Content-Length was given (HEAD and 304 announce one without a body). */
+	bool has_length; /* A Content-Length was given (HEAD and 304 announce one without a body). */
 	struct http_span method_text;
-	struct http_span path;  /* Canonical, begins with '/'; see target.h. */
+	struct http_span path;  /* Canonical, begins with '/'; see target.h. "*" for OPTIONS *. */
 	struct http_span query; /* With its '?', or empty. */
 	struct http_span host;  /* Canonical authority without port: lower case, no trailing dot. */
 	uint16_t port;          /* Of the authority; 0 when it named none. */
 	struct http_span reason_phrase;
+	uint64_t ids; /* The set of ids among the fields: bit 1 << id. */
 	struct http_field fields[HTTP_FIELDS_MAX];
 };
 
 /* Why a message was refused; 'reason' REASON_NONE means that it was not. */
 struct http_refusal {
-	uint16_t status;     /* What to answer; for responses what to tell the client (502). */
-	uint16_t reason;     /* enum reason. */
+	uint16_t status; /* What to answer; for responses what to tell the client (502). */
+	uint16_t reason; /* enum reason. */
+	bool keep; /* The head is sound: the connection may live on behind the message's body. */
 };
 
 static inline struct slice http_text(const struct http_head *head, struct http_span span)

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * The first line is judged by line.c as it comes; llhttp gets it when it is
+ * whole, and the fields as they come. llhttp checks the grammar of the fields
+ * and leaves their spans here; what they mean is decided by judge.c on the
+ * stored head. llhttp never sees a body: it is stopped at the end of the head.
+ *
+ * Every verdict belongs to a byte: it would be the same if the bytes before it
+ * came one by one and those behind it never. Hence llhttp is never fed beyond
+ * the byte at which a limit would be passed, and its error goes first.
+ */
+#include "core/http/h1_parse.h"
+
+#include "core/http/judge.h"
+
+/* Its methods would have the names of ours. They are not used: methods are read by line.c. */
+#define HTTP_GET     LLHTTP_GET
+#define HTTP_HEAD    LLHTTP_HEAD
+#define HTTP_POST    LLHTTP_POST
+#define HTTP_PUT     LLHTTP_PUT
+#define HTTP_DELETE  LLHTTP_DELETE
+#define HTTP_OPTIONS LLHTTP_OPTIONS
+#define HTTP_PATCH   LLHTTP_PATCH
+#define HTTP_TRACE   LLHTTP_TRACE
+#define HTTP_CONNECT LLHTTP_CONNECT
+#include <llhttp.h>
+#undef HTTP_GET
+#undef HTTP_HEAD
+#undef HTTP_POST
+#undef HTTP_PUT
+#undef HTTP_DELETE
+#undef HTTP_OPTIONS
+#undef HTTP_PATCH
+#undef HTTP_TRACE
+#undef HTTP_CONNECT
+
+#if LLHTTP_VERSION_MAJOR * 10000 + LLHTTP_VERSION_MINOR * 100 + LLHTTP_VERSION_PATCH < 90201
+#error "llhttp before 9.2.1 lets requests be smuggled"
+#endif
+_Static_assert(sizeof(llhttp_t) <= H1_LLHTTP_SIZE, "h1_parser has room for llhttp");
+_Static_assert(offsetof(struct h1_parser, llhttp) == 0, "llhttp's address is the parser's");
+
+/* clang-format off */
+/*        name          may be followed by */
+#define H1_STATES(X) \
+	X(FIRST_LINE,   TO(FIELDS) | TO(REFUSED)) \
+	X(FIELDS,       TO(COMPLETE) | TO(REFUSED)) \
+	X(COMPLETE,     TO(REFUSED)) \
+	X(REFUSED,      0)
+/* clang-format on */
+
+enum h1_state {
+#define X(name, next) H1_STATE_##name,
+	H1_STATES(X)
+#undef X
+};
+
+#define TO(name) (1u << H1_STATE_##name)
+static const uint8_t may_follow[] = {
+#define X(name, next) [H1_STATE_##name] = next,
+	H1_STATES(X)
+#undef X
+};
+#undef TO
+
+const struct h1_limits h1_limits_default = {
+	.request_line_max = 8192,
+	.field_line_max = 8192,
+	.head_max = 32768,
+	.fields_max = 100,
+};
+
+static llhttp_t *llhttp_of(struct h1_parser *parser)
+{
+	return (llhttp_t *)(void *)parser->llhttp;
+}
+
+static struct h1_parser *parser_of(llhttp_t *llhttp)
+{
+	return (struct h1_parser *)(void *)llhttp;
+}
+
+static void h1_enter(struct h1_parser *parser, enum h1_state next)
+{
+	GW_ASSERT(may_follow[parser->state] & (1u << next));
+	parser->state = (uint8_t)next;
+}
+
+static enum h1_progress h1_refuse(struct h1_parser *parser, struct http_refusal refusal)
+{
+	GW_ASSERT(refusal.reason != REASON_NONE && refusal.status >= 400);
+	parser->refusal = refusal;
+	h1_enter(parser, H1_STATE_REFUSED);
+	return H1_REFUSED;
+}
+
+/* A refusal of a request, or of a response as the client is told. */
+static struct http_refusal refusal_of(const struct h1_parser *parser, uint16_t status,
+				      enum reason reason)
+{
+	if (parser->response)
+		return (struct http_refusal){ .status = 502, .reason = REASON_UPSTREAM_HEADER };
+	return (struct http_refusal){ .status = status, .reason = (uint16_t)reason };
+}
+
+/* Spans come in pieces; what begins where the last one ended goes on with it. */
+static int on_field(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct h1_parser *parser = parser_of(llhttp);
+	struct http_head *head = &parser->head;
+	struct http_field *field = &head->fields[head->n_fields - (head->n_fields > 0)];
+	size_t off = (size_t)(at - head->base);
+
+	GW_ASSERT(off + len <= HTTP_HEAD_MAX);
+	if (head->n_fields > 0 && off == (size_t)field->name.off + field->name.len) {
+		field->name.len = (uint16_t)(field->name.len + len);
+		return HPE_OK;
+	}
+	if (head->n_fields == parser->limits->fields_max) {
+		parser->refusal = refusal_of(parser, 431, REASON_TOO_MANY_HEADERS);
+		return HPE_USER;
+	}
+	field = &head->fields[head->n_fields++];
+	field->name = (struct http_span){ (uint16_t)off, (uint16_t)len };
+	field->value = (struct http_span){ (uint16_t)off, 0 };
+	return HPE_OK;
+}
+
+static int on_value(llhttp_t *llhttp, const char *at, size_t len)
+{
+	struct http_head *head = &parser_of(llhttp)->head;
+	struct http_field *field = &head->fields[head->n_fields - 1];
+	size_t off = (size_t)(at - head->base);
+
+	GW_ASSERT(head->n_fields > 0 && off + len <= HTTP_HEAD_MAX);
+	if (field->value.len == 0)
+		field->value = (struct http_span){ (uint16_t)off, (uint16_t)len };
+	else
+		field->value.len = (uint16_t)(field->value.len + len);
+	GW_ASSERT(field->value.off + (size_t)field->value.len == off + len);
+	return HPE_OK;
+}
+
+static int on_head_complete(llhttp_t *llhttp)
+{
+	(void)llhttp;
+	return HPE_PAUSED;
+}
+
+static const llhttp_settings_t settings = {
+	.on_header_field = on_field,
+	.on_header_value = on_value,
+	.on_headers_complete = on_head_complete,
+};
+
+/* Everything but the fields themselves, of which there are none yet. */
+static void h1_begin(struct h1_parser *parser, const struct h1_limits *limits, bool response)
+{
+	GW_ASSERT(limits->head_max <= HTTP_HEAD_MAX && limits->fields_max <= HTTP_FIELDS_MAX);
+	llhttp_init(llhttp_of(parser), response ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
+	GW_ASSERT(llhttp_of(parser)->lenient_flags == 0);
+	memset((char *)parser + H1_LLHTTP_SIZE, 0,
+	       offsetof(struct h1_parser, head.fields) - H1_LLHTTP_SIZE);
+	parser->limits = limits;
+	parser->response = response;
+	parser->state = H1_STATE_FIRST_LINE;
+}
+
+void h1_parse_request(struct h1_parser *parser, const struct h1_limits *limits)
+{
+	h1_begin(parser, limits, false);
+}
+
+void h1_parse_response(struct h1_parser *parser, const struct h1_limits *limits,
+		       enum http_method method)
+{
+	h1_begin(parser, limits, true);
+	parser->head.method = (uint8_t)method;
+}
+
+/* A few CRLFs before a request are let through (RFC 9112 2.2). Rows L02, L03. */
+static bool skip_leading(struct h1_parser *parser, const char *base, uint32_t len)
+{
+	while (parser->leading < len) {
+		uint32_t at = parser->leading;
+
+		if (base[at] != '\r' && base[at] != '\n')
+			break;
+		if (at == H1_LEADING_MAX || base[at] != (at % 2 ? '\n' : '\r'))
+			return false;
+		parser->leading++;
+	}
+	/* Half a blank line in front of something else. */
+	return parser->leading == len || parser->leading % 2 == 0;
+}
+
+/* Limits of what is to come are checked from the first field on. */
+static void take_line(struct h1_parser *parser, uint32_t end)
+{
+	parser->line_end = end;
+	parser->line_start = end;
+	if (parser->leading > 0)
+		parser->head.anomalies |= HTTP_ANOMALY_LEADING_CRLF;
+	h1_enter(parser, H1_STATE_FIELDS);
+}
+
+/* PARTIAL, or REFUSED, or DONE when the line is there. */
+static enum h1_progress read_request_line(struct h1_parser *parser, const char *base, uint32_t len)
+{
+	uint32_t target_max = parser->limits->request_line_max;
+	struct http_refusal refusal;
+	const char *text, *lf;
+	uint32_t line_len;
+
+	if (parser->line.at == 0 && !skip_leading(parser, base, len))
+		return h1_refuse(parser, refusal_of(parser, 400, REASON_BAD_REQUEST_LINE));
+	text = base + parser->leading;
+	lf = parser->line.at == 0 ? memchr(text, '\n', len - parser->leading) : NULL;
+	line_len = lf ? (uint32_t)(lf + 1 - text) : 0;
+	if (!lf || !line_is_request(&parser->line, text, line_len, target_max)) {
+		refusal = line_read_request(&parser->line, text, len - parser->leading, target_max,
+					    &line_len);
+		if (refusal.reason != REASON_NONE)
+			return h1_refuse(parser, refusal);
+		if (line_len == 0)
+			return H1_PARTIAL;
+	}
+	refusal = line_take_request(&parser->line, parser->leading, line_len, &parser->head);
+	if (refusal.reason != REASON_NONE)
+		return h1_refuse(parser, refusal);
+	take_line(parser, parser->leading + line_len);
+	return H1_DONE;
+}
+
+static enum h1_progress read_status_line(struct h1_parser *parser, const char *base, uint32_t len)
+{
+	uint32_t size = parser->limits->field_line_max;
+	const char *lf = memchr(base, '\n', len < size ? len : size);
+	struct http_refusal refusal;
+
+	if (!lf && len < size)
+		return H1_PARTIAL;
+	if (!lf)
+		return h1_refuse(parser, refusal_of(parser, 502, REASON_UPSTREAM_HEADER));
+	refusal = line_take_status(0, (uint32_t)(lf + 1 - base), &parser->head);
+	if (refusal.reason != REASON_NONE)
+		return h1_refuse(parser, refusal);
+	take_line(parser, (uint32_t)(lf + 1 - base));
+	return H1_DONE;
+}
+
+/* What is wrong with the fields, from the bytes up to the one at 'at' that llhttp stumbled over. */
+static enum reason explain_grammar(const struct h1_parser *parser, const char *base, uint32_t at)
+{
+	const char *before = memrchr(base, '\n', at);
+	uint32_t line = before ? (uint32_t)(before + 1 - base) : 0;
+
+	if (base[at] == '\n' && base[at - 1] != '\r')
+		return REASON_BARE_LF;
+	if ((base[line] == ' ' || base[line] == '\t') && parser->head.n_fields > 0)
+		return REASON_OBS_FOLD;
+	return REASON_BAD_HEADER;
+}
+
+static bool has_coding(const struct http_head *head)
+{
+	for (uint32_t i = 0; i < head->n_fields; i++)
+		if (http_field_id(http_text(head, head->fields[i].name)) ==
+		    HTTP_FIELD_TRANSFER_ENCODING)
+			return true;
+	return false;
+}
+
+static bool has_length(const struct http_head *head)
+{
+	for (uint32_t i = 0; i < head->n_fields; i++)
+		if (http_field_id(http_text(head, head->fields[i].name)) ==
+		    HTTP_FIELD_CONTENT_LENGTH)
+			return true;
+	return false;
+}
+
+/* llhttp found the framing wrong: two lengths, a length and a coding, or one alone. */
+static enum reason explain_framing(const struct h1_parser *parser, llhttp_errno_t error)
+{
+	bool coding = has_coding(&parser->head);
+
+	if (coding && parser->head.minor == 0)
+		return REASON_TE_HTTP10;
+	if (coding && has_length(&parser->head))
+		return REASON_CL_TE_CONFLICT;
+	if (coding)
+		return REASON_TE_INVALID;
+	return error == HPE_UNEXPECTED_CONTENT_LENGTH ? REASON_CL_DUPLICATE : REASON_CL_INVALID;
+}
+
+static struct http_refusal explain(struct h1_parser *parser, const char *base, uint32_t len,
+				   llhttp_errno_t error)
+{
+	const char *pos = llhttp_get_error_pos(llhttp_of(parser));
+	uint32_t at = pos >= base && pos < base + len ? (uint32_t)(pos - base) : len - 1;
+
+	if (error == HPE_USER)
+		return parser->refusal;
+	if (error == HPE_UNEXPECTED_CONTENT_LENGTH || error == HPE_INVALID_CONTENT_LENGTH ||
+	    error == HPE_INVALID_TRANSFER_ENCODING) {
+		if (parser->response)
+			return (struct http_refusal){ 502, REASON_UPSTREAM_FRAMING, false };
+		return refusal_of(parser, 400, explain_framing(parser, error));
+	}
+	/* The first line has passed ours already: llhttp can only miss the method in its list. */
+	if (at < parser->line_end && error == HPE_INVALID_URL)
+		return refusal_of(parser, 400, REASON_BAD_TARGET);
+	if (at < parser->line_end)
+		return refusal_of(parser, 501, REASON_METHOD_UNKNOWN);
+	return refusal_of(parser, 400, explain_grammar(parser, base, at));
+}
+
+/*
+ * How far llhttp may go: to the end, or to where a line or the head has become
+ * too long without an end. The size of the CRLF is not counted.
+ */
+static uint32_t find_stop(struct h1_parser *parser, const char *base, uint32_t len,
+			  enum reason *ret_reason)
+{
+	uint32_t line_size = parser->limits->field_line_max + 2;
+	uint32_t head_max = parser->limits->head_max;
+	const char *lf;
+
+	*ret_reason = REASON_NONE;
+	while (len - parser->line_start >= line_size) {
+		lf = memchr(base + parser->line_start, '\n', line_size);
+		if (!lf)
+			break;
+		parser->line_start = (uint32_t)(lf + 1 - base);
+	}
+	if (len - parser->line_start >= line_size && parser->line_start + line_size <= head_max) {
+		*ret_reason = REASON_HEADER_TOO_LARGE;
+		return parser->line_start + line_size;
+	}
+	if (len < head_max)
+		return len;
+	*ret_reason = REASON_HEADERS_TOO_LARGE;
+	return head_max;
+}
+
+/* llhttp from 'from' to 'to'. TRACK is unknown to it, and the same as TRACE to us. */
+static llhttp_errno_t run_llhttp(struct h1_parser *parser, const char *base, uint32_t from,
+				 uint32_t to)
+{
+	llhttp_t *llhttp = llhttp_of(parser);
+
+	if (from == parser->leading && parser->head.method == HTTP_TRACE && !parser->response) {
+		llhttp_errno_t error = llhttp_execute(llhttp, "TRACE", 5);
+
+		GW_ASSERT(error == HPE_OK);
+		from += 5;
+	}
+	return llhttp_execute(llhttp, base + from, to - from);
+}
+
+static enum h1_progress finish(struct h1_parser *parser, char *base, uint32_t len)
+{
+	const char *pos = llhttp_get_error_pos(llhttp_of(parser));
+	struct http_refusal refusal;
+
+	parser->head.wire_len = (uint32_t)(pos - base);
+	GW_ASSERT(parser->head.wire_len <= len && base[parser->head.wire_len - 1] == '\n');
+	h1_enter(parser, H1_STATE_COMPLETE);
+	refusal = parser->response ? judge_response(&parser->head)
+				   : judge_request(&parser->head, base, parser->limits->secure);
+	return refusal.reason == REASON_NONE ? H1_DONE : h1_refuse(parser, refusal);
+}
+
+static enum h1_progress read_fields(struct h1_parser *parser, char *base, uint32_t from,
+				    uint32_t len)
+{
+	enum reason too_large;
+	uint32_t stop = find_stop(parser, base, len, &too_large);
+	llhttp_errno_t error = run_llhttp(parser, base, from, stop);
+
+	if (error == HPE_PAUSED)
+		return finish(parser, base, stop);
+	if (error != HPE_OK)
+		return h1_refuse(parser, explain(parser, base, stop, error));
+	if (too_large != REASON_NONE)
+		return h1_refuse(parser, refusal_of(parser, 431, too_large));
+	return H1_PARTIAL;
+}
+
+enum h1_progress h1_parse_feed(struct h1_parser *parser, char *base, uint32_t len)
+{
+	uint32_t from = parser->seen;
+	enum h1_progress progress;
+
+	GW_ASSERT(parser->state == H1_STATE_FIRST_LINE || parser->state == H1_STATE_FIELDS);
+	GW_ASSERT(len >= from);
+	parser->head.base = base;
+	if (len == from)
+		return H1_PARTIAL;
+	if (parser->state == H1_STATE_FIRST_LINE) {
+		progress = parser->response ? read_status_line(parser, base, len)
+					    : read_request_line(parser, base, len);
+		if (progress != H1_DONE) {
+			parser->seen = len;
+			return progress;
+		}
+		from = parser->leading;
+	}
+	parser->seen = len;
+	return read_fields(parser, base, from, len);
+}
+
+struct http_refusal h1_parse_eof(const struct h1_parser *parser)
+{
+	if (parser->seen == parser->leading)
+		return (struct http_refusal){ .reason = REASON_NONE };
+	if (parser->response)
+		return (struct http_refusal){ .status = 502, .reason = REASON_UPSTREAM_RESET };
+	return (struct http_refusal){ .status = 400, .reason = REASON_CLIENT_ABORT };
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * judge.h - a head whose grammar is right: may it pass, and what does it mean?
+ *
+ * All that llhttp lets through and a gateway must not (security_ops.md A5, A7),
+ * in the order of a table, so that a head with several faults always has the
+ * same reason.
+ *
+ * Threads: none; pure.
+ */
+#pragma once
+
+#include "core/base/gw_assert.h"
+#include "core/http/head.h"
+
+enum {
+	JUDGE_COOKIE_MAX = 8192, /* Bytes of all Cookie lines. */
+	JUDGE_COOKIE_PAIRS_MAX = 180,
+};
+
+/*
+ * 'head' has the spans of its fields and what the request line said, the raw
+ * target as path. Fills in the rest. 'base' is head->base, writable.
+ */
+struct http_refusal judge_request(struct http_head *head, char *base, bool secure);
+
+/* The same for a response; always 502 when refused. */
+struct http_refusal judge_response(struct http_head *head);
