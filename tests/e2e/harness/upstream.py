@@ -172,6 +172,8 @@ class Connection:
 class Upstream:
     """Listens on loopback (IPv4, IPv6) or a Unix path, until stop()."""
 
+    connection_type = Connection
+
     def __init__(self, handler=echo, family="ipv4", path=None, port=0, backlog=512, rcvbuf=None):
         self.handler = handler
         self.connections = []
@@ -210,7 +212,7 @@ class Upstream:
             if self.family != "unix":
                 sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             with self.cond:
-                conn = Connection(self, sock, len(self.connections))
+                conn = self.connection_type(self, sock, len(self.connections))
                 self.connections.append(conn)
             threading.Thread(target=conn.run, args=(self.handle,), daemon=True).start()
 
