@@ -308,10 +308,15 @@ const struct ring_stats *ring_stats(const struct ring *ring)
 	return &ring->stats;
 }
 
-/* Closes that were asked for are still under way in the kernel. */
+/* Closes that were asked for are still under way in the kernel, or answers that are due. */
+static bool is_closing(const struct ring *ring)
+{
+	return ring->n_closing > 0 || !list_is_empty(&ring->due);
+}
+
 static void finish_closes(struct ring *ring)
 {
-	for (int i = 0; i < 100 && ring->n_closing > 0 && !ring->failed; i++) {
+	for (int i = 0; i < 100 && is_closing(ring) && !ring->failed; i++) {
 		if (ring_turn(ring, 10 * GW_NS_PER_MS) < 0)
 			return;
 	}
