@@ -65,7 +65,7 @@ class Gateway:
     """A running sluice. Its folder holds the configuration, the access log and the control socket."""
 
     def __init__(self, folder, upstreams=(), config=None, listener=None, flags=(), env=None,
-                 splice=True, prefix=(), program=None, wait=True, user=None):
+                 splice=True, prefix=(), user=None, bare=False):
         self.folder = folder
         self.events = []
         self.cond = threading.Condition()
@@ -73,8 +73,9 @@ class Gateway:
         self.control_path = os.path.join(folder, "control.sock")
         self.config_path = os.path.join(folder, "sluice.yaml")
         self.write_config(config or {}, listener or {})
-        argv = list(prefix) + [program or PROGRAM, "-c", self.config_path,
-                               "--control", self.control_path, "--admin", "127.0.0.1:0"]
+        argv = list(prefix) + [PROGRAM]
+        if not bare:  # Else the environment decides, as without file and flags.
+            argv += ["-c", self.config_path, "--control", self.control_path, "--admin", "127.0.0.1:0"]
         for u in upstreams:
             argv += ["--upstream", getattr(u, "url", u)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_SPLICE")}
@@ -88,8 +89,7 @@ class Gateway:
         self.reader = threading.Thread(target=self._read_log, daemon=True)
         self.reader.start()
         self.address = self.admin = None
-        if wait:
-            self.wait_ready()
+        self.wait_ready()
 
     def write_config(self, config, listener):
         """JSON is YAML: the configuration the tests write is both."""
