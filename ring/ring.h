@@ -88,6 +88,7 @@ struct ring_options {
 struct ring_stats {
 	_Atomic uint64_t sqes, cqes, enters, nobufs, cq_overflows, stale_answers, posts, splices;
 	_Atomic uint64_t files_open, ops_armed, bufs_held, pipes_held, timers_armed;
+	_Atomic uint64_t cq_size; /* Below 8,192 the kernel had no memory (memlock) for more. */
 };
 
 /*

@@ -27,6 +27,7 @@ enum {
 	 */
 	BUF_STRIDE = BUF_SIZE + 128,
 	FIRST_TARGET = 16,
+	HELD = 1 << 16, /* In an id: an object has it. */
 };
 
 _Static_assert(BUF_STRIDE / 64 % 2 == 1 && BUF_STRIDE % 64 == 0, "stagger the buffers");
@@ -49,6 +50,7 @@ static struct ring_buf *hand_out(struct ring *ring, uint32_t id, uint32_t len)
 	GW_UNPOISON(buf->mem, BUF_SIZE);
 	buf->start = RING_BUF_ROOM;
 	buf->len = len;
+	buf->id |= HELD;
 	return buf;
 }
 
@@ -61,7 +63,9 @@ struct ring_buf *ring_buf_take(struct ring *ring)
 
 void ring_buf_give(struct ring *ring, struct ring_buf *buf)
 {
-	GW_ASSERT(buf == &ring->bufs[buf->id] && !list_node_is_linked(&buf->link));
+	GW_ASSERT(buf->id & HELD && !list_node_is_linked(&buf->link));
+	buf->id &= ~(uint32_t)HELD;
+	GW_ASSERT(buf->id < ring->bufs_max && buf == &ring->bufs[buf->id]);
 	poison(buf);
 	push_free(ring, buf->id);
 }

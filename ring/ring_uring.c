@@ -87,6 +87,8 @@ static int set_up(struct ring *ring, const struct ring_options *opt)
 		return r;
 	ring->enter_flags = IORING_ENTER_GETEVENTS | IORING_ENTER_EXT_ARG |
 			    ring_setup_enter_flags(&ring->uring, opt->feature_mask);
+	atomic_store_explicit(&ring->stats.cq_size, ring->uring.cq.ring_entries,
+			      memory_order_relaxed);
 	set_up_files(ring, opt);
 	r = ring_buf_init(ring, opt);
 	if (r < 0)

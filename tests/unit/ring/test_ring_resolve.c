@@ -258,12 +258,11 @@ static void hostile_answers_do_no_harm(void **state)
 
 		dns_open(&d, moods[i], 1);
 		r = open_resolver(ring, d.servers);
-		for (uint32_t n = 1; n <= 40; n++) {
+		for (uint32_t n = 0; n < RING_RESOLVE_MAX; n++)
 			assert_int_equal(ring_resolve(r, SLICE("bad.test."), 1, asked_answered, &a), 0);
-			RT_UNTIL(ring, dns_serve(&d) || a.n_answers == n);
-			assert_true(a.status < 0);
-		}
-		assert_true(d.n_queries > 0);
+		RT_UNTIL(ring, dns_serve(&d) || a.n_answers == RING_RESOLVE_MAX);
+		assert_true(d.n_queries >= RING_RESOLVE_MAX);
+		assert_true(a.status < 0);
 		ring_resolver_free(r);
 		dns_close(&d);
 		rt_end(ring);
