@@ -19,7 +19,9 @@ GOOD = {
     'ring/ring.h': '#pragma once\n#include "core/base/slice.h"\n',
     'ring/ring.c': '#include "ring/ring.h"\n#include <liburing.h>\n#include <unistd.h>\n',
     'core/proxy/relay.c': '#include "core/http/head.h"\n#include "ring/ring.h"\n',
-    'tests/unit/ring/test_ring.c': '#include "ring/ring.c"\n#include <liburing.h>\n',
+    'tests/unit/ring/test_ring.c': '#include "ring/ring.c"\n#include <liburing.h>\n'
+                                   '#include "ring_test.h"\n',
+    'tests/unit/ring/ring_test.h': '#pragma once\n',
 }
 
 # name of the case, the file that is added or replaced, its text, the error and its line
