@@ -122,7 +122,7 @@ class Batch:
         for m in s.reader.messages:
             if m.get("x-echo") not in (None, s.source):
                 wrong.append(f"got the answer of {m.get('x-echo')}")
-        if s.probe and not (s.probed and s.reader.messages[-1].status == 200):
+        if s.probe and [m.status for m in s.reader.messages[s.n_answers:]] != [200]:
             wrong.append(f"the connection was not kept: {s.reader.messages!r}")
         return wrong + self.judge_upstream(s)
 

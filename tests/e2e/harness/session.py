@@ -54,7 +54,7 @@ class Session:
     @property
     def answers(self):
         """Final responses, without the probe's."""
-        return self.reader.messages[:-1] if self.probed else self.reader.messages
+        return self.reader.messages[:self.n_answers] if self.probed else self.reader.messages
 
     def send_next(self):
         """The next piece, as far as it goes."""

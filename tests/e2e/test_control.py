@@ -1,0 +1,177 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The control socket and `gwtool status`."""
+import json
+import os
+import stat
+import struct
+import subprocess
+import sys
+
+from harness.control import Control, pack
+from harness.gateway import PROGRAM, Failed
+
+# The frame that the design gives as its example: status, id 1, no arguments.
+EXAMPLE = bytes.fromhex("0000001d84a17601a2696401a7636f6d6d616e64a6737461747573a46172677380")
+
+
+def gwtool(t, *argv):
+    program = os.environ.get("GWTOOL") or os.path.join(os.path.dirname(PROGRAM), "gwtool")
+    if not os.access(program, os.X_OK):
+        t.skip(f"no gwtool at {program}")
+    p = subprocess.run([program, *argv], capture_output=True, timeout=20, check=False)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
+
+
+def test_status(t):
+    g, _ = t.pair()
+    with Control(g.control_path) as c:
+        c.sock.sendall(EXAMPLE)
+        r = c.reply()
+        t.check(r and r.get("v") == 1 and r.get("id") == 1 and r.get("ok") is True, f"reply {r}")
+        t.check(isinstance(r["result"], dict) and r["result"], "an empty status")
+
+
+def test_requests_are_answered_in_order(t):
+    g, _ = t.pair()
+    with Control(g.control_path) as c:
+        for i in range(20):
+            c.send_frame(pack({"v": 1, "id": i, "command": "status", "args": {}}))
+        t.equal([c.reply()["id"] for _ in range(20)], list(range(20)), "identifiers of the replies")
+
+
+def test_a_frame_in_pieces(t):
+    g, _ = t.pair()
+    with Control(g.control_path) as c:
+        for i in range(len(EXAMPLE)):
+            c.sock.sendall(EXAMPLE[i:i + 1])
+        t.check(c.reply()["ok"] is True, "not answered")
+
+
+def test_unknown_command(t):
+    g, _ = t.pair()
+    with Control(g.control_path) as c:
+        r = c.ask("no_such_command", ident=7)
+        t.equal((r["id"], r["ok"]), (7, False), "reply")
+        t.check({"code", "path", "message"} <= set(r["error"]), f"error {r['error']}")
+        t.check(c.ask("status")["ok"], "a refused command must not end the connection")
+
+
+BAD = [
+    ("a length of 0", struct.pack(">I", 0)),
+    ("a length of 2^32 - 1", struct.pack(">I", 0xffffffff)),
+    ("no msgpack", struct.pack(">I", 1) + b"\xc1"),
+    ("no map", struct.pack(">I", 1) + b"\x01"),
+    ("a map that ends early", struct.pack(">I", 3) + b"\x84\xa1v"),
+    ("an array of 2^32 - 1", struct.pack(">I", 5) + b"\xdd\xff\xff\xff\xff"),
+    ("nested arrays", struct.pack(">I", 5000) + b"\x91" * 5000),
+    ("a key twice", struct.pack(">I", 7) + b"\x82\xa1v\x01\xa1v\x01"),
+    ("bytes behind the map", struct.pack(">I", 30) + EXAMPLE[4:] + b"\x01"),
+    ("another version", struct.pack(">I", 29) + EXAMPLE[4:].replace(b"\xa1v\x01", b"\xa1v\x02")),
+]
+
+
+def test_malformed_frames(t):
+    """Answered with an error or not at all, and the connection ends; the daemon goes on."""
+    g, _ = t.pair()
+    for name, data in BAD:
+        with Control(g.control_path) as c:
+            c.sock.sendall(data)
+            r = c.reply()
+            if r is not None and r.get("ok") is not False:
+                t.note(f"{name}: {r}")
+            if r is not None and c.reply() is not None:
+                t.note(f"{name}: the connection goes on")
+    with Control(g.control_path) as c:
+        t.check(c.ask("status")["ok"], "status afterwards")
+
+
+def test_half_a_frame(t):
+    """Half a frame and silence is ended; meanwhile others are served."""
+    g, _ = t.pair()
+    with Control(g.control_path) as half, Control(g.control_path) as other:
+        half.sock.sendall(EXAMPLE[:10])
+        t.check(other.ask("status")["ok"], "another connection")
+        t.equal(half.reply(), None, "reply to half a frame")
+
+
+def test_too_many_connections(t):
+    g, _ = t.pair()
+    held = [Control(g.control_path) for _ in range(16)]
+    t.check(held[-1].ask("status")["ok"], "the sixteenth connection")
+    with Control(g.control_path) as c:
+        try:
+            t.equal(c.ask("status"), None, "the seventeenth connection")
+        except BrokenPipeError:
+            pass
+    for c in held:
+        c.close()
+
+
+def test_mode_and_leftovers(t):
+    g, u = t.pair()
+    mode = os.stat(g.control_path).st_mode
+    t.check(stat.S_ISSOCK(mode) and stat.S_IMODE(mode) == 0o660, f"mode {oct(mode)}")
+    path = g.control_path
+    g.process.kill()
+    g.process.wait()
+    t._gateways.clear()
+    t.check(os.path.exists(path), "a killed daemon cannot tidy up; the test is void")
+    again = t.gateway(u, flags=["--control", path])
+    with Control(path) as c:
+        t.check(c.ask("status")["ok"], "a stale socket is replaced")
+    try:
+        second = t.gateway(u, rest=False, flags=["--control", path])
+        with Control(path) as c:
+            t.check(c.ask("status")["result"].get("pid") in (again.process.pid, None), "the socket of a live daemon was taken")
+        t.check(second.running() and any("control" in line for line in second.stderr_lines), "nothing is said about it")
+    except Failed:
+        pass
+
+
+def test_regular_file_is_not_replaced(t):
+    u = t.upstream()
+    with open(t.path("precious"), "w", encoding="ascii") as f:
+        f.write("data")
+    try:
+        t.gateway(u, rest=False, flags=["--control", t.path("precious")])
+    except Failed:
+        pass
+    with open(t.path("precious"), encoding="ascii") as f:
+        t.equal(f.read(), "data", "content of a file that stood in the way")
+
+
+def test_gwtool_status(t):
+    g, _ = t.pair()
+    code, out, err = gwtool(t, "--socket", g.control_path, "--json", "status")
+    t.equal(code, 0, f"exit code; said {err[-200:]!r}")
+    t.check(isinstance(json.loads(out), dict), f"printed {out[:200]!r}")
+    code, out, _ = gwtool(t, "--socket", g.control_path, "status")
+    t.check(code == 0 and out.strip(), "the form for people is empty")
+    code, _, err = gwtool(t, "--socket", t.path("nobody.sock"), "status")
+    t.check(code == 1 and "nobody.sock" in err, f"exit {code}, said {err[-200:]!r}")
+    code, _, err = gwtool(t, "no-such-command")
+    t.check(code == 2 and err, f"exit {code}, said {err[-200:]!r}")
+
+
+STRANGER = """
+import sys
+sys.dont_write_bytecode = True
+sys.path.insert(0, sys.argv[1])
+from harness.control import Control
+try:
+    with Control(sys.argv[2]) as c:
+        print("not answered" if c.ask("status") is None else "answered", end="")
+except (BrokenPipeError, ConnectionResetError, PermissionError):
+    print("not answered", end="")
+"""
+
+
+def test_other_users_are_refused(t):
+    """The socket's mode keeps others out; and who gets in by its folder is asked who he is."""
+    if os.geteuid():
+        t.skip("must be root to become somebody else")
+    g, _ = t.pair()
+    os.chmod(g.control_path, 0o666)
+    answered = subprocess.run([sys.executable, "-c", STRANGER, os.path.dirname(__file__), g.control_path],
+                              user="nobody", group="nogroup", capture_output=True, timeout=20, check=False)
+    t.equal(answered.stdout, b"not answered", f"a stranger's request; {answered.stderr[-200:]!r}")
