@@ -101,7 +101,10 @@ GW_MUST_USE int ring_open(const struct ring_options *opt, struct ring **ret_ring
 /* Bind the ring to the calling thread and let it run. 0 or -errno. Once, before any operation. */
 GW_MUST_USE int ring_enable(struct ring *ring);
 
-/* Free everything. Nothing may be armed, held or open: those are the caller's leaks and trap. */
+/*
+ * Free everything. Nothing may be armed, held or open: those are the caller's
+ * leaks and trap. By the thread that enabled it; by any if none has.
+ */
 void ring_free(struct ring *ring);
 
 /*
@@ -174,7 +177,9 @@ typedef void ring_post_fn(void *owner, uint64_t word);
 void ring_on_post(struct ring *ring, ring_post_fn *fn, void *owner);
 
 /*
- * Send 'word' to another ring. 0, or -EAGAIN when this ring has no room now.
- * Not ordered with anything; each word arrives once or the target is gone.
+ * Send 'word' to another ring. 0, or -EAGAIN when that has no room now. Each
+ * word arrives once, and what the sender wrote before is visible to the
+ * receiver. Words of one sender arrive in order. The other ring must outlive
+ * this turn; it need not be enabled yet.
  */
 GW_MUST_USE int ring_post(struct ring *from, struct ring *to, uint64_t word);

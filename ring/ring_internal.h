@@ -18,6 +18,7 @@
 
 #include <liburing.h>
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -127,6 +128,7 @@ struct ring {
 	int failed;         /* The kernel takes no submission any more. */
 	uint8_t fixed_after; /* 0: files are never registered. */
 	bool enabled;
+	pthread_t owner; /* Who enabled it. */
 	uint32_t *buf_free; /* A stack of buffer ids. */
 	struct list starved, due;
 	struct ring_fault fault;

@@ -147,6 +147,7 @@ int ring_enable(struct ring *ring)
 		ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
 	ring->now_ns = gw_now_ns();
 	wheel_init(&ring->wheel, ring->now_ns);
+	ring->owner = pthread_self();
 	ring->enabled = true;
 	return 0;
 }
@@ -278,7 +279,7 @@ int ring_turn(struct ring *ring, uint64_t wait_ns_max)
 	struct list line;
 	int r;
 
-	GW_ASSERT(ring->enabled);
+	GW_ASSERT(ring->enabled && pthread_equal(ring->owner, pthread_self()));
 	if (GW_UNLIKELY(ring->failed))
 		return ring->failed;
 	ring_buf_refill(ring);
@@ -330,6 +331,8 @@ void ring_free(struct ring *ring)
 		return;
 	GW_ASSERT(ring->wheel.n_armed == 0);
 	if (ring->enabled) {
+		/* The kernel keeps a table of registered rings per thread: ours is in there. */
+		GW_ASSERT(pthread_equal(ring->owner, pthread_self()));
 		finish_closes(ring);
 		if (io_uring_sq_ready(&ring->uring) > 0)
 			(void)submit_only(ring); /* Bells for other rings. */
