@@ -136,10 +136,11 @@ static void dump_cause(int number, int fd)
 	put_out(&w, fd);
 }
 
-static void on_deadly_signal(int number)
+static void on_deadly_signal(int number, siginfo_t *cause, void *machine_state)
 {
 	int fd = atomic_load(&crash.fd);
 
+	(void)machine_state; /* The core has it. */
 	/* Of two threads that crash at once, the first tells. */
 	if (!atomic_flag_test_and_set(&crash.dumped)) {
 		dump_cause(number, fd);
@@ -152,14 +153,19 @@ static void on_deadly_signal(int number)
 				recorder_dump(r, fd);
 		}
 	}
-	/* SA_RESETHAND: this time the signal does what it always did. */
-	(void)raise(number);
+	/*
+	 * SA_RESETHAND: next time the signal does what it always did. An
+	 * instruction that trapped will do so again on return, and the core opens
+	 * there; a signal that was sent, or a breakpoint, has to be sent again.
+	 */
+	if (cause->si_code <= 0 || number == SIGTRAP)
+		(void)raise(number);
 }
 
 int recorder_install(int fd, const char *build)
 {
-	struct sigaction action = { .sa_handler = on_deadly_signal,
-				    .sa_flags = SA_ONSTACK | (int)SA_RESETHAND };
+	struct sigaction action = { .sa_sigaction = on_deadly_signal,
+				    .sa_flags = SA_SIGINFO | SA_ONSTACK | (int)SA_RESETHAND };
 
 	GW_ASSERT(fd >= 0 && build && atomic_load(&crash.fd) < 0);
 	crash.build = build;

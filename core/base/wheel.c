@@ -46,10 +46,11 @@ void wheel_init(struct wheel *w, uint64_t now_ns)
 
 static void place(struct wheel *w, struct wheel_timer *timer)
 {
-	uint64_t tick = timer->tick > w->tick ? timer->tick : w->tick;
+	uint64_t tick = timer->tick;
 	unsigned level = 0;
 	unsigned slot;
 
+	GW_ASSERT(tick >= w->tick);
 	if ((tick ^ w->tick) > REACH_MASK)
 		tick = w->tick | REACH_MASK;
 	if (tick != w->tick)
@@ -65,6 +66,8 @@ void wheel_add(struct wheel *w, struct wheel_timer *timer, uint64_t deadline_ns)
 	GW_ASSERT(timer->fn);
 	wheel_del(w, timer);
 	timer->tick = tick_of(deadline_ns);
+	if (timer->tick < w->tick)
+		timer->tick = w->tick;
 	place(w, timer);
 	w->n_armed++;
 }

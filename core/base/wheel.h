@@ -58,7 +58,7 @@ static inline bool wheel_timer_is_armed(const struct wheel_timer *timer)
 
 /*
  * Arms a timer, or moves an armed one. A deadline that has passed fires at the
- * next wheel_advance(), or, if added from a callback, not before the next tick.
+ * first wheel_advance() in a later tick than the last one.
  */
 void wheel_add(struct wheel *w, struct wheel_timer *timer, uint64_t deadline_ns);
 /* Disarms; an idle timer is left alone. */
@@ -74,8 +74,8 @@ uint32_t wheel_advance(struct wheel *w, uint64_t now_ns, uint32_t fired_max);
  * A moment at which wheel_advance() should next be called: no timer can fire
  * before it. Exact when the next timer is at most 64 ms away; otherwise it may
  * be earlier, for far timers have to be sorted finer on the way (at most
- * WHEEL_N_LEVELS - 1 times each). In the past when timers are waiting;
- * WHEEL_NEVER when none is armed.
+ * WHEEL_N_LEVELS - 1 times each within two years). In the past when timers are
+ * waiting; WHEEL_NEVER when none is armed.
  */
 uint64_t wheel_next_ns(const struct wheel *w);
 
