@@ -7,7 +7,7 @@ static struct verdict refuse(const struct policy_table *table, enum reason reaso
 		.kind = VERDICT_REFUSE,
 		.generation = table->generation,
 		.reason = (uint16_t)reason,
-		.status = reason_status(reason),
+		.status = (uint16_t)reason_status(reason),
 	};
 }
 
@@ -35,7 +35,9 @@ struct verdict policy_decide(const struct policy_table *table, const struct poli
 
 	if (!table->enabled)
 		return refuse(table, REASON_POLICY_DISABLED);
-	if (table->n_routes == 0 || !host_is_known(table, request->host))
+	if (!host_is_known(table, request->host))
+		return refuse(table, REASON_HOST_NOT_ALLOWED);
+	if (table->n_routes == 0)
 		return refuse(table, REASON_NO_ROUTE);
 	if (request->content_length > route->max_body)
 		return refuse(table, REASON_BODY_TOO_LARGE);
@@ -55,7 +57,8 @@ int32_t policy_choose(const uint32_t *loads, uint16_t n_loads, uint64_t dice, in
 	uint16_t n_able = 0;
 
 	for (uint16_t i = 0; i < n_loads; i++)
-		n_able += loads[i] != POLICY_LOAD_NONE && i != avoid;
+		if (loads[i] != POLICY_LOAD_NONE && i != avoid)
+			n_able++;
 	if (n_able == 0)
 		return avoid >= 0 && avoid < n_loads && loads[avoid] != POLICY_LOAD_NONE ? avoid : -1;
 

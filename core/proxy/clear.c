@@ -39,6 +39,8 @@ static void out_answered(struct ring_op *op, const struct ring_answer *answer)
 		return;
 	if (connecting)
 		t->user->connected(t, answer->res);
+	else if (t->out_error)
+		t->user->written(t, t->out_error);
 	else if (answer->res == (int32_t)t->out_len)
 		t->user->written(t, 0);
 	else /* Short: cut off by an error that the next call would have shown. */
@@ -58,22 +60,18 @@ static void clear_read(struct transport *t, bool idle)
 	ring_recv(t->ring, &t->in, t->file, idle);
 }
 
-/*
- * Most writes fit the socket's buffer: one call, done, and nothing stays pinned.
- * What does not fit, and every error, takes the ring's way and comes as an event.
- */
-static enum transport_write clear_write(struct transport *t, const void *data, uint32_t len)
+static void clear_write(struct transport *t, const void *data, uint32_t len)
 {
-	int32_t sent;
-
 	GW_ASSERT(!t->closing && !t->out.armed && len > 0);
-	sent = ring_send_now(t->ring, t->file, data, len);
-	if (GW_LIKELY(sent == (int32_t)len))
-		return TRANSPORT_WRITTEN;
-	sent = sent > 0 ? sent : 0;
-	t->out_len = len - (uint32_t)sent;
-	ring_send(t->ring, &t->out, t->file, (const char *)data + sent, t->out_len);
-	return TRANSPORT_PENDING;
+	t->out_len = len;
+	ring_send(t->ring, &t->out, t->file, data, len);
+}
+
+static void clear_fail(struct transport *t, int error)
+{
+	GW_ASSERT(!t->closing && !t->out.armed && error < 0);
+	t->out_error = error;
+	ring_soon(t->ring, &t->out);
 }
 
 static int32_t clear_raw_file(const struct transport *t)
@@ -98,6 +96,7 @@ static const struct transport_ops clear_ops = {
 	.connect = clear_connect,
 	.read = clear_read,
 	.write = clear_write,
+	.fail = clear_fail,
 	.raw_file = clear_raw_file,
 	.close = clear_close,
 };

@@ -23,8 +23,10 @@
  * this stream's payload and may be taken past the codec, by splice from the
  * file it returns; raw_in_done() says how many were, and the codec goes on from
  * there, by raw or by copy, at any byte. raw_out() is the same for sending.
+ * -ENOTSUP says that it cannot be, -EAGAIN that it can when all has been sent
+ * that was submitted.
  *
- * Reentrancy. Events never come from inside a call of the user, except 'sent'.
+ * Reentrancy. Events never come from inside a call of the user.
  * The user ends with release() (both messages complete) or reset(); after that
  * no event comes and the handle is dead.
  *
@@ -55,6 +57,8 @@ struct stream_user {
 	void (*flush)(struct stream *s);
 	/* 'n' body bytes have left since the last time; 'all': nothing submitted is left, the end included. */
 	void (*sent)(struct stream *s, uint64_t n, bool all);
+	/* Server role: the body turned out malformed. No more input comes; the client may still be answered. */
+	void (*malformed)(struct stream *s, const struct stream_fault *fault);
 	void (*reset)(struct stream *s, const struct stream_fault *fault);
 };
 
@@ -63,8 +67,10 @@ struct stream_message {
 	const struct http_head *head; /* Its kept fields; NULL for an answer of our own. */
 	struct slice host;            /* Requests: the Host to send; empty is head's own. */
 	struct slice extra;           /* Complete lines of ours. */
+	struct slice content_type;    /* Of an answer of our own, */
+	struct slice text;            /* with its body, which follows the head at once. */
 	uint16_t status;              /* Responses. */
-	uint8_t method;               /* Responses: enum http_method of the request. */
+	uint8_t method;               /* Requests: enum http_method. */
 	enum http_body body;          /* LENGTH, NONE, or CHUNKED for "not known". */
 	uint64_t length;
 	bool announce;                /* No body follows, but say 'length' (answers to HEAD, 304). */
@@ -77,7 +83,7 @@ struct codec {
 	void (*encode_request)(struct writer *out, const struct stream_message *message);
 	void (*encode_response)(struct stream *s, struct writer *out,
 				const struct stream_message *message);
-	/* 'bytes' came from encode_*(), and are pinned until 'sent' says all, release() or reset(). */
+	/* 'bytes' came from encode_*(); used until the flush that follows, or 'end', and not after. */
 	void (*send_head)(struct stream *s, struct slice bytes, const struct stream_message *message,
 			  bool end);
 	/* Informational response; copied. */

@@ -6,8 +6,7 @@
  * Bytes come in as buffers that the user then holds; bytes go out from memory
  * that stays pinned until they are written. One read and one write at a time.
  *
- * An event is never delivered from inside the call that caused it, with one
- * exception that costs nothing: write() may say TRANSPORT_WRITTEN at once.
+ * An event is never delivered from inside the call that caused it.
  *
  * transport_close() may be called at any time, from any event; 'closed' follows
  * when nothing is armed any more, and only then may the memory go.
@@ -21,8 +20,6 @@
 #include "ring/ring_net.h"
 
 struct transport;
-
-enum transport_write { TRANSPORT_WRITTEN, TRANSPORT_PENDING };
 
 struct transport_user {
 	/* res > 0: 'buf' holds res bytes and is the user's now. 0: end. Else -errno. */
@@ -38,7 +35,8 @@ struct transport_user {
 struct transport_ops {
 	void (*connect)(struct transport *t, const struct ring_addr *addr);
 	void (*read)(struct transport *t, bool idle);
-	enum transport_write (*write)(struct transport *t, const void *data, uint32_t len);
+	void (*write)(struct transport *t, const void *data, uint32_t len);
+	void (*fail)(struct transport *t, int error);
 	int32_t (*raw_file)(const struct transport *t);
 	void (*close)(struct transport *t, bool abort);
 };
@@ -51,6 +49,7 @@ struct transport {
 	struct ring_op out;
 	int32_t file; /* -1 once closed. */
 	uint32_t out_len; /* Private: of the pending write. */
+	int out_error;    /* Private: what transport_fail() asked for. */
 	bool closing;
 	bool connecting;
 };
@@ -76,11 +75,16 @@ static inline bool transport_is_reading(const struct transport *t)
 	return t->in.armed;
 }
 
-/* 'data' is pinned until written. Not while a write is pending. */
-static inline enum transport_write transport_write(struct transport *t, const void *data,
-						   uint32_t len)
+/* 'data' is pinned until 'written', or 'closed'. Not while a write is pending. */
+static inline void transport_write(struct transport *t, const void *data, uint32_t len)
 {
-	return t->ops->write(t, data, len);
+	t->ops->write(t, data, len);
+}
+
+/* Have 'written' say 'error' soon, as if a write had failed. Not while one is pending. */
+static inline void transport_fail(struct transport *t, int error)
+{
+	t->ops->fail(t, error);
 }
 
 /* The ring file whose bytes are this transport's bytes, for splice; or -1. */

@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/proxy/client.h"
+
+#include "core/proxy/exchange.h"
+#include "core/proxy/listener.h"
+#include "core/proxy/proxy.h"
+
+static struct client *client_of(struct h1 *c)
+{
+	return GW_CONTAINER_OF(c, struct client, h1);
+}
+
+static void count_phase(struct client *client, int delta)
+{
+	struct metric_set *metrics = client->h1.proxy->metrics;
+
+	metric_gauge_add(metrics,
+			 client->phase == H1_PHASE_BUSY ? METRIC_CONNECTIONS_ACTIVE :
+							  METRIC_CONNECTIONS_IDLE,
+			 delta);
+}
+
+static void phase(struct h1 *c, enum h1_phase phase)
+{
+	struct client *client = client_of(c);
+	const struct proxy_options *opt = c->proxy->options;
+
+	count_phase(client, -1);
+	client->phase = (uint8_t)phase;
+	count_phase(client, 1);
+	switch (phase) {
+	case H1_PHASE_IDLE: /* A new connection has to say something as soon as a head is due. */
+		deadline_in(&client->deadline, c->proxy->ring,
+			    c->n_messages ? opt->keepalive_ns : opt->head_ns);
+		break;
+	case H1_PHASE_HEAD:
+		deadline_in(&client->deadline, c->proxy->ring, opt->head_ns);
+		break;
+	case H1_PHASE_BUSY:
+		deadline_in(&client->deadline, c->proxy->ring, 0);
+		break;
+	case H1_PHASE_DRAIN:
+	case H1_PHASE_LINGER:
+		deadline_in(&client->deadline, c->proxy->ring, opt->linger_ns);
+		break;
+	}
+}
+
+static void expired(struct ring_timer *timer)
+{
+	struct client *client = GW_CONTAINER_OF(timer, struct client, deadline.timer);
+	struct h1 *c = &client->h1;
+
+	if (!deadline_is_due(&client->deadline, c->proxy->ring))
+		return;
+	switch ((enum h1_phase)client->phase) {
+	case H1_PHASE_IDLE:
+		h1_ended(c, REASON_IDLE_TIMEOUT);
+		break;
+	case H1_PHASE_HEAD:
+		h1_refuse(c, (struct http_refusal){ 408, REASON_HEADER_TIMEOUT, false });
+		break;
+	case H1_PHASE_DRAIN:
+	case H1_PHASE_LINGER:
+		h1_ended(c, REASON_NONE);
+		break;
+	case H1_PHASE_BUSY:
+		GW_UNREACHABLE();
+	}
+}
+
+static void request(struct h1 *c, struct http_head *head, bool end,
+		    const struct http_refusal *refusal)
+{
+	struct client *client = client_of(c);
+	struct exchange_client who = { &client->peer, client->trusted };
+
+	exchange_open(c->proxy, &c->stream, &who, head, end, refusal);
+}
+
+static void connected(struct h1 *c, int res)
+{
+	(void)c;
+	(void)res;
+	GW_UNREACHABLE();
+}
+
+static void idle(struct h1 *c)
+{
+	(void)c;
+	GW_UNREACHABLE();
+}
+
+static void ended(struct h1 *c, enum reason reason)
+{
+	struct client *client = client_of(c);
+
+	deadline_stop(&client->deadline, c->proxy->ring);
+	if (reason != REASON_NONE)
+		metric_inc_label(c->proxy->metrics, METRIC_CONNECTIONS_CLOSED, reason);
+}
+
+static void closed(struct h1 *c)
+{
+	struct client *client = client_of(c);
+	struct proxy *proxy = c->proxy;
+	struct listener *listener = client->listener;
+
+	count_phase(client, -1);
+	if (client->counted)
+		peer_counts_del(&proxy->shared->peers, &client->peer);
+	deadline_stop(&client->deadline, proxy->ring);
+	slab_free(&proxy->clients, client);
+	listener_released(listener);
+}
+
+static const struct h1_owner h1_owner = {
+	.request = request,
+	.phase = phase,
+	.connected = connected,
+	.idle = idle,
+	.ended = ended,
+	.closed = closed,
+};
+
+static bool may_have_another(struct proxy *proxy, struct client *client)
+{
+	if (proxy->options->per_client == 0 || client->peer.family == AF_UNIX)
+		return true;
+	client->counted = peer_counts_add(&proxy->shared->peers, &client->peer,
+					  proxy->options->per_client);
+	return client->counted;
+}
+
+/* A connection that never was: no reply, since none was asked for. */
+static void refuse(struct proxy *proxy, int32_t file, enum reason reason)
+{
+	metric_inc_label(proxy->metrics, METRIC_CONNECTIONS_CLOSED, reason);
+	ring_abort_on_close(proxy->ring, file);
+	ring_close(proxy->ring, file);
+}
+
+void client_accept(struct listener *listener, int32_t file)
+{
+	struct proxy *proxy = listener->proxy;
+	struct client *client = slab_alloc(&proxy->clients);
+	struct ring_addr addr;
+
+	metric_inc(proxy->metrics, METRIC_CONNECTIONS);
+	if (!client) {
+		refuse(proxy, file, REASON_OVERLOAD_CONNECTIONS);
+		return;
+	}
+	if (ring_peer_addr(proxy->ring, file, &addr) < 0)
+		addr = (struct ring_addr){ .family = AF_UNIX }; /* Gone already; the first read tells. */
+	client->listener = listener;
+	client->peer = peer_of(&addr);
+	client->counted = false;
+	client->trusted = listener_trusts(listener, &client->peer);
+	client->phase = H1_PHASE_IDLE;
+	if (!may_have_another(proxy, client)) {
+		slab_free(&proxy->clients, client);
+		refuse(proxy, file, REASON_PER_CLIENT_CONNECTIONS);
+		return;
+	}
+	count_phase(client, 1);
+	deadline_init(&client->deadline, expired);
+	h1_init(&client->h1, H1_SERVER, proxy, &h1_owner, file);
+	listener_took(listener);
+	h1_start(&client->h1);
+}
+
+void client_last(struct client *client)
+{
+	if (!client->h1.closing)
+		h1_last(&client->h1);
+}
+
+void client_close(struct client *client)
+{
+	h1_fault(&client->h1, 0, REASON_DRAINING, false);
+}
+
+void client_check(const struct client *client)
+{
+	h1_check(&client->h1);
+	GW_ASSERT(client->phase <= H1_PHASE_LINGER);
+	if (!client->h1.closing && client->h1.open)
+		GW_ASSERT(client->phase == H1_PHASE_BUSY);
+}

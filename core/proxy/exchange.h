@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * exchange.h - one request and its response, from judgement to account.
+ *
+ * It holds a client stream and an upstream stream and nothing of their
+ * connections. Its two directions run independently; each moves body bytes by
+ * copy (credit and 'sent') or, where both sides can, by splice (relay.h).
+ *
+ *     exchange.c       life: open, states, deadlines, end
+ *     exchange_up.c    the request: judged, encoded, sent, tried again
+ *     exchange_down.c  the response: passed on, or an answer of our own
+ *     exchange_body.c  body bytes of either direction
+ *
+ * Every event ends in exchange_settle(), the one place that finishes it, so
+ * nothing here is freed while one of its functions is on the stack.
+ *
+ * Threads: the worker's.
+ */
+#pragma once
+
+#include "core/proxy/account.h"
+#include "core/proxy/deadline.h"
+#include "core/proxy/relay.h"
+#include "core/proxy/stream.h"
+#include "core/proxy/upstream.h"
+#include "policy/decide.h"
+
+struct proxy;
+
+/* clang-format off */
+#define EXCHANGE_STATES(X) \
+	X(JUDGING, TO(CONNECTING) | TO(REPLYING) | TO(OVER))                    \
+	X(CONNECTING, TO(SENDING) | TO(REPLYING) | TO(OVER))                    /* For an upstream stream. */ \
+	X(SENDING, TO(RESPONDING) | TO(CONNECTING) | TO(REPLYING) | TO(OVER))   /* Until the response's head. */ \
+	X(RESPONDING, TO(OVER))                                                 \
+	X(REPLYING, TO(OVER))                                                   /* Our own answer. */ \
+	X(OVER, 0)                                                              /* Waits for its relays' last answers. */
+/* clang-format on */
+
+enum exchange_state {
+#define X(name, next) EXCHANGE_##name,
+	EXCHANGE_STATES(X)
+#undef X
+	EXCHANGE_N_STATES
+};
+
+enum { EXCHANGE_TEXT = 3072 };
+
+/* One direction of body bytes, from one stream to the other. */
+struct exchange_flow {
+	struct relay relay;
+	uint64_t length;      /* Announced, or UINT64_MAX. */
+	uint64_t in;          /* Bytes that came, */
+	uint64_t waiting;     /* of them given to the sink and not sent yet. */
+	uint64_t mark;        /* Bytes when the deadline was last moved. */
+	bool ended;           /* The source's message is complete. */
+	bool sent;            /* All of it, its end included, has left. */
+	bool begun;           /* Its head was submitted to the sink. */
+	bool open;            /* Credit or raw was decided: bytes flow. */
+};
+
+struct exchange {
+	struct proxy *proxy;
+	struct stream *client;   /* NULL once released or reset. */
+	struct stream *upstream; /* NULL before there is one and after. */
+	struct stream *released; /* The client's, when it is to be released. */
+	struct upstream_call call;
+	struct exchange_flow up, down;
+	struct deadline deadline;
+	struct verdict verdict;
+	struct account account;
+	struct stream_message request; /* As encoded; its slices are not used again. */
+	struct list held;              /* Body buffers that wait for an upstream stream, */
+	struct ring_buf *trailers;     /* and trailers that do. */
+	struct head_block *block;      /* The encoded request, when 'text' is too small. */
+	uint32_t text_len;
+	uint8_t state;  /* enum exchange_state. */
+	uint8_t n_1xx;
+	bool retriable;    /* May be sent twice: idempotent, and nothing of a body was given away. */
+	bool again;        /* It was. */
+	bool accounted;
+	bool head_request;
+	bool expects;      /* 100-continue: the client may hold its body back. */
+	struct account_text log;
+	char text[EXCHANGE_TEXT]; /* The encoded request, kept until it is answered. */
+};
+
+struct exchange_client {
+	const struct peer *peer;
+	bool trusted;
+};
+
+/*
+ * A request has begun on 's', which the exchange owns until it is over. Either
+ * a head, or a refusal, or both (a sound head that is refused). When no
+ * exchange is left the stream is reset.
+ */
+void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_client *who,
+		   struct http_head *head, bool end, const struct http_refusal *refusal);
+
+/* The drain deadline has come. */
+void exchange_abort(struct exchange *ex);
+void exchange_check(const struct exchange *ex);
+
+/* --- Between the exchange's files. ------------------------------------------------------------ */
+
+extern const struct stream_user exchange_client_user, exchange_upstream_user;
+extern const struct upstream_call_user exchange_call_user;
+
+void exchange_enter(struct exchange *ex, enum exchange_state next);
+void exchange_settle(struct exchange *ex);
+void exchange_blame(struct exchange *ex, enum reason reason, enum account_ender ender);
+/* The client's side is cut off; whatever runs upstream too. */
+void exchange_cut(struct exchange *ex, enum reason reason, enum account_ender ender);
+/* The upstream's stream, if any, is given up in the middle. */
+void exchange_drop_upstream(struct exchange *ex);
+/* The state's deadline begins anew; or only if enough has moved. */
+void exchange_watch(struct exchange *ex);
+void exchange_progress(struct exchange *ex);
+
+/* Judge a sound head and send it on its way, or answer it. */
+void exchange_judge(struct exchange *ex, struct http_head *head,
+		    const struct exchange_client *who);
+void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid);
+
+/* Answer with a status and a reason; cut off when it is too late for that, or status is 0. */
+void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
+		     enum account_ender ender);
+/* Answer something that was asked of us; 'lines' are complete field lines. */
+void exchange_reply(struct exchange *ex, uint16_t status, struct slice text, struct slice lines);
+
+void exchange_flow_init(struct exchange *ex);
+void exchange_flow_stop(struct exchange *ex);
+/* From the client, towards the upstream as soon as there is one. Takes 'buf'. */
+void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end);
+void exchange_take_trailers(struct exchange *ex, struct slice lines);
+/* The upstream's head was submitted: what waited for it follows. */
+void exchange_held_send(struct exchange *ex);
+/* From the upstream to the client. Takes 'buf'. */
+void exchange_pass_body(struct exchange *ex, struct ring_buf *buf, bool end);
+void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_t n, bool all);
+/* Let bytes flow, if that is not decided yet and both sides are ready for it. */
+void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow);

@@ -1,0 +1,273 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exchange's body bytes: each direction by copy or by splice, never unbounded. */
+#include <errno.h>
+
+#include "core/proxy/exchange.h"
+#include "core/proxy/proxy.h"
+
+enum { WINDOW = 2 * RING_BUF_DATA }; /* Bytes of one direction in user memory at a time. */
+
+static struct stream *source_of(const struct exchange *ex, const struct exchange_flow *flow)
+{
+	return flow == &ex->up ? ex->client : ex->upstream;
+}
+
+static struct stream *sink_of(const struct exchange *ex, const struct exchange_flow *flow)
+{
+	return flow == &ex->up ? ex->upstream : ex->client;
+}
+
+/* --- Splice. --------------------------------------------------------------------------------- */
+
+static struct exchange *exchange_of(struct relay *relay, struct exchange_flow **ret_flow)
+{
+	struct exchange *ex = relay->owner;
+
+	*ret_flow = relay == &ex->up.relay ? &ex->up : &ex->down;
+	return ex;
+}
+
+static void moved(struct relay *relay, uint64_t n)
+{
+	struct exchange_flow *flow;
+	struct exchange *ex = exchange_of(relay, &flow);
+
+	flow->in += n;
+	ex->account.bytes_spliced += n;
+	*(flow == &ex->up ? &ex->account.bytes_in : &ex->account.bytes_out) += n;
+	exchange_progress(ex);
+}
+
+/* Both codecs go on from where the relay stopped. */
+static void give_back(struct exchange *ex, struct exchange_flow *flow, enum relay_end how)
+{
+	struct stream *source = source_of(ex, flow), *sink = sink_of(ex, flow);
+	int source_res = how == RELAY_SOURCE_ENDED ? 0 : how == RELAY_SOURCE_FAILED ? -EIO : 1;
+
+	if (source)
+		source->codec->raw_in_done(source, flow->relay.in, source_res);
+	if (sink)
+		sink->codec->raw_out_done(sink, flow->relay.out,
+					  how == RELAY_SINK_FAILED ? -EPIPE : 1);
+}
+
+static void up_broken(struct exchange *ex, enum relay_end how)
+{
+	if (how != RELAY_SINK_FAILED)
+		exchange_cut(ex, REASON_CLIENT_ABORT, ACCOUNT_BY_CLIENT);
+	/* Else the upstream reads no more: it has answered, or its reading side will fail. */
+}
+
+static void down_broken(struct exchange *ex, enum relay_end how)
+{
+	if (how == RELAY_SINK_FAILED)
+		exchange_cut(ex, REASON_CLIENT_ABORT, ACCOUNT_BY_CLIENT);
+	else
+		exchange_cut(ex,
+			     how == RELAY_SOURCE_ENDED ? REASON_UPSTREAM_TRUNCATED :
+							 REASON_UPSTREAM_RESET_MIDBODY,
+			     ACCOUNT_BY_UPSTREAM);
+}
+
+static void ended(struct relay *relay, enum relay_end how)
+{
+	struct exchange_flow *flow;
+	struct exchange *ex = exchange_of(relay, &flow);
+
+	give_back(ex, flow, how);
+	if (how == RELAY_OK) {
+		flow->ended = true;
+		exchange_flow_sent(ex, flow, 0, true);
+	} else if (flow == &ex->up) {
+		up_broken(ex, how);
+	} else {
+		down_broken(ex, how);
+	}
+	exchange_settle(ex);
+}
+
+static void quiet(struct relay *relay)
+{
+	struct exchange_flow *flow;
+
+	exchange_settle(exchange_of(relay, &flow));
+}
+
+static const struct relay_user relay_user = { moved, ended, quiet };
+
+/* 1: begun. 0: not yet, ask again when something was sent. -1: has to be copied. */
+static int begin_splice(struct exchange *ex, struct exchange_flow *flow)
+{
+	struct stream *source = source_of(ex, flow), *sink = sink_of(ex, flow);
+	int32_t from, to;
+	uint64_t len;
+
+	if (flow->length == UINT64_MAX || flow->length - flow->in < ex->proxy->options->splice_min)
+		return -1;
+	to = sink->codec->raw_out(sink);
+	if (to < 0)
+		return to == -EAGAIN ? 0 : -1;
+	from = source->codec->raw_in(source, &len);
+	if (from < 0)
+		return -1;
+	GW_ASSERT(len == flow->length - flow->in);
+	if (relay_start(&flow->relay, from, to, len))
+		return 1;
+	source->codec->raw_in_done(source, 0, 1);
+	return -1;
+}
+
+/* --- Both ways. ------------------------------------------------------------------------------ */
+
+void exchange_flow_init(struct exchange *ex)
+{
+	relay_init(&ex->up.relay, &relay_user, ex, ex->proxy->ring);
+	relay_init(&ex->down.relay, &relay_user, ex, ex->proxy->ring);
+	ex->up.length = UINT64_MAX;
+	ex->down.length = UINT64_MAX;
+}
+
+static void held_drop(struct exchange *ex)
+{
+	for (struct list_node *node; (node = list_pop_front(&ex->held));)
+		ring_buf_give(ex->proxy->ring, list_entry(node, struct ring_buf, link));
+	if (ex->trailers)
+		ring_buf_give(ex->proxy->ring, ex->trailers);
+	ex->trailers = NULL;
+}
+
+/* The client may go on without its upstream: what was read of it is accounted for. */
+void exchange_flow_stop(struct exchange *ex)
+{
+	bool up = relay_is_running(&ex->up.relay);
+
+	relay_stop(&ex->up.relay);
+	relay_stop(&ex->down.relay);
+	if (up && ex->client)
+		ex->client->codec->raw_in_done(ex->client, ex->up.relay.in, 1);
+	held_drop(ex);
+}
+
+void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
+{
+	struct stream *source = source_of(ex, flow);
+
+	if (flow->open || flow->ended || !flow->begun || !source)
+		return;
+	switch (begin_splice(ex, flow)) {
+	case 0:
+		return;
+	case -1:
+		source->codec->credit(source, WINDOW);
+		break;
+	default:
+		break;
+	}
+	flow->open = true;
+}
+
+void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_t n, bool all)
+{
+	struct stream *source = source_of(ex, flow);
+
+	GW_ASSERT(n <= flow->waiting);
+	flow->waiting -= n;
+	if (all && !flow->sent) {
+		flow->sent = true;
+		if (flow == &ex->up)
+			ex->account.sent_ns = ring_now_ns(ex->proxy->ring);
+		exchange_watch(ex);
+		return;
+	}
+	if (n > 0)
+		exchange_progress(ex);
+	if (!flow->open)
+		exchange_flow_open(ex, flow);
+	else if (n > 0 && !flow->ended && source)
+		source->codec->credit(source, n);
+}
+
+/* --- Up. ------------------------------------------------------------------------------------- */
+
+static bool is_too_large(const struct exchange *ex)
+{
+	return ex->up.in > ex->verdict.max_body;
+}
+
+static void up_send(struct exchange *ex, struct ring_buf *buf, bool end)
+{
+	if (buf)
+		ex->up.waiting += buf->len;
+	ex->upstream->codec->send_body(ex->upstream, buf, end);
+}
+
+void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
+{
+	uint32_t len = buf ? buf->len : 0;
+
+	ex->up.in += len;
+	ex->up.ended = end;
+	ex->account.bytes_in += len;
+	ex->account.bytes_copied += len;
+	if (ex->state == EXCHANGE_CONNECTING && buf)
+		list_push_back(&ex->held, &buf->link);
+	else if (ex->upstream)
+		up_send(ex, buf, end);
+	else if (buf)
+		ring_buf_give(ex->proxy->ring, buf);
+	if (is_too_large(ex) && ex->state < EXCHANGE_RESPONDING)
+		exchange_refuse(ex, 413, REASON_BODY_TOO_LARGE, ACCOUNT_BY_CLIENT);
+	else if (len > 0 && ex->state == EXCHANGE_SENDING)
+		exchange_progress(ex);
+}
+
+void exchange_take_trailers(struct exchange *ex, struct slice lines)
+{
+	ex->up.ended = true;
+	if (ex->upstream) {
+		ex->upstream->codec->send_trailers(ex->upstream, lines);
+		return;
+	}
+	if (ex->state != EXCHANGE_CONNECTING)
+		return;
+	ex->trailers = ring_buf_take(ex->proxy->ring);
+	if (GW_COUNT_IF(!ex->trailers, "trailers_without_buffer"))
+		return; /* They are optional by nature (RFC 9110 6.5.1). */
+	memcpy(ring_buf_data(ex->trailers), lines.ptr, lines.len);
+	ex->trailers->len = (uint32_t)lines.len;
+}
+
+void exchange_held_send(struct exchange *ex)
+{
+	struct stream *upstream = ex->upstream;
+	struct ring_buf *trailers = ex->trailers;
+
+	for (struct list_node *node; (node = list_pop_front(&ex->held));) {
+		bool last = list_is_empty(&ex->held) && !trailers;
+
+		up_send(ex, list_entry(node, struct ring_buf, link), last && ex->up.ended);
+	}
+	if (!trailers)
+		return;
+	ex->trailers = NULL;
+	upstream->codec->send_trailers(upstream,
+				       slice_make(ring_buf_data(trailers), trailers->len));
+	ring_buf_give(ex->proxy->ring, trailers);
+}
+
+/* --- Down. ----------------------------------------------------------------------------------- */
+
+void exchange_pass_body(struct exchange *ex, struct ring_buf *buf, bool end)
+{
+	uint32_t len = buf ? buf->len : 0;
+	bool kept_up = ex->down.waiting == 0;
+
+	ex->down.in += len;
+	ex->down.waiting += len;
+	ex->down.ended = end;
+	ex->account.bytes_out += len;
+	ex->account.bytes_copied += len;
+	ex->client->codec->send_body(ex->client, buf, end);
+	if (kept_up)
+		exchange_watch(ex);
+}

@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exchange's response: passed on from the upstream, or an answer of our own. */
+#include "core/http/h1_write.h"
+#include "core/proxy/exchange.h"
+#include "core/proxy/proxy.h"
+
+enum { INTERIM_MAX = 10 };
+
+/* --- Our own answers. ------------------------------------------------------------------------ */
+
+static void put_date(struct exchange *ex, struct writer *out)
+{
+	writer_field(out, SLICE("date"), clock_date_at(&ex->proxy->date, gw_wall_ns()));
+}
+
+/* Nothing of an upstream's answer has been sent: say something ourselves. */
+static void reply(struct exchange *ex, uint16_t status, struct slice type, struct slice text,
+		  struct slice lines, bool last)
+{
+	struct proxy *proxy = ex->proxy;
+	struct writer extra = writer_make(proxy->extra, sizeof(proxy->extra));
+	struct writer out = writer_make(ex->text, sizeof(ex->text));
+	struct stream_message message = {
+		.content_type = type,
+		.text = text,
+		.status = status,
+		.body = ex->head_request ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
+		.length = text.len,
+		.announce = true,
+		.last = last || (ex->expects && !ex->up.ended),
+	};
+
+	exchange_drop_upstream(ex);
+	put_date(ex, &extra);
+	writer_put(&extra, lines);
+	message.extra = writer_slice(&extra);
+	ex->client->codec->encode_response(ex->client, &out, &message);
+	GW_ASSERT(!out.overflow && !extra.overflow);
+	ex->account.status = status;
+	ex->account.bytes_out += ex->head_request ? 0 : text.len;
+	ex->down.begun = true;
+	ex->down.ended = true;
+	exchange_enter(ex, EXCHANGE_REPLYING);
+	ex->client->codec->send_head(ex->client, writer_slice(&out), &message, true);
+}
+
+void exchange_reply(struct exchange *ex, uint16_t status, struct slice text, struct slice lines)
+{
+	ex->account.route = METRIC_NAME_LOCAL;
+	reply(ex, status, text.len ? SLICE("text/plain") : SLICE(""), text, lines, false);
+}
+
+/* Lines that a status asks for. */
+static struct slice lines_for(uint16_t status)
+{
+	switch (status) {
+	case 405:
+		return SLICE("allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
+	case 429:
+	case 503:
+		return SLICE("retry-after: 1\r\n");
+	default:
+		return SLICE("");
+	}
+}
+
+void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
+		     enum account_ender ender)
+{
+	char text[128];
+	struct writer out = writer_make(text, sizeof(text));
+
+	if (status == 0 || ex->state >= EXCHANGE_RESPONDING) {
+		exchange_cut(ex, reason, ender);
+		return;
+	}
+	exchange_blame(ex, reason, ender);
+	writer_lit(&out, "{\"status\":");
+	writer_u64(&out, status);
+	writer_lit(&out, ",\"reason\":\"");
+	writer_put(&out, reason_label(reason));
+	writer_lit(&out, "\"}\n");
+	reply(ex, status, SLICE("application/json"), writer_slice(&out), lines_for(status),
+	      reason_connection(reason) != REASON_KEEP);
+}
+
+/* --- The upstream's answer. ------------------------------------------------------------------ */
+
+static void pass_interim(struct exchange *ex, const struct http_head *head)
+{
+	if (++ex->n_1xx > INTERIM_MAX) {
+		exchange_refuse(ex, 502, REASON_UPSTREAM_1XX, ACCOUNT_BY_UPSTREAM);
+		return;
+	}
+	exchange_watch(ex);
+	if (ex->account.minor == 0) /* RFC 9110 15.2 */
+		return;
+	ex->client->codec->send_info(ex->client, head);
+	ex->client->codec->flush(ex->client);
+}
+
+static void message_of(const struct exchange *ex, const struct http_head *head,
+		       struct stream_message *ret_message)
+{
+	bool bodiless = ex->head_request || head->status == 204 || head->status == 304;
+
+	*ret_message = (struct stream_message){
+		.head = head,
+		.status = head->status,
+		.body = head->body,
+		.length = head->content_length,
+		.announce = bodiless && head->has_length && head->status != 204,
+		.last = ex->proxy->draining || (ex->expects && !ex->up.ended),
+	};
+	if (bodiless)
+		ret_message->body = HTTP_BODY_NONE;
+	else if (head->body == HTTP_BODY_UNTIL_CLOSE)
+		ret_message->body = HTTP_BODY_CHUNKED; /* Its length is not known. */
+}
+
+static void upstream_head(struct stream *s, struct http_head *head, bool end)
+{
+	struct exchange *ex = s->owner;
+	struct proxy *proxy = ex->proxy;
+	struct writer out = writer_make(proxy->head_text, sizeof(proxy->head_text));
+	struct stream_message message;
+
+	if (!ex->account.first_byte_ns)
+		ex->account.first_byte_ns = ring_now_ns(proxy->ring);
+	ex->account.upstream_status = head->status;
+	if (head->status < 200) {
+		pass_interim(ex, head);
+		exchange_settle(ex);
+		return;
+	}
+	message_of(ex, head, &message);
+	ex->client->codec->encode_response(ex->client, &out, &message);
+	if (out.overflow) {
+		exchange_refuse(ex, 502, REASON_UPSTREAM_HEADER, ACCOUNT_BY_UPSTREAM);
+		exchange_settle(ex);
+		return;
+	}
+	ex->account.status = head->status;
+	ex->down.length = message.body == HTTP_BODY_LENGTH ? message.length : UINT64_MAX;
+	ex->down.begun = true;
+	ex->down.ended = end;
+	exchange_enter(ex, EXCHANGE_RESPONDING);
+	ex->client->codec->send_head(ex->client, writer_slice(&out), &message, end);
+	exchange_settle(ex);
+}
+
+static void upstream_body(struct stream *s, struct ring_buf *buf, bool end)
+{
+	struct exchange *ex = s->owner;
+
+	exchange_pass_body(ex, buf, end);
+	exchange_settle(ex);
+}
+
+static void upstream_trailers(struct stream *s, struct slice lines)
+{
+	struct exchange *ex = s->owner;
+
+	ex->down.ended = true;
+	ex->client->codec->send_trailers(ex->client, lines);
+}
+
+static void upstream_flush(struct stream *s)
+{
+	struct exchange *ex = s->owner;
+
+	if (!ex->client || !ex->down.begun)
+		return;
+	ex->client->codec->flush(ex->client);
+	exchange_flow_open(ex, &ex->down);
+}
+
+static void upstream_sent(struct stream *s, uint64_t n, bool all)
+{
+	struct exchange *ex = s->owner;
+
+	exchange_flow_sent(ex, &ex->up, n, all);
+	exchange_settle(ex);
+}
+
+static void upstream_malformed(struct stream *s, const struct stream_fault *fault)
+{
+	(void)s;
+	(void)fault;
+	GW_UNREACHABLE(); /* Server role only. */
+}
+
+/* A pooled connection may have been closed by its peer while our request was on its way. */
+static bool may_try_again(const struct exchange *ex, const struct stream_fault *fault)
+{
+	return fault->untouched && ex->state == EXCHANGE_SENDING && ex->call.reused &&
+	       ex->retriable && !ex->again;
+}
+
+static void try_again(struct exchange *ex)
+{
+	ex->again = true;
+	ex->account.retries++;
+	metric_inc(ex->proxy->metrics, METRIC_UPSTREAM_RETRIES);
+	ex->up.sent = false;
+	ex->up.begun = false;
+	upstream_done(ex->proxy, &ex->call);
+	exchange_connect(ex, true, -1);
+}
+
+static void upstream_reset(struct stream *s, const struct stream_fault *fault)
+{
+	struct exchange *ex = s->owner;
+
+	ex->upstream = NULL; /* Its connection is closed already. */
+	if (may_try_again(ex, fault))
+		try_again(ex);
+	else
+		exchange_refuse(ex, fault->status, fault->reason, ACCOUNT_BY_UPSTREAM);
+	exchange_settle(ex);
+}
+
+const struct stream_user exchange_upstream_user = {
+	.head = upstream_head,
+	.body = upstream_body,
+	.trailers = upstream_trailers,
+	.flush = upstream_flush,
+	.sent = upstream_sent,
+	.malformed = upstream_malformed,
+	.reset = upstream_reset,
+};

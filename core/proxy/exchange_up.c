@@ -1,0 +1,294 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exchange's request: judged, encoded, sent, perhaps sent again. */
+#include "core/http/h1_write.h"
+#include "core/proxy/exchange.h"
+#include "core/proxy/forward.h"
+#include "core/proxy/proxy.h"
+
+#define ALLOW "allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
+
+/* --- Judging. -------------------------------------------------------------------------------- */
+
+static bool is_health(const struct exchange *ex, const struct http_head *head)
+{
+	struct slice path = ex->proxy->options->health_path;
+
+	return path.len && (head->method == HTTP_GET || head->method == HTTP_HEAD) &&
+	       slice_eq(http_text(head, head->path), path);
+}
+
+static void answer_health(struct exchange *ex)
+{
+	if (atomic_load_explicit(&ex->proxy->shared->unready, memory_order_relaxed))
+		exchange_reply(ex, 503, SLICE("draining\n"), SLICE(""));
+	else
+		exchange_reply(ex, 200, SLICE("ok\n"), SLICE(""));
+}
+
+/* OPTIONS that are meant for us: for no resource, or not to go any further (RFC 9110 7.6.2). */
+static bool is_ours(const struct http_head *head)
+{
+	const struct http_field *field;
+	uint64_t left;
+
+	if (head->method != HTTP_OPTIONS)
+		return false;
+	if (head->asterisk)
+		return true;
+	field = http_head_find(head, HTTP_FIELD_MAX_FORWARDS);
+	return field && slice_to_u64(http_text(head, field->value), &left) == 0 && left == 0;
+}
+
+static bool is_idempotent(uint8_t method)
+{
+	return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_PUT ||
+	       method == HTTP_DELETE || method == HTTP_OPTIONS;
+}
+
+/* The wire form is made now: the head's bytes do not outlive this call. */
+static bool encode(struct exchange *ex, struct http_head *head, const struct exchange_client *who)
+{
+	struct proxy *proxy = ex->proxy;
+	struct forward_client client = { who->peer, who->trusted };
+	struct writer extra = writer_make(proxy->extra, sizeof(proxy->extra));
+	struct writer out = writer_make(ex->text, sizeof(ex->text));
+
+	ex->log.id_len = (uint16_t)forward_request(proxy, head, &client, &extra, ex->log.id);
+	if (extra.overflow)
+		return false;
+	ex->request = (struct stream_message){
+		.head = head,
+		.extra = writer_slice(&extra),
+		.method = head->method,
+		.body = head->body,
+		.length = head->content_length,
+		.announce = head->has_length,
+	};
+	h1_codec.encode_request(&out, &ex->request);
+	if (out.overflow) {
+		ex->block = slab_alloc(&proxy->heads);
+		if (!ex->block)
+			return false;
+		out = writer_make(ex->block->text, sizeof(ex->block->text));
+		h1_codec.encode_request(&out, &ex->request);
+	}
+	ex->request.head = NULL;
+	ex->text_len = (uint32_t)writer_len(&out);
+	return !out.overflow;
+}
+
+static void count_anomalies(struct proxy *proxy, const struct http_head *head)
+{
+	for (unsigned i = 0; head->anomalies >> i; i++)
+		if (head->anomalies >> i & 1)
+			metric_inc_label(proxy->metrics, METRIC_ANOMALIES, i);
+}
+
+static void judge_by_policy(struct exchange *ex, struct http_head *head,
+			    const struct exchange_client *who)
+{
+	struct policy_request request = {
+		.method = http_text(head, head->method_text),
+		.host = http_text(head, head->host),
+		.path = http_text(head, head->path),
+		.content_length = head->body == HTTP_BODY_LENGTH ? head->content_length : 0,
+	};
+
+	ex->verdict = policy_decide(proxy_table(ex->proxy), &request);
+	ex->account.generation = ex->verdict.generation;
+	if (ex->verdict.kind == VERDICT_REFUSE) {
+		exchange_refuse(ex, ex->verdict.status, ex->verdict.reason, ACCOUNT_BY_GATEWAY);
+		return;
+	}
+	ex->account.route = ex->verdict.route;
+	ex->account.service = ex->verdict.service;
+	if (!encode(ex, head, who)) {
+		exchange_refuse(ex, 431, REASON_HEADERS_TOO_LARGE, ACCOUNT_BY_GATEWAY);
+		return;
+	}
+	if (head->body == HTTP_BODY_LENGTH)
+		ex->up.length = head->content_length;
+	ex->retriable = ex->verdict.retry && is_idempotent(head->method) && ex->up.ended;
+	exchange_connect(ex, false, -1);
+}
+
+void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who)
+{
+	count_anomalies(ex->proxy, head);
+	if (is_health(ex, head))
+		answer_health(ex);
+	else if (is_ours(head))
+		exchange_reply(ex, 204, SLICE(""), SLICE(ALLOW));
+	else if (forward_is_loop(ex->proxy, head))
+		exchange_refuse(ex, 508, REASON_LOOP_DETECTED, ACCOUNT_BY_CLIENT);
+	else
+		judge_by_policy(ex, head, who);
+}
+
+/* --- Getting a stream. ----------------------------------------------------------------------- */
+
+static void log_upstream(struct exchange *ex)
+{
+	const struct proxy_service *service = &ex->proxy->services[ex->call.service];
+	struct slice authority = service->endpoints[ex->call.endpoint].authority;
+	size_t len = authority.len < ACCOUNT_UPSTREAM ? authority.len : ACCOUNT_UPSTREAM;
+
+	ex->account.asked_upstream = true;
+	if (!ex->account.sampled)
+		return;
+	memcpy(ex->log.upstream, authority.ptr, len);
+	ex->log.upstream_len = (uint16_t)len;
+}
+
+static void send_request(struct exchange *ex, struct stream *stream)
+{
+	struct slice text = slice_make(ex->block ? ex->block->text : ex->text, ex->text_len);
+	bool end = ex->up.ended && list_is_empty(&ex->held) && !ex->trailers;
+
+	stream->user = &exchange_upstream_user;
+	stream->owner = ex;
+	ex->upstream = stream;
+	ex->account.connected_ns = ring_now_ns(ex->proxy->ring);
+	ex->account.reused = ex->call.reused;
+	exchange_enter(ex, EXCHANGE_SENDING);
+	ex->up.begun = true;
+	stream->codec->send_head(stream, text, &ex->request, end);
+	exchange_held_send(ex);
+	if (!end)
+		stream->codec->flush(stream);
+	exchange_flow_open(ex, &ex->up);
+}
+
+static void connect_failed(struct exchange *ex, enum reason reason)
+{
+	int32_t tried = ex->call.endpoint;
+	bool others = ex->proxy->services[ex->verdict.service].n_endpoints > 1;
+
+	upstream_done(ex->proxy, &ex->call);
+	if (tried >= 0 && others && !ex->again) { /* Nothing was sent: always safe. */
+		ex->again = true;
+		ex->account.retries++;
+		metric_inc(ex->proxy->metrics, METRIC_UPSTREAM_RETRIES);
+		metric_inc_keyed(ex->proxy->metrics, METRIC_UPSTREAM_ERRORS, 0, reason,
+				 ex->verdict.service);
+		exchange_connect(ex, true, tried);
+		return;
+	}
+	exchange_refuse(ex, (uint16_t)reason_status(reason), reason, ACCOUNT_BY_UPSTREAM);
+}
+
+void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid)
+{
+	enum reason reason;
+	struct stream *stream;
+
+	if (ex->state != EXCHANGE_CONNECTING)
+		exchange_enter(ex, EXCHANGE_CONNECTING);
+	switch (upstream_get(ex->proxy, &ex->call, ex->verdict.service,
+			     ex->verdict.timeouts.connect_ns, fresh, avoid, &stream, &reason)) {
+	case UPSTREAM_READY:
+		log_upstream(ex);
+		send_request(ex, stream);
+		break;
+	case UPSTREAM_COMING:
+		log_upstream(ex);
+		break;
+	case UPSTREAM_FAILED:
+		if (ex->call.endpoint >= 0)
+			log_upstream(ex);
+		connect_failed(ex, reason);
+		break;
+	}
+}
+
+static struct exchange *exchange_of(struct upstream_call *call)
+{
+	return GW_CONTAINER_OF(call, struct exchange, call);
+}
+
+static void ready(struct upstream_call *call, struct stream *stream)
+{
+	struct exchange *ex = exchange_of(call);
+
+	send_request(ex, stream);
+	exchange_settle(ex);
+}
+
+static void failed(struct upstream_call *call, enum reason reason)
+{
+	struct exchange *ex = exchange_of(call);
+
+	connect_failed(ex, reason);
+	exchange_settle(ex);
+}
+
+const struct upstream_call_user exchange_call_user = { ready, failed };
+
+/* --- What the client does. ------------------------------------------------------------------- */
+
+static void client_head(struct stream *s, struct http_head *head, bool end)
+{
+	(void)s;
+	(void)head;
+	(void)end;
+	GW_UNREACHABLE(); /* exchange_open() had it. */
+}
+
+static void client_body(struct stream *s, struct ring_buf *buf, bool end)
+{
+	struct exchange *ex = s->owner;
+
+	exchange_take_body(ex, buf, end);
+	exchange_settle(ex);
+}
+
+static void client_trailers(struct stream *s, struct slice lines)
+{
+	exchange_take_trailers(s->owner, lines);
+}
+
+static void client_flush(struct stream *s)
+{
+	struct exchange *ex = s->owner;
+
+	if (!ex->upstream)
+		return;
+	ex->upstream->codec->flush(ex->upstream);
+	exchange_flow_open(ex, &ex->up);
+}
+
+static void client_sent(struct stream *s, uint64_t n, bool all)
+{
+	struct exchange *ex = s->owner;
+
+	exchange_flow_sent(ex, &ex->down, n, all);
+	exchange_settle(ex);
+}
+
+static void client_malformed(struct stream *s, const struct stream_fault *fault)
+{
+	struct exchange *ex = s->owner;
+
+	exchange_refuse(ex, fault->status, fault->reason, ACCOUNT_BY_CLIENT);
+	exchange_settle(ex);
+}
+
+static void client_reset(struct stream *s, const struct stream_fault *fault)
+{
+	struct exchange *ex = s->owner;
+
+	ex->client = NULL; /* Its connection is closed already. */
+	exchange_cut(ex, fault->reason,
+		     fault->reason == REASON_DRAINING ? ACCOUNT_BY_GATEWAY : ACCOUNT_BY_CLIENT);
+	exchange_settle(ex);
+}
+
+const struct stream_user exchange_client_user = {
+	.head = client_head,
+	.body = client_body,
+	.trailers = client_trailers,
+	.flush = client_flush,
+	.sent = client_sent,
+	.malformed = client_malformed,
+	.reset = client_reset,
+};

@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * forward.h - what a proxy says about itself and its client in a forwarded request.
+ *
+ * X-Forwarded-*, Forwarded and X-Real-IP of strangers are dropped and ours set;
+ * those of a trusted proxy are kept and appended to. X-Request-Id is kept when
+ * it is harmless, else made. Via gets our name (RFC 9110 7.6.3), and a request
+ * that has it already is in a loop.
+ *
+ * Threads: pure but for the proxy's own state (random numbers, metrics).
+ */
+#pragma once
+
+#include "core/base/writer.h"
+#include "core/http/head.h"
+#include "core/proxy/peer.h"
+
+struct proxy;
+
+enum { FORWARD_ID_MAX = 64 };
+
+struct forward_client {
+	const struct peer *peer;
+	bool trusted;
+};
+
+/*
+ * Marks fields of 'head' as dropped and appends the lines to add to 'out'. The
+ * request's id, given or made, goes to 'id' (its length is returned).
+ */
+size_t forward_request(struct proxy *proxy, struct http_head *head,
+		       const struct forward_client *client, struct writer *out,
+		       char id[FORWARD_ID_MAX]);
+
+/* Our own name is in Via: somebody sends our requests back to us. */
+bool forward_is_loop(const struct proxy *proxy, const struct http_head *head);

@@ -1,0 +1,538 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* h1, the reading side: bytes to events. */
+#include "core/proxy/h1.h"
+
+#include <errno.h>
+
+#include "core/proxy/proxy.h"
+
+enum { DRAIN_MAX = 65536 }; /* Of an unwanted body or after the last reply (RFC 9112 9.6). */
+
+static void buf_skip(struct ring_buf *buf, uint32_t n)
+{
+	GW_ASSERT(n <= buf->len);
+	buf->start += n;
+	buf->len -= n;
+}
+
+static void held_give(struct h1 *c)
+{
+	ring_buf_give(c->transport.ring, c->held);
+	c->held = NULL;
+}
+
+static void head_forget(struct h1 *c)
+{
+	if (c->head)
+		slab_free(&c->proxy->heads, c->head);
+	c->head = NULL;
+}
+
+void h1_in_forget(struct h1 *c)
+{
+	if (c->held)
+		held_give(c);
+	if (c->trailers)
+		ring_buf_give(c->transport.ring, c->trailers);
+	c->trailers = NULL;
+	head_forget(c);
+}
+
+/* --- Heads. ---------------------------------------------------------------------------------- */
+
+static void parser_begin(struct h1 *c, struct h1_parser *parser)
+{
+	if (c->role == H1_SERVER)
+		h1_parse_request(parser, &c->proxy->options->limits);
+	else
+		h1_parse_response(parser, &h1_limits_default, c->method);
+}
+
+void h1_refuse(struct h1 *c, struct http_refusal refusal)
+{
+	GW_ASSERT(c->role == H1_SERVER && !c->open);
+	h1_in_forget(c);
+	h1_enter(c, H1_IN_DEAD);
+	c->last = true;
+	c->lingering = true;
+	c->open = true;
+	c->owner->phase(c, H1_PHASE_BUSY);
+	c->owner->request(c, NULL, true, &refusal);
+}
+
+static void refused(struct h1 *c, struct http_refusal refusal)
+{
+	if (c->role == H1_CLIENT)
+		h1_fault(c, refusal.status, refusal.reason, false);
+	else
+		h1_refuse(c, refusal);
+}
+
+static void body_begin(struct h1 *c, const struct http_head *head, bool end)
+{
+	c->in_body = head->body;
+	c->in_left = head->content_length;
+	c->http10 = head->minor == 0;
+	c->last = c->last || head->close;
+	c->credit = c->held->len; /* What came along may be told at once. */
+	if (head->body == HTTP_BODY_CHUNKED)
+		chunk_begin(&c->chunks);
+	h1_enter(c, end ? H1_IN_DONE : H1_IN_BODY);
+}
+
+/* 'refusal': a sound head that is not served; the connection may go on behind its body. */
+static void head_done(struct h1 *c, struct http_head *head, const struct http_refusal *refusal)
+{
+	bool end = head->body == HTTP_BODY_NONE ||
+		   (head->body == HTTP_BODY_LENGTH && head->content_length == 0);
+
+	if (c->role == H1_SERVER) {
+		c->open = true;
+		c->method = head->method;
+		c->lingering = !head->close;
+		body_begin(c, head, end);
+		c->owner->phase(c, H1_PHASE_BUSY);
+		c->owner->request(c, head, end, refusal);
+		return;
+	}
+	if (head->status >= 200)
+		body_begin(c, head, end);
+	c->stream.user->head(&c->stream, head, end && head->status >= 200);
+}
+
+/* The head did not come in one piece: keep it where more can follow. */
+static bool head_keep(struct h1 *c, const struct h1_parser *parser)
+{
+	struct head_block *block = slab_alloc(&c->proxy->heads);
+
+	if (!block)
+		return false;
+	block->parser = *parser;
+	block->len = c->held->len;
+	memcpy(block->text, ring_buf_data(c->held), c->held->len);
+	c->head = block;
+	if (c->role == H1_SERVER)
+		c->owner->phase(c, H1_PHASE_HEAD);
+	return true;
+}
+
+static uint32_t head_append(struct head_block *block, const struct ring_buf *buf)
+{
+	uint32_t room = sizeof(block->text) - block->len;
+	uint32_t n = buf->len < room ? buf->len : room;
+
+	memcpy(block->text + block->len, ring_buf_data(buf), n);
+	block->len += n;
+	return n;
+}
+
+/* All of it is here; 'before' bytes of it came earlier. What stands behind it stays held. */
+static void head_complete(struct h1 *c, struct h1_parser *parser, uint32_t before,
+			  const struct http_refusal *refusal)
+{
+	struct head_block *block = c->head;
+
+	GW_ASSERT(parser->head.wire_len > before);
+	buf_skip(c->held, parser->head.wire_len - before);
+	c->head = NULL;
+	head_done(c, &parser->head, refusal);
+	if (block)
+		slab_free(&c->proxy->heads, block);
+	if (c->held && c->held->len == 0)
+		held_give(c);
+}
+
+static void step_head(struct h1 *c)
+{
+	struct h1_parser *parser = c->head ? &c->head->parser : &c->proxy->parser;
+	uint32_t before = c->head ? c->head->len : 0;
+	enum h1_progress progress;
+
+	if (c->head) {
+		head_append(c->head, c->held);
+		progress = h1_parse_feed(parser, c->head->text, c->head->len);
+	} else {
+		parser_begin(c, parser);
+		progress = h1_parse_feed(parser, (char *)ring_buf_data(c->held), c->held->len);
+	}
+	switch (progress) {
+	case H1_PARTIAL:
+		if (!c->head && !head_keep(c, parser))
+			refused(c, (struct http_refusal){ 503, REASON_OVERLOAD_MEMORY, false });
+		else
+			held_give(c);
+		return;
+	case H1_REFUSED:
+		if (parser->refusal.keep && c->role == H1_SERVER)
+			head_complete(c, parser, before, &parser->refusal);
+		else
+			refused(c, parser->refusal);
+		return;
+	case H1_DONE:
+		head_complete(c, parser, before, NULL);
+		return;
+	}
+}
+
+/* --- Bodies. --------------------------------------------------------------------------------- */
+
+/*
+ * The first 'n' of the held bytes as a buffer of their own, which the caller
+ * holds; what stands behind 'used' stays held. NULL when there is no buffer.
+ */
+static struct ring_buf *held_split(struct h1 *c, uint32_t n, uint32_t used)
+{
+	struct ring_buf *buf = c->held;
+	uint32_t rest = buf->len - used;
+
+	c->held = NULL;
+	if (rest > 0) {
+		c->held = ring_buf_take(c->transport.ring);
+		if (!c->held) {
+			c->held = buf;
+			return NULL;
+		}
+		memcpy(ring_buf_data(c->held), ring_buf_data(buf) + used, rest);
+		c->held->len = rest;
+	}
+	buf->len = n;
+	return buf;
+}
+
+static void no_buffer(struct h1 *c)
+{
+	GW_COUNT_IF(true, "body_split_without_buffer");
+	h1_fault(c, 503, REASON_OVERLOAD_BUFFERS, false);
+}
+
+static void deliver(struct h1 *c, struct ring_buf *buf, bool end)
+{
+	if (end)
+		h1_enter(c, H1_IN_DONE);
+	c->stream.user->body(&c->stream, buf, end);
+}
+
+static void step_plain(struct h1 *c)
+{
+	uint64_t n = c->held->len;
+	struct ring_buf *buf;
+
+	if (c->in_body == HTTP_BODY_LENGTH && n > c->in_left)
+		n = c->in_left;
+	GW_ASSERT(n <= c->credit && n > 0);
+	buf = held_split(c, (uint32_t)n, (uint32_t)n);
+	if (!buf) {
+		no_buffer(c);
+		return;
+	}
+	c->credit -= n;
+	if (c->in_body == HTTP_BODY_LENGTH)
+		c->in_left -= n;
+	deliver(c, buf, c->in_body == HTTP_BODY_LENGTH && c->in_left == 0);
+}
+
+/* Trailers that are not complete yet outlive the buffer they came in. */
+static bool trailers_keep(struct h1 *c)
+{
+	if (c->trailers_len == 0 || c->trailers)
+		return true;
+	c->trailers = ring_buf_take(c->transport.ring);
+	if (!c->trailers)
+		return false;
+	memcpy(c->trailers->mem, c->proxy->trailers, c->trailers_len);
+	return true;
+}
+
+static struct slice trailers_text(const struct h1 *c)
+{
+	return slice_make(c->trailers ? (char *)c->trailers->mem : c->proxy->trailers,
+			  c->trailers_len);
+}
+
+static void chunks_done(struct h1 *c, struct ring_buf *buf)
+{
+	struct slice lines = trailers_text(c);
+
+	if (lines.len == 0) {
+		deliver(c, buf, true);
+		return;
+	}
+	h1_enter(c, H1_IN_DONE);
+	if (buf)
+		c->stream.user->body(&c->stream, buf, false);
+	if (c->open)
+		c->stream.user->trailers(&c->stream, lines);
+}
+
+static void chunks_refused(struct h1 *c, struct http_refusal refusal)
+{
+	if (c->role == H1_CLIENT) {
+		h1_fault(c, 502, REASON_UPSTREAM_CHUNK, false);
+		return;
+	}
+	struct stream_fault fault = { refusal.status, refusal.reason, false };
+
+	/* The client can still be told; nothing more of what it says is believed. */
+	held_give(c);
+	h1_enter(c, H1_IN_DEAD);
+	c->last = true;
+	c->lingering = true;
+	c->stream.user->malformed(&c->stream, &fault);
+}
+
+static void step_chunks(struct h1 *c)
+{
+	char *trailers = c->trailers ? (char *)c->trailers->mem : c->proxy->trailers;
+	struct chunk_piece piece;
+	struct ring_buf *buf = NULL;
+
+	piece = chunk_feed(&c->chunks, (char *)ring_buf_data(c->held), c->held->len, trailers,
+			   &c->trailers_len);
+	if (piece.progress == CHUNK_REFUSED) {
+		chunks_refused(c, piece.refusal);
+		return;
+	}
+	if (piece.payload_len > 0) {
+		buf = held_split(c, piece.payload_len, piece.used);
+	} else {
+		buf_skip(c->held, piece.used);
+		if (c->held->len == 0)
+			held_give(c);
+	}
+	if ((piece.payload_len > 0 && !buf) || !trailers_keep(c)) {
+		if (buf)
+			ring_buf_give(c->transport.ring, buf);
+		no_buffer(c);
+		return;
+	}
+	c->credit -= piece.payload_len < c->credit ? piece.payload_len : c->credit;
+	if (piece.progress == CHUNK_END)
+		chunks_done(c, buf);
+	else if (buf)
+		deliver(c, buf, false);
+}
+
+/* --- Bytes that nobody wants. ---------------------------------------------------------------- */
+
+/* The rest of a refused request's body, so that the connection can go on behind it. */
+static void step_drain(struct h1 *c)
+{
+	uint32_t n = c->held->len;
+
+	if (c->in_body == HTTP_BODY_LENGTH && n > c->in_left)
+		n = (uint32_t)c->in_left;
+	c->in_left -= n;
+	c->drained += n;
+	buf_skip(c->held, n);
+	if (c->held->len == 0)
+		held_give(c);
+	if (c->in_body == HTTP_BODY_LENGTH && c->in_left == 0)
+		h1_enter(c, H1_IN_HEAD);
+	else if (c->in_body != HTTP_BODY_LENGTH || c->drained > DRAIN_MAX)
+		h1_ended(c, REASON_NONE);
+}
+
+static void step_linger(struct h1 *c)
+{
+	c->drained += c->held->len;
+	held_give(c);
+	if (c->drained > DRAIN_MAX)
+		h1_ended(c, REASON_NONE);
+}
+
+/* --- The loop. ------------------------------------------------------------------------------- */
+
+/* One step over what is held; false when it has to stay held. */
+static bool step(struct h1 *c)
+{
+	switch ((enum h1_in_state)c->in_state) {
+	case H1_IN_HEAD:
+		step_head(c);
+		return true;
+	case H1_IN_BODY:
+		if (c->in_body == HTTP_BODY_CHUNKED)
+			step_chunks(c);
+		else
+			step_plain(c);
+		return true;
+	case H1_IN_DRAIN:
+		step_drain(c);
+		return true;
+	case H1_IN_LINGER:
+		step_linger(c);
+		return true;
+	case H1_IN_IDLE:
+		h1_ended(c, REASON_UPSTREAM_UNSOLICITED);
+		return true;
+	case H1_IN_DEAD:
+		held_give(c);
+		return true;
+	case H1_IN_DONE: /* Belongs to the next message. */
+		return false;
+	case H1_IN_N_STATES:
+		break;
+	}
+	GW_UNREACHABLE();
+}
+
+static void want(struct h1 *c)
+{
+	if (c->closing || c->eof || c->raw || c->held || transport_is_reading(&c->transport))
+		return;
+	switch ((enum h1_in_state)c->in_state) {
+	case H1_IN_IDLE:
+	case H1_IN_DONE:
+	case H1_IN_LINGER:
+		transport_read(&c->transport, true);
+		break;
+	case H1_IN_HEAD:
+		transport_read(&c->transport, !c->head);
+		break;
+	case H1_IN_BODY: /* A receive may bring a whole buffer: only when that is granted. */
+		if (c->credit >= RING_BUF_DATA)
+			transport_read(&c->transport, false);
+		break;
+	case H1_IN_DRAIN:
+		transport_read(&c->transport, false);
+		break;
+	case H1_IN_DEAD:
+		break;
+	case H1_IN_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+void h1_in_advance(struct h1 *c)
+{
+	bool had = c->held;
+
+	GW_ASSERT(!c->looping);
+	c->looping = true;
+	while (!c->closing && c->held && step(c))
+		;
+	c->looping = false;
+	if (had && c->open && !c->closing)
+		c->stream.user->flush(&c->stream);
+	if (!c->closing)
+		want(c);
+}
+
+/* --- The peer's end. ------------------------------------------------------------------------- */
+
+static void server_input_ended(struct h1 *c, int32_t res)
+{
+	c->eof = true;
+	switch ((enum h1_in_state)c->in_state) {
+	case H1_IN_HEAD:
+		h1_ended(c, c->head ? REASON_CLIENT_ABORT : REASON_NONE);
+		break;
+	case H1_IN_BODY:
+		h1_fault(c, 0, REASON_CLIENT_ABORT, false);
+		break;
+	case H1_IN_DONE:
+	case H1_IN_DEAD: /* Half-closed: it still gets its reply. */
+		if (res < 0)
+			h1_fault(c, 0, REASON_CLIENT_ABORT, false);
+		break;
+	case H1_IN_DRAIN:
+	case H1_IN_LINGER:
+		h1_ended(c, REASON_NONE);
+		break;
+	case H1_IN_IDLE:
+	case H1_IN_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+static void client_input_ended(struct h1 *c, int32_t res)
+{
+	c->eof = true;
+	switch ((enum h1_in_state)c->in_state) {
+	case H1_IN_IDLE:
+		h1_ended(c, REASON_NONE);
+		break;
+	case H1_IN_HEAD:
+		h1_fault(c, 502, REASON_UPSTREAM_RESET, !c->head);
+		break;
+	case H1_IN_BODY:
+		if (res < 0) {
+			h1_fault(c, 0, REASON_UPSTREAM_RESET_MIDBODY, false);
+		} else if (c->in_body == HTTP_BODY_UNTIL_CLOSE) {
+			deliver(c, NULL, true);
+			if (c->open)
+				c->stream.user->flush(&c->stream);
+		} else {
+			h1_fault(c, 0, REASON_UPSTREAM_TRUNCATED, false);
+		}
+		break;
+	case H1_IN_DONE: /* Noted; release() will not keep the connection. */
+		break;
+	case H1_IN_DEAD:
+	case H1_IN_DRAIN:
+	case H1_IN_LINGER:
+	case H1_IN_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res)
+{
+	if (res <= 0) {
+		if (c->role == H1_SERVER)
+			server_input_ended(c, res);
+		else
+			client_input_ended(c, res);
+		return;
+	}
+	GW_ASSERT(!c->held && !c->raw);
+	metric_add(c->proxy->metrics,
+		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_IN : METRIC_UPSTREAM_BYTES_IN,
+		   (uint64_t)res);
+	c->held = buf;
+	h1_in_advance(c);
+}
+
+/* --- Credit and raw bytes. ------------------------------------------------------------------- */
+
+void h1_credit(struct stream *s, uint64_t n)
+{
+	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
+
+	GW_ASSERT(c->open);
+	c->credit += n;
+	if (!c->looping)
+		want(c);
+}
+
+int32_t h1_raw_in(struct stream *s, uint64_t *ret_len)
+{
+	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
+	int32_t file;
+
+	if (c->in_state != H1_IN_BODY || c->in_body != HTTP_BODY_LENGTH || c->held || c->eof)
+		return -ENOTSUP;
+	if (transport_is_reading(&c->transport))
+		return -ENOTSUP;
+	file = transport_raw_file(&c->transport);
+	if (file < 0)
+		return -ENOTSUP;
+	c->raw = true;
+	*ret_len = c->in_left;
+	return file;
+}
+
+void h1_raw_in_done(struct stream *s, uint64_t n, int res)
+{
+	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
+
+	GW_ASSERT(c->raw && n <= c->in_left);
+	metric_add(c->proxy->metrics,
+		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_IN : METRIC_UPSTREAM_BYTES_IN, n);
+	c->raw = false;
+	c->in_left -= n;
+	c->eof = c->eof || res <= 0;
+	if (c->in_left == 0)
+		h1_enter(c, H1_IN_DONE);
+	if (!c->looping)
+		want(c);
+}

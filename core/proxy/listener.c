@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/proxy/listener.h"
+
+#include <errno.h>
+
+#include "core/proxy/client.h"
+#include "core/proxy/proxy.h"
+
+#define RETRY_NS (100 * GW_NS_PER_MS)  /* After an accept that failed. */
+#define LOOK_NS (50 * GW_NS_PER_MS)    /* A drain ends when nothing came for this long. */
+
+#define TO(state) (1u << LISTENER_##state)
+static const uint8_t may_follow[LISTENER_N_STATES] = {
+#define X(name, next) [LISTENER_##name] = (next),
+	LISTENER_STATES(X)
+#undef X
+};
+
+static void enter(struct listener *l, enum listener_state next)
+{
+	struct ring *ring = l->proxy->ring;
+
+	GW_ASSERT(may_follow[l->state] & (1u << next));
+	if (l->state == LISTENER_PAUSED)
+		metric_gauge_add(l->proxy->metrics, METRIC_ACCEPT_PAUSED, -1);
+	l->state = (uint8_t)next;
+	switch (next) {
+	case LISTENER_OPEN:
+		ring_timer_cancel(ring, &l->timer);
+		ring_accept(ring, &l->accept, l->file);
+		break;
+	case LISTENER_PAUSING:
+		ring_cancel(ring, &l->accept);
+		break;
+	case LISTENER_PAUSED:
+		metric_gauge_add(l->proxy->metrics, METRIC_ACCEPT_PAUSED, 1);
+		metric_inc(l->proxy->metrics, METRIC_ACCEPT_PAUSES);
+		break;
+	case LISTENER_DRAINING:
+		l->took = false;
+		if (!l->accept.armed)
+			ring_accept(ring, &l->accept, l->file);
+		ring_timer_set(ring, &l->timer, ring_now_ns(ring) + LOOK_NS);
+		break;
+	case LISTENER_CLOSING:
+		ring_timer_cancel(ring, &l->timer);
+		ring_close(ring, l->file);
+		l->file = -1;
+		if (!l->accept.armed)
+			enter(l, LISTENER_CLOSED);
+		break;
+	case LISTENER_CLOSED:
+		list_remove(&l->link);
+		break;
+	case LISTENER_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+/* Is there room for another client and the upstream connection it may need? */
+static bool has_room(const struct proxy *proxy, uint32_t reserve)
+{
+	return proxy->clients.n_slots - proxy->clients.n_used > reserve &&
+	       ring_files_left(proxy->ring) > 2 * reserve;
+}
+
+/* The gap between stopping and going on again. */
+static uint32_t reserve_low(const struct proxy *proxy)
+{
+	return 1 + proxy->clients.n_slots / 64;
+}
+
+static void accept_failed(struct listener *l, int32_t res)
+{
+	if (res != -ECANCELED)
+		metric_inc(l->proxy->metrics, METRIC_ACCEPT_ERRORS);
+	switch ((enum listener_state)l->state) {
+	case LISTENER_OPEN:
+		enter(l, LISTENER_PAUSING);
+		enter(l, LISTENER_PAUSED);
+		ring_timer_set(l->proxy->ring, &l->timer, ring_now_ns(l->proxy->ring) + RETRY_NS);
+		break;
+	case LISTENER_PAUSING:
+		enter(l, LISTENER_PAUSED);
+		listener_released(l);
+		break;
+	case LISTENER_DRAINING: /* The timer decides. */
+		break;
+	case LISTENER_CLOSING:
+		enter(l, LISTENER_CLOSED);
+		break;
+	case LISTENER_PAUSED:
+	case LISTENER_CLOSED:
+	case LISTENER_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+static void accepted(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct listener *l = GW_CONTAINER_OF(op, struct listener, accept);
+
+	if (answer->res >= 0) {
+		l->took = true;
+		client_accept(l, answer->res);
+	}
+	if (!answer->more)
+		accept_failed(l, answer->res);
+}
+
+static void look(struct ring_timer *timer)
+{
+	struct listener *l = GW_CONTAINER_OF(timer, struct listener, timer);
+
+	if (l->state == LISTENER_PAUSED) {
+		if (has_room(l->proxy, reserve_low(l->proxy)))
+			enter(l, LISTENER_OPEN);
+		else
+			ring_timer_set(l->proxy->ring, timer,
+				       ring_now_ns(l->proxy->ring) + RETRY_NS);
+	} else if (l->state == LISTENER_DRAINING && !l->took) {
+		enter(l, LISTENER_CLOSING);
+	} else if (l->state == LISTENER_DRAINING) {
+		l->took = false;
+		ring_timer_set(l->proxy->ring, timer, ring_now_ns(l->proxy->ring) + LOOK_NS);
+	}
+}
+
+void listener_open(struct listener *l, struct proxy *proxy, int32_t file,
+		   const struct peer_net *trusted, uint32_t n_trusted)
+{
+	*l = (struct listener){ .proxy = proxy,
+				.file = file,
+				.trusted = trusted,
+				.n_trusted = n_trusted,
+				.state = LISTENER_OPEN };
+	ring_op_init(&l->accept, accepted);
+	ring_timer_init(&l->timer, look);
+	list_push_back(&proxy->listeners, &l->link);
+	ring_accept(proxy->ring, &l->accept, file);
+}
+
+void listener_drain(struct listener *l)
+{
+	if (l->state == LISTENER_PAUSING) /* Nothing is known about the queue; it is lost. */
+		enter(l, LISTENER_CLOSING);
+	else if (l->state == LISTENER_OPEN || l->state == LISTENER_PAUSED)
+		enter(l, LISTENER_DRAINING);
+}
+
+void listener_close(struct listener *l)
+{
+	if (l->state < LISTENER_CLOSING)
+		enter(l, LISTENER_CLOSING);
+}
+
+bool listener_trusts(const struct listener *l, const struct peer *peer)
+{
+	return l->n_trusted > 0 && peer_in(peer, l->trusted, l->n_trusted);
+}
+
+void listener_took(struct listener *l)
+{
+	if (l->state == LISTENER_OPEN && !has_room(l->proxy, 1))
+		enter(l, LISTENER_PAUSING);
+}
+
+/* Any listener of this worker may go on; one that waits out an error has its timer. */
+void listener_released(struct listener *l)
+{
+	struct proxy *proxy = l->proxy;
+
+	list_each(node, &proxy->listeners) {
+		struct listener *other = list_entry(node, struct listener, link);
+
+		if (other->state == LISTENER_PAUSED && has_room(proxy, reserve_low(proxy)))
+			enter(other, LISTENER_OPEN);
+	}
+}

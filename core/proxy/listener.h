@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * listener.h - one listening socket of one worker, and the gate in front of it.
+ *
+ * Accepting stops before a table is full (a connection that was accepted and
+ * finds no slot is lost to its client) and resumes with hysteresis. In a drain
+ * it goes on until the queue is empty, then the socket closes.
+ *
+ * Threads: the worker's.
+ */
+#pragma once
+
+#include "core/base/list.h"
+#include "core/proxy/peer.h"
+#include "ring/ring.h"
+
+struct proxy;
+
+/* clang-format off */
+#define LISTENER_STATES(X) \
+	X(OPEN, TO(PAUSING) | TO(DRAINING) | TO(CLOSING))      /* Accepting. */ \
+	X(PAUSING, TO(PAUSED) | TO(CLOSING))                   /* Asked to stop; answers may still come. */ \
+	X(PAUSED, TO(OPEN) | TO(DRAINING) | TO(CLOSING))       /* Some table is nearly full. */ \
+	X(DRAINING, TO(CLOSING))                               /* Takes what is queued. */ \
+	X(CLOSING, TO(CLOSED))                                 /* Asked to end. */ \
+	X(CLOSED, 0)
+/* clang-format on */
+
+enum listener_state {
+#define X(name, next) LISTENER_##name,
+	LISTENER_STATES(X)
+#undef X
+	LISTENER_N_STATES
+};
+
+struct listener {
+	struct proxy *proxy;
+	struct ring_op accept;
+	struct ring_timer timer; /* After an error that time may cure; the end of a drain. */
+	struct list_node link;   /* In proxy->listeners. */
+	const struct peer_net *trusted;
+	uint32_t n_trusted;
+	int32_t file;
+	uint8_t state; /* enum listener_state. */
+	bool took;     /* Accepted something since the drain last looked. */
+};
+
+/* 'file' listens (ring_net.h) and is the listener's from now on; so is the memory until it is closed. */
+void listener_open(struct listener *listener, struct proxy *proxy, int32_t file,
+		   const struct peer_net *trusted, uint32_t n_trusted);
+
+/* Accept until nothing is queued, then close. */
+void listener_drain(struct listener *listener);
+
+/* Close without looking. */
+void listener_close(struct listener *listener);
+
+bool listener_trusts(const struct listener *listener, const struct peer *peer);
+
+/* A connection was taken, or has ended: the gate may have to move. */
+void listener_took(struct listener *listener);
+void listener_released(struct listener *listener);

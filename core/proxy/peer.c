@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/proxy/peer.h"
+
+#include <arpa/inet.h>
+#include <string.h>
+
+static const uint8_t mapped_prefix[12] = { 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff };
+
+struct peer peer_of(const struct ring_addr *addr)
+{
+	struct peer peer = { .family = addr->family, .port = addr->port };
+
+	if (addr->family == AF_INET6 && !memcmp(addr->ip, mapped_prefix, sizeof(mapped_prefix))) {
+		peer.family = AF_INET;
+		memcpy(peer.ip, addr->ip + sizeof(mapped_prefix), 4);
+	} else if (addr->family != AF_UNIX) {
+		memcpy(peer.ip, addr->ip, sizeof(peer.ip));
+	}
+	return peer;
+}
+
+size_t peer_format(const struct peer *peer, char text[PEER_TEXT])
+{
+	if (peer->family == AF_UNIX || !inet_ntop(peer->family, peer->ip, text, PEER_TEXT)) {
+		memcpy(text, "unix", 4);
+		return 4;
+	}
+	return strnlen(text, PEER_TEXT);
+}
+
+static bool in_net(const struct peer *peer, const struct peer_net *net)
+{
+	uint32_t whole = net->prefix / 8, rest = net->prefix % 8;
+
+	if (peer->family != net->family || memcmp(peer->ip, net->ip, whole) != 0)
+		return false;
+	return rest == 0 || (peer->ip[whole] ^ net->ip[whole]) >> (8 - rest) == 0;
+}
+
+bool peer_in(const struct peer *peer, const struct peer_net *nets, uint32_t n_nets)
+{
+	for (uint32_t i = 0; i < n_nets; i++)
+		if (in_net(peer, &nets[i]))
+			return true;
+	return false;
+}
+
+/* The two cells of an address. */
+static void cells_of(struct peer_counts *counts, const struct peer *peer,
+		     _Atomic uint32_t *ret_cells[2])
+{
+	size_t len = peer->family == AF_INET6 ? 8 : 4;
+	uint64_t hash = hash_sip(counts->key, slice_make(peer->ip, len)) + peer->family;
+
+	ret_cells[0] = &counts->n[0][hash % PEER_COUNTS];
+	ret_cells[1] = &counts->n[1][(hash >> 32) % PEER_COUNTS];
+}
+
+bool peer_counts_add(struct peer_counts *counts, const struct peer *peer, uint32_t max)
+{
+	_Atomic uint32_t *cells[2];
+	uint32_t first, second;
+
+	cells_of(counts, peer, cells);
+	first = atomic_fetch_add_explicit(cells[0], 1, memory_order_relaxed);
+	second = atomic_fetch_add_explicit(cells[1], 1, memory_order_relaxed);
+	if ((first < second ? first : second) < max)
+		return true;
+	peer_counts_del(counts, peer);
+	return false;
+}
+
+void peer_counts_del(struct peer_counts *counts, const struct peer *peer)
+{
+	_Atomic uint32_t *cells[2];
+
+	cells_of(counts, peer, cells);
+	for (int i = 0; i < 2; i++) {
+		uint32_t before = atomic_fetch_sub_explicit(cells[i], 1, memory_order_relaxed);
+
+		GW_ASSERT(before > 0);
+	}
+}

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * proxy.h - everything that one worker proxies with: its objects, bounds and state.
+ *
+ * One per worker, made before its ring runs. All memory is reserved by
+ * proxy_create(); afterwards nothing here allocates. Tables of connections and
+ * requests are slabs; what is in use is what is alive.
+ *
+ * Threads: created by any thread before the worker starts; the worker's alone
+ * from then on, except the metric set and struct proxy_shared, which say so.
+ */
+#pragma once
+
+#include <stdatomic.h>
+
+#include "core/base/clock.h"
+#include "core/base/log.h"
+#include "core/base/metric.h"
+#include "core/base/recorder.h"
+#include "core/base/rng.h"
+#include "core/base/slab.h"
+#include "core/http/chunk.h"
+#include "core/http/h1_parse.h"
+#include "core/proxy/peer.h"
+#include "policy/decide.h"
+#include "policy/seat.h"
+#include "ring/ring.h"
+
+struct listener;
+
+/* A head that came in pieces, or one too large for its request's own room. */
+struct head_block {
+	struct h1_parser parser;
+	uint32_t len;
+	char text[HTTP_HEAD_MAX + 4096];
+};
+
+/* What the operator set, the same for all workers. Spans in nanoseconds; 0 is off. */
+struct proxy_options {
+	struct h1_limits limits;
+	uint64_t head_ns;      /* From a request's first byte to the end of its head. */
+	uint64_t keepalive_ns; /* Between two requests. */
+	uint64_t write_stall_ns; /* For an answer of ours to leave. */
+	uint64_t linger_ns;    /* Reading away what follows the last reply. */
+	uint64_t splice_min;   /* Bodies from here on are spliced; UINT64_MAX: never. */
+	uint32_t clients_max;  /* Per worker, this and the next. */
+	uint32_t upstreams_max;
+	uint32_t heads_max;
+	uint32_t per_client; /* Connections of one address, over all workers; 0: no limit. */
+	uint32_t log_sample; /* Log one of so many requests; 0: none. */
+	struct slice health_path; /* Answered here; empty: off. */
+	struct slice via;         /* Our name in Via, unique to this instance. */
+	bool redact_query;        /* Logs show the path only. */
+};
+
+/* What all workers look at. */
+struct proxy_shared {
+	struct peer_counts peers; /* Connections by client address. */
+	_Atomic bool unready;     /* /health says 503: set while draining. */
+};
+
+/* Run-time state of an endpoint slot: outlives the tables that name it. */
+struct proxy_endpoint {
+	struct list_counted idle;    /* Upstream connections; the latest used first. */
+	uint32_t n_active;           /* Requests in flight. */
+	uint32_t n_open;             /* Connections, idle ones included. */
+	uint16_t n_addrs;
+	uint16_t next_addr;          /* Takes turns. */
+	uint64_t learned_idle_ns;    /* The peer was seen to close idle connections after this; 0: not seen. */
+	struct policy_addr addrs[POLICY_ADDRS_MAX];
+	struct slice authority;      /* Into authority_text. */
+	char authority_text[POLICY_HOST_TEXT_MAX + 1];
+};
+
+struct proxy_service {
+	uint16_t n_endpoints;
+	uint16_t max_idle;
+	uint32_t max_requests;
+	uint64_t pool_idle_ns;
+	struct proxy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
+};
+
+struct proxy {
+	/* Set at the start. */
+	struct ring *ring;
+	const struct proxy_options *options;
+	struct proxy_shared *shared;
+	struct metric_set *metrics;
+	struct log_source *log; /* NULL: no access log. */
+	struct recorder *recorder;
+	struct policy_seat seat;
+	uint32_t worker;
+
+	/* Objects. */
+	struct slab clients, upstreams, exchanges, heads;
+	struct list listeners;
+
+	/* State. */
+	const struct policy_table *table; /* Only compared: which generation 'services' mirrors. */
+	struct proxy_service services[POLICY_SERVICES_MAX];
+	struct rng rng;
+	struct clock_date date;
+	uint64_t log_counter;
+	bool draining;
+
+	/* Scratch, never held across a handler. */
+	struct h1_parser parser;
+	char trailers[CHUNK_TRAILERS_MAX];
+	char extra[HTTP_HEAD_MAX + 8192];     /* Lines of ours, with what trusted proxies said. */
+	char head_text[HTTP_HEAD_MAX + 8192]; /* A response's head. */
+};
+
+/* Everything a proxy needs from outside; all of it outlives the proxy. */
+struct proxy_parts {
+	struct ring *ring;
+	const struct proxy_options *options;
+	struct proxy_shared *shared;
+	struct metric_set *metrics;
+	const struct policy_table *table; /* The first one. */
+	uint32_t worker;
+	uint64_t seed;
+};
+
+GW_MUST_USE int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy);
+
+/* Nothing may be left: no client, upstream or exchange. Traps otherwise. */
+void proxy_destroy(struct proxy *proxy);
+
+/* The table to judge by; adopts a newer one first. Good until the handler returns. */
+const struct policy_table *proxy_table(struct proxy *proxy);
+
+/* Invariants of everything alive; for tests and the simulator. */
+void proxy_check(const struct proxy *proxy);
+
+/* No connection, request, upstream connection or listener is left. */
+bool proxy_is_quiet(const struct proxy *proxy);
+
+/*
+ * Finish: idle clients and pooled upstreams close, running requests end their
+ * connections with their reply. Listeners are not touched (listener.h).
+ */
+void proxy_drain(struct proxy *proxy);
+
+/* The deadline of a drain has come: close everything now. */
+void proxy_abort(struct proxy *proxy);
+

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/proxy/relay.h"
+
+#include <errno.h>
+
+#include "core/base/gw_assert.h"
+
+static void put_pipe(struct relay *r)
+{
+	ring_pipe_give(r->ring, r->pipe);
+	r->pipe = NULL;
+}
+
+static void end(struct relay *r, enum relay_end how)
+{
+	put_pipe(r);
+	r->user->ended(r, how);
+}
+
+/* Fill the pipe: 1 to go on, 0 when there is nothing now, or the end was told. */
+static bool fill(struct relay *r)
+{
+	uint64_t want = r->left < r->pipe->size ? r->left : r->pipe->size;
+	int32_t n = ring_splice_in(r->ring, r->source, r->pipe, (uint32_t)want);
+
+	if (n > 0) {
+		r->left -= (uint32_t)n;
+		r->in += (uint32_t)n;
+		return true;
+	}
+	if (n == -EAGAIN)
+		ring_poll(r->ring, &r->op, r->source, RING_READABLE);
+	else
+		end(r, n == 0 ? RELAY_SOURCE_ENDED : RELAY_SOURCE_FAILED);
+	return false;
+}
+
+static bool empty(struct relay *r, uint64_t *moved)
+{
+	int32_t n = ring_splice_out(r->ring, r->pipe, r->sink, r->pipe->held);
+
+	if (n > 0) {
+		r->out += (uint32_t)n;
+		*moved += (uint32_t)n;
+		return true;
+	}
+	if (n == -EAGAIN)
+		ring_poll(r->ring, &r->op, r->sink, RING_WRITABLE);
+	else
+		end(r, RELAY_SINK_FAILED);
+	return false;
+}
+
+/* Until a file has to be waited for, the quantum is used up, or all is done. */
+static void step(struct relay *r)
+{
+	uint64_t moved = 0;
+
+	while (r->pipe && moved < RELAY_QUANTUM) {
+		if (r->pipe->held == 0 && r->left == 0)
+			break;
+		if (r->pipe->held > 0 ? !empty(r, &moved) : !fill(r))
+			break;
+	}
+	if (moved && r->pipe)
+		r->user->moved(r, moved);
+	if (!r->pipe || r->op.armed)
+		return;
+	if (r->pipe->held == 0 && r->left == 0)
+		end(r, RELAY_OK);
+	else
+		ring_soon(r->ring, &r->op);
+}
+
+static void answered(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct relay *r = GW_CONTAINER_OF(op, struct relay, op);
+
+	if (!r->pipe)
+		r->user->quiet(r);
+	else if (answer->res == -ECANCELED)
+		end(r, RELAY_SOURCE_FAILED);
+	else
+		step(r);
+}
+
+void relay_init(struct relay *r, const struct relay_user *user, void *owner, struct ring *ring)
+{
+	*r = (struct relay){ .user = user, .owner = owner, .ring = ring, .source = -1, .sink = -1 };
+	ring_op_init(&r->op, answered);
+}
+
+bool relay_start(struct relay *r, int32_t source, int32_t sink, uint64_t len)
+{
+	GW_ASSERT(relay_is_quiet(r) && len > 0 && source >= 0 && sink >= 0);
+	r->pipe = ring_pipe_take(r->ring);
+	if (!r->pipe)
+		return false;
+	r->source = source;
+	r->sink = sink;
+	r->left = len;
+	r->in = 0;
+	r->out = 0;
+	ring_soon(r->ring, &r->op);
+	return true;
+}
+
+void relay_stop(struct relay *r)
+{
+	if (r->pipe)
+		put_pipe(r);
+	if (r->op.armed)
+		ring_cancel(r->ring, &r->op);
+}
+
+void relay_check(const struct relay *r)
+{
+	if (!r->pipe)
+		return;
+	GW_ASSERT(r->op.armed);
+	GW_ASSERT(r->in - r->out == r->pipe->held);
+	GW_ASSERT(r->pipe->held <= r->pipe->size);
+}

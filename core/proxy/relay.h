@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * relay.h - body bytes from one file to another through a pipe, never through user memory.
+ *
+ * One relay moves the raw bytes of one direction of one exchange. Reading stops
+ * while the pipe holds bytes that the other side does not take: that is the
+ * back-pressure. A turn moves at most RELAY_QUANTUM, then the rest waits for
+ * the next one, so that no transfer keeps others waiting.
+ *
+ * The operation is pinned until its final answer: after relay_stop() the memory
+ * stays until relay_is_quiet().
+ *
+ * Threads: the worker's.
+ */
+#pragma once
+
+#include "ring/ring.h"
+#include "ring/ring_pipe.h"
+
+enum { RELAY_QUANTUM = 256 * 1024 };
+
+enum relay_end { RELAY_OK, RELAY_SOURCE_ENDED, RELAY_SOURCE_FAILED, RELAY_SINK_FAILED };
+
+struct relay;
+
+struct relay_user {
+	void (*moved)(struct relay *relay, uint64_t n); /* n bytes went out. */
+	void (*ended)(struct relay *relay, enum relay_end end);
+	void (*quiet)(struct relay *relay); /* After relay_stop() of a relay that was not quiet. */
+};
+
+struct relay {
+	const struct relay_user *user;
+	void *owner;
+	struct ring *ring;
+	struct ring_pipe *pipe; /* NULL: not running. */
+	struct ring_op op;      /* Waits for a file, or for the next turn. */
+	uint64_t left;          /* To be read still. */
+	uint64_t in, out;       /* Bytes moved so far. */
+	int32_t source, sink;
+};
+
+void relay_init(struct relay *relay, const struct relay_user *user, void *owner, struct ring *ring);
+
+/* False when there is no pipe: copy instead. The first bytes move in the next turn. */
+GW_MUST_USE bool relay_start(struct relay *relay, int32_t source, int32_t sink, uint64_t len);
+
+/* No more events. Bytes in the pipe are lost. */
+void relay_stop(struct relay *relay);
+
+static inline bool relay_is_running(const struct relay *relay)
+{
+	return relay->pipe;
+}
+
+static inline bool relay_is_quiet(const struct relay *relay)
+{
+	return !relay->pipe && !relay->op.armed;
+}
+
+void relay_check(const struct relay *relay);

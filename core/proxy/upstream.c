@@ -1,0 +1,436 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/proxy/upstream.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/proxy/proxy.h"
+
+/* An idle time seen at a peer is believed from here on, with this much taken off. */
+#define LEARN_MIN_NS (500 * GW_NS_PER_MS)
+#define LEARN_SHARE(ns) ((ns) / 8 * 7)
+
+#define TO(state) (1u << UPSTREAM_##state)
+static const uint8_t may_follow[UPSTREAM_N_STATES] = {
+#define X(name, next) [UPSTREAM_##name] = (next),
+	UPSTREAM_STATES(X)
+#undef X
+};
+
+static struct upstream *upstream_of(struct h1 *c)
+{
+	return GW_CONTAINER_OF(c, struct upstream, h1);
+}
+
+static struct proxy_endpoint *endpoint_of(const struct upstream *u)
+{
+	return &u->h1.proxy->services[u->service].endpoints[u->endpoint];
+}
+
+static void leave(struct upstream *u)
+{
+	struct metric_set *metrics = u->h1.proxy->metrics;
+
+	switch ((enum upstream_state)u->state) {
+	case UPSTREAM_IDLE:
+		list_counted_remove(&endpoint_of(u)->idle, &u->link);
+		metric_gauge_add(metrics, METRIC_UPSTREAM_IDLE, -1);
+		break;
+	case UPSTREAM_BUSY:
+		metric_gauge_add(metrics, METRIC_UPSTREAM_ACTIVE, -1);
+		break;
+	case UPSTREAM_CONNECTING:
+	case UPSTREAM_CLOSING:
+		break;
+	case UPSTREAM_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+static uint64_t idle_span(const struct upstream *u)
+{
+	uint64_t span = u->h1.proxy->services[u->service].pool_idle_ns;
+	uint64_t learned = endpoint_of(u)->learned_idle_ns;
+
+	return learned && (learned < span || span == 0) ? learned : span;
+}
+
+static void enter(struct upstream *u, enum upstream_state next)
+{
+	struct proxy *proxy = u->h1.proxy;
+
+	GW_ASSERT(may_follow[u->state] & (1u << next));
+	leave(u);
+	u->state = (uint8_t)next;
+	switch (next) {
+	case UPSTREAM_BUSY:
+		deadline_in(&u->deadline, proxy->ring, 0);
+		metric_gauge_add(proxy->metrics, METRIC_UPSTREAM_ACTIVE, 1);
+		break;
+	case UPSTREAM_IDLE:
+		u->since_ns = ring_now_ns(proxy->ring);
+		list_counted_push_front(&endpoint_of(u)->idle, &u->link);
+		deadline_in(&u->deadline, proxy->ring, idle_span(u));
+		metric_gauge_add(proxy->metrics, METRIC_UPSTREAM_IDLE, 1);
+		break;
+	case UPSTREAM_CLOSING:
+		deadline_stop(&u->deadline, proxy->ring);
+		break;
+	case UPSTREAM_CONNECTING:
+	case UPSTREAM_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+static void drop(struct upstream *u, enum metric_pool_close why)
+{
+	metric_inc_label(u->h1.proxy->metrics, METRIC_POOL_CLOSED, why);
+	enter(u, UPSTREAM_CLOSING);
+	h1_ended(&u->h1, REASON_NONE);
+}
+
+/* --- What the codec tells. ------------------------------------------------------------------- */
+
+static void call_failed(struct upstream *u, enum reason reason)
+{
+	struct upstream_call *call = u->call;
+
+	u->call = NULL;
+	h1_ended(&u->h1, REASON_NONE);
+	if (!call)
+		return;
+	call->upstream = NULL;
+	call->user->failed(call, reason);
+}
+
+static enum reason connect_reason(int res)
+{
+	switch (-res) {
+	case ETIMEDOUT:
+		return REASON_UPSTREAM_CONNECT_TIMEOUT;
+	case ENOBUFS:
+	case ENOMEM:
+	case EADDRNOTAVAIL:
+		return REASON_UPSTREAM_RESOURCE;
+	default:
+		return REASON_UPSTREAM_CONNECT;
+	}
+}
+
+static void connected(struct h1 *c, int res)
+{
+	struct upstream *u = upstream_of(c);
+	struct upstream_call *call = u->call;
+
+	if (res < 0 || !call) {
+		call_failed(u, connect_reason(res));
+		return;
+	}
+	metric_observe(c->proxy->metrics, METRIC_UPSTREAM_CONNECT,
+		       ring_now_ns(c->proxy->ring) - u->since_ns);
+	u->call = NULL;
+	call->upstream = NULL;
+	enter(u, UPSTREAM_BUSY);
+	h1_watch(c);
+	call->user->ready(call, h1_open_stream(c));
+}
+
+static void expired(struct ring_timer *timer)
+{
+	struct upstream *u = GW_CONTAINER_OF(timer, struct upstream, deadline.timer);
+
+	if (!deadline_is_due(&u->deadline, u->h1.proxy->ring))
+		return;
+	if (u->state == UPSTREAM_CONNECTING)
+		call_failed(u, REASON_UPSTREAM_CONNECT_TIMEOUT);
+	else if (u->state == UPSTREAM_IDLE)
+		drop(u, METRIC_POOL_CLOSE_IDLE_TIMEOUT);
+}
+
+static void idle(struct h1 *c)
+{
+	struct upstream *u = upstream_of(c);
+	const struct proxy_service *service = &c->proxy->services[u->service];
+	struct proxy_endpoint *endpoint = endpoint_of(u);
+
+	if (c->proxy->draining)
+		drop(u, METRIC_POOL_CLOSE_PURGED);
+	else if (service->max_requests && c->n_messages >= service->max_requests)
+		drop(u, METRIC_POOL_CLOSE_MAX_REQUESTS);
+	else if (endpoint->idle.n >= service->max_idle)
+		drop(u, METRIC_POOL_CLOSE_MAX_IDLE);
+	else
+		enter(u, UPSTREAM_IDLE);
+}
+
+/* A peer that closes what was idle for that long will do so again. */
+static void learn(struct upstream *u)
+{
+	uint64_t span = ring_now_ns(u->h1.proxy->ring) - u->since_ns;
+	struct proxy_endpoint *endpoint = endpoint_of(u);
+
+	if (span < LEARN_MIN_NS)
+		return;
+	span = LEARN_SHARE(span);
+	if (endpoint->learned_idle_ns == 0 || span < endpoint->learned_idle_ns)
+		endpoint->learned_idle_ns = span;
+}
+
+static void ended(struct h1 *c, enum reason reason)
+{
+	struct upstream *u = upstream_of(c);
+	bool by_peer = u->state == UPSTREAM_IDLE && c->eof;
+
+	if (u->state == UPSTREAM_CLOSING) /* We dropped it. */
+		return;
+	if (reason == REASON_UPSTREAM_UNSOLICITED) {
+		metric_inc_label(c->proxy->metrics, METRIC_POOL_CLOSED,
+				 METRIC_POOL_CLOSE_UNSOLICITED);
+	} else if (by_peer) {
+		learn(u);
+		metric_inc_label(c->proxy->metrics, METRIC_POOL_CLOSED,
+				 METRIC_POOL_CLOSE_PEER_CLOSED);
+	} else if (u->state == UPSTREAM_BUSY) {
+		metric_inc_label(c->proxy->metrics, METRIC_POOL_CLOSED,
+				 METRIC_POOL_CLOSE_NOT_REUSABLE);
+	}
+	enter(u, UPSTREAM_CLOSING);
+}
+
+static void closed(struct h1 *c)
+{
+	struct upstream *u = upstream_of(c);
+	struct proxy *proxy = c->proxy;
+
+	GW_ASSERT(u->state == UPSTREAM_CLOSING && !u->call);
+	endpoint_of(u)->n_open--;
+	slab_free(&proxy->upstreams, u);
+}
+
+static void request(struct h1 *c, struct http_head *head, bool end,
+		    const struct http_refusal *refusal)
+{
+	(void)c;
+	(void)head;
+	(void)end;
+	(void)refusal;
+	GW_UNREACHABLE();
+}
+
+static void phase(struct h1 *c, enum h1_phase phase)
+{
+	(void)c;
+	(void)phase;
+	GW_UNREACHABLE();
+}
+
+static const struct h1_owner h1_owner = {
+	.request = request,
+	.phase = phase,
+	.connected = connected,
+	.idle = idle,
+	.ended = ended,
+	.closed = closed,
+};
+
+/* --- Getting one. ---------------------------------------------------------------------------- */
+
+static bool addr_eq(const struct policy_addr *a, const struct policy_addr *b)
+{
+	if (a->family != b->family || a->port != b->port || a->path_len != b->path_len)
+		return false;
+	if (a->family == AF_UNIX)
+		return memcmp(a->path, b->path, a->path_len) == 0;
+	return memcmp(a->ip, b->ip, a->family == AF_INET ? 4 : 16) == 0;
+}
+
+static bool addr_is_current(const struct proxy_endpoint *endpoint, const struct policy_addr *addr)
+{
+	for (uint16_t i = 0; i < endpoint->n_addrs; i++)
+		if (addr_eq(&endpoint->addrs[i], addr))
+			return true;
+	return false;
+}
+
+static struct stream *take_idle(struct proxy_endpoint *endpoint, struct upstream_call *call)
+{
+	struct list_node *node = list_first(&endpoint->idle.list);
+	struct upstream *u;
+
+	if (!node)
+		return NULL;
+	u = list_entry(node, struct upstream, link);
+	GW_ASSERT(u->state == UPSTREAM_IDLE);
+	enter(u, UPSTREAM_BUSY);
+	call->reused = true;
+	return h1_open_stream(&u->h1);
+}
+
+static struct ring_addr ring_addr_of(const struct policy_addr *addr)
+{
+	struct ring_addr out = { .family = addr->family,
+				 .path_len = addr->path_len,
+				 .port = addr->port };
+
+	if (addr->family == AF_UNIX)
+		memcpy(out.path, addr->path, addr->path_len);
+	else
+		memcpy(out.ip, addr->ip, sizeof(out.ip));
+	return out;
+}
+
+static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call *call,
+				       uint64_t connect_ns, enum reason *ret_reason)
+{
+	struct proxy_endpoint *endpoint = &proxy->services[call->service].endpoints[call->endpoint];
+	struct upstream *u = slab_alloc(&proxy->upstreams);
+	struct ring_addr addr;
+	int32_t file;
+
+	if (!u) {
+		*ret_reason = REASON_OVERLOAD_UPSTREAM;
+		return UPSTREAM_FAILED;
+	}
+	u->addr = endpoint->addrs[endpoint->next_addr++ % endpoint->n_addrs];
+	if (ring_socket(proxy->ring, u->addr.family, &file) < 0) {
+		slab_free(&proxy->upstreams, u);
+		*ret_reason = REASON_UPSTREAM_RESOURCE;
+		return UPSTREAM_FAILED;
+	}
+	u->call = call;
+	u->service = call->service;
+	u->endpoint = (uint16_t)call->endpoint;
+	u->state = UPSTREAM_CONNECTING;
+	u->since_ns = ring_now_ns(proxy->ring);
+	u->link = (struct list_node){ 0 };
+	deadline_init(&u->deadline, expired);
+	deadline_in(&u->deadline, proxy->ring, connect_ns);
+	h1_init(&u->h1, H1_CLIENT, proxy, &h1_owner, file);
+	call->upstream = u;
+	endpoint->n_open++;
+	metric_inc(proxy->metrics, METRIC_UPSTREAM_CONNECTS);
+	addr = ring_addr_of(&u->addr);
+	transport_connect(&u->h1.transport, &addr);
+	return UPSTREAM_COMING;
+}
+
+static int32_t choose(struct proxy *proxy, uint16_t service_slot, int32_t avoid)
+{
+	const struct proxy_service *service = &proxy->services[service_slot];
+	uint32_t loads[POLICY_ENDPOINTS_MAX];
+
+	if (service->n_endpoints == 1) /* Nothing to choose. */
+		return service->endpoints[0].n_addrs ? 0 : -1;
+	for (uint16_t i = 0; i < service->n_endpoints; i++)
+		loads[i] = service->endpoints[i].n_addrs ? service->endpoints[i].n_active :
+							   POLICY_LOAD_NONE;
+	return policy_choose(loads, service->n_endpoints, rng_next(&proxy->rng), avoid);
+}
+
+enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, uint16_t service,
+			       uint64_t connect_ns, bool fresh, int32_t avoid,
+			       struct stream **ret_stream, enum reason *ret_reason)
+{
+	int32_t chosen = choose(proxy, service, avoid);
+	struct proxy_endpoint *endpoint;
+	struct stream *stream;
+
+	GW_ASSERT(!call->upstream && call->endpoint < 0);
+	if (chosen < 0) {
+		*ret_reason = proxy->services[service].n_endpoints ? REASON_UPSTREAM_RESOLVE :
+								     REASON_NO_ENDPOINT;
+		return UPSTREAM_FAILED;
+	}
+	endpoint = &proxy->services[service].endpoints[chosen];
+	call->service = service;
+	call->endpoint = chosen;
+	call->reused = false;
+	endpoint->n_active++;
+	stream = fresh ? NULL : take_idle(endpoint, call);
+	metric_inc(proxy->metrics, stream ? METRIC_POOL_HITS : METRIC_POOL_MISSES);
+	if (!stream)
+		return begin_connect(proxy, call, connect_ns, ret_reason);
+	*ret_stream = stream;
+	return UPSTREAM_READY;
+}
+
+void upstream_done(struct proxy *proxy, struct upstream_call *call)
+{
+	struct proxy_endpoint *endpoint;
+
+	if (call->endpoint < 0)
+		return;
+	endpoint = &proxy->services[call->service].endpoints[call->endpoint];
+	GW_ASSERT(endpoint->n_active > 0);
+	endpoint->n_active--;
+	call->endpoint = -1;
+}
+
+void upstream_cancel(struct upstream_call *call)
+{
+	struct upstream *u = call->upstream;
+
+	if (!u)
+		return;
+	GW_ASSERT(u->call == call && u->state == UPSTREAM_CONNECTING);
+	u->call = NULL;
+	call->upstream = NULL;
+	h1_ended(&u->h1, REASON_NONE);
+}
+
+/* --- Tables. --------------------------------------------------------------------------------- */
+
+static void endpoint_adopt(struct proxy_endpoint *endpoint, const struct policy_endpoint *from)
+{
+	endpoint->n_addrs = from->n_addrs;
+	memcpy(endpoint->addrs, from->addrs, sizeof(endpoint->addrs));
+	memcpy(endpoint->authority_text, from->authority, sizeof(endpoint->authority_text));
+	endpoint->authority = slice_make(endpoint->authority_text, from->authority_len);
+	list_each(node, &endpoint->idle.list) {
+		struct upstream *u = list_entry(node, struct upstream, link);
+
+		if (!addr_is_current(endpoint, &u->addr)) {
+			endpoint->learned_idle_ns = 0;
+			drop(u, METRIC_POOL_CLOSE_PURGED);
+		}
+	}
+}
+
+void upstream_adopt(struct proxy *proxy, const struct policy_table *table)
+{
+	static const struct policy_endpoint none;
+
+	for (uint16_t i = 0; i < POLICY_SERVICES_MAX; i++) {
+		const struct policy_service *from = &table->services[i];
+		struct proxy_service *service = &proxy->services[i];
+		uint16_t n = i < table->n_services ? from->n_endpoints : 0;
+
+		service->n_endpoints = n;
+		service->max_idle = from->max_idle;
+		service->max_requests = from->max_requests;
+		service->pool_idle_ns = from->timeouts.pool_idle_ns;
+		for (uint16_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
+			endpoint_adopt(&service->endpoints[j], j < n ? &from->endpoints[j] : &none);
+	}
+}
+
+void upstream_purge(struct proxy *proxy)
+{
+	for (uint32_t slot = 0;;) {
+		struct upstream *u = slab_next(&proxy->upstreams, &slot);
+
+		if (!u)
+			return;
+		if (u->state == UPSTREAM_IDLE)
+			drop(u, METRIC_POOL_CLOSE_PURGED);
+	}
+}
+
+void upstream_check(const struct upstream *u)
+{
+	h1_check(&u->h1);
+	GW_ASSERT(u->state < UPSTREAM_N_STATES);
+	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->link));
+	GW_ASSERT(!u->call || u->state == UPSTREAM_CONNECTING);
+	GW_ASSERT(u->h1.closing == (u->state == UPSTREAM_CLOSING));
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * upstream.h - connections towards endpoints: made, kept for reuse, given up.
+ *
+ * Whoever needs a stream embeds a struct upstream_call. The answer is a stream
+ * (pooled ones at once, by return value), or a failure, exactly once, unless
+ * upstream_cancel() came first.
+ *
+ * A pooled connection keeps its receive armed, so that one which the peer has
+ * closed is known before it is used. It is reused only for the very address it
+ * was made to (the pool key grows with TLS), last in, first out.
+ *
+ * Threads: the worker's.
+ */
+#pragma once
+
+#include "core/proxy/deadline.h"
+#include "core/proxy/h1.h"
+#include "policy/table.h"
+
+struct upstream;
+struct upstream_call;
+
+struct upstream_call_user {
+	void (*ready)(struct upstream_call *call, struct stream *stream);
+	void (*failed)(struct upstream_call *call, enum reason reason);
+};
+
+struct upstream_call {
+	const struct upstream_call_user *user;
+	struct upstream *upstream; /* Private: being connected. */
+	int32_t endpoint;          /* Slot that was chosen; -1 before. */
+	uint16_t service;
+	bool reused;               /* The stream's connection has carried a request before. */
+};
+
+/* clang-format off */
+#define UPSTREAM_STATES(X) \
+	X(CONNECTING, TO(BUSY) | TO(CLOSING))    \
+	X(BUSY, TO(IDLE) | TO(CLOSING))          \
+	X(IDLE, TO(BUSY) | TO(CLOSING))          \
+	X(CLOSING, 0)
+/* clang-format on */
+
+enum upstream_state {
+#define X(name, next) UPSTREAM_##name,
+	UPSTREAM_STATES(X)
+#undef X
+	UPSTREAM_N_STATES
+};
+
+struct upstream {
+	struct h1 h1;
+	struct deadline deadline; /* Connecting, or idle. */
+	struct upstream_call *call;
+	struct list_node link;    /* IDLE: in its endpoint's list. */
+	uint64_t since_ns;        /* When it began to connect, or became idle. */
+	struct policy_addr addr;
+	uint16_t service, endpoint;
+	uint8_t state;            /* enum upstream_state. */
+};
+
+enum upstream_got { UPSTREAM_READY, UPSTREAM_COMING, UPSTREAM_FAILED };
+
+/*
+ * A stream to an endpoint of the service. READY: *ret_stream. COMING: an event
+ * follows, at most connect_ns later. FAILED: *ret_reason. 'fresh' wants a new
+ * connection; 'avoid' an endpoint that has just failed, or -1. In flight until
+ * upstream_done().
+ */
+enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, uint16_t service,
+			       uint64_t connect_ns, bool fresh, int32_t avoid,
+			       struct stream **ret_stream, enum reason *ret_reason);
+
+/* The request of a call is over, however it ended: it is no load any more. */
+void upstream_done(struct proxy *proxy, struct upstream_call *call);
+
+/* Before 'ready': forget it. */
+void upstream_cancel(struct upstream_call *call);
+
+/* Mirror the endpoints of a table; connections to addresses that are gone leave the pool. */
+void upstream_adopt(struct proxy *proxy, const struct policy_table *table);
+
+/* Close what is idle, of all endpoints. */
+void upstream_purge(struct proxy *proxy);
+void upstream_check(const struct upstream *upstream);
