@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * scrape.h - one page of /metrics: what all threads counted, the rings, the process.
+ *
+ * Data workers are never waited for: their sets and their rings' counters are
+ * read relaxed while they run.
+ *
+ * Threads: any one that may allocate and open files in /proc.
+ */
+#pragma once
+
+#include <stdio.h>
+
+#include "core/base/growbuf.h"
+#include "core/base/log.h"
+#include "core/base/metric_render.h"
+#include "ring/ring.h"
+
+/* All of it outlives the call. */
+struct scrape_view {
+	struct metric_view metrics;
+	const struct ring *const *rings; /* Of the data workers. */
+	uint32_t n_rings;
+	const struct log *log; /* NULL: none. */
+};
+
+/* The whole page, Prometheus text 0.0.4. */
+void scrape_render(const struct scrape_view *view, struct growbuf *out);
+
+/* docs/METRICS.md: every metric that scrape_render() can show, with type and help. */
+void scrape_reference(FILE *to);
