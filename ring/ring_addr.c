@@ -156,9 +156,9 @@ socklen_t ring_addr_to_sockaddr(const struct ring_addr *addr, struct sockaddr_st
 
 static void from_unix(const struct sockaddr_un *un, socklen_t len, struct ring_addr *addr)
 {
-	size_t room = len > offsetof(struct sockaddr_un, sun_path) ?
-			      len - offsetof(struct sockaddr_un, sun_path) :
-			      0;
+	size_t room = len > offsetof(struct sockaddr_un, sun_path)
+			      ? len - offsetof(struct sockaddr_un, sun_path)
+			      : 0;
 
 	addr->family = AF_UNIX;
 	/* Abstract names begin with a NUL and are not ours; unnamed ones have no room. */

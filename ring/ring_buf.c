@@ -135,8 +135,8 @@ void ring_buf_refill(struct ring *ring)
 		uint32_t id = ring->buf_free[--ring->n_bufs_free];
 
 		io_uring_buf_ring_add(ring->posted, ring->bufs[id].mem + RING_BUF_ROOM,
-				      RING_BUF_DATA, (unsigned short)id,
-				      (int)ring->posted_max - 1, n++);
+				      RING_BUF_DATA, (unsigned short)id, (int)ring->posted_max - 1,
+				      n++);
 		ring->n_posted++;
 	}
 	if (n > 0)
@@ -151,7 +151,8 @@ static int post_ring(struct ring *ring)
 {
 	int r;
 
-	ring->posted = io_uring_setup_buf_ring(&ring->uring, ring->posted_max, RING_BUF_GROUP, 0, &r);
+	ring->posted =
+		io_uring_setup_buf_ring(&ring->uring, ring->posted_max, RING_BUF_GROUP, 0, &r);
 	return ring->posted ? 0 : r;
 }
 

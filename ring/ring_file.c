@@ -120,7 +120,8 @@ static void end_starved(struct ring *ring, struct ring_file *f)
 {
 	if (f->n_starved == 0)
 		return;
-	list_each(node, &ring->starved) {
+	list_each(node, &ring->starved)
+	{
 		struct ring_op *op = list_entry(node, struct ring_op, line);
 
 		if (op->file != index_of(ring, f))

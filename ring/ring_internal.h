@@ -29,8 +29,10 @@
 #include "ring/ring.h"
 #include "ring/ring_buf.h"
 #include "ring/ring_fault.h"
+#include "ring/ring_file.h"
 #include "ring/ring_net.h"
 #include "ring/ring_pipe.h"
+#include "ring/ring_post.h"
 
 /* The low byte of a user_data. */
 enum ring_kind {
@@ -55,8 +57,6 @@ enum {
 	RING_CQ_SIZE = 8192,
 	RING_OPS_PER_FILE = 4, /* Armed at a time, on average over the table. */
 	RING_OPS_EXTRA = 64,
-	RING_FIXED_AFTER = 3, /* A file is registered with its third operation. */
-	RING_MAIL_MAX = 1024, /* Words waiting at a time; a power of two. */
 	RING_TIMERS_PER_TURN = 512,
 	RING_NO_SLOT = 0xffffff,
 	RING_BUF_GROUP = 0,
@@ -74,45 +74,6 @@ struct ring_slot {
 	uint32_t done;       /* Send: bytes of them that the kernel has taken. */
 };
 
-/*        name     may be followed by */
-/* clang-format off */
-#define RING_FILE_STATES(X)                                                                        \
-	X(FREE, TO(OPEN))                                                                          \
-	X(OPEN, TO(CLOSING) | TO(FREE))                                                            \
-	X(CLOSING, TO(FREE))
-/* clang-format on */
-
-enum ring_file_state {
-#define X(name, next) RING_FILE_##name,
-	RING_FILE_STATES(X)
-#undef X
-};
-
-struct ring_file {
-	int32_t fd;
-	uint32_t next_free;
-	uint16_t n_armed;   /* Operations whose final answer is due. */
-	uint16_t n_starved; /* Of them in line for a buffer. */
-	uint8_t state;
-	uint8_t n_uses;     /* Up to the registration. */
-	bool fixed : 1;     /* The kernel knows it under its index. */
-	bool unfixable : 1; /* It refused to. */
-	bool close_due : 1; /* A close was submitted. */
-};
-
-/* Words from other rings: a bounded queue of many writers and one reader (ring_post.c). */
-struct ring_mail_cell {
-	_Atomic uint32_t turn;
-	uint64_t word;
-};
-
-struct ring_mail {
-	_Atomic uint32_t tail __attribute__((aligned(64))); /* Writers. */
-	_Atomic bool rung;                                   /* A doorbell is on its way. */
-	uint32_t head __attribute__((aligned(64)));          /* The reader. */
-	struct ring_mail_cell cells[RING_MAIL_MAX];
-};
-
 struct ring {
 	struct io_uring uring;
 	struct ring_slot *slots;
@@ -125,10 +86,10 @@ struct ring {
 	uint32_t bufs_max, n_bufs_free, n_posted, posted_target, posted_max;
 	uint32_t turn_answers;
 	uint32_t enter_flags;
-	int failed;         /* The kernel takes no submission any more. */
+	int failed;          /* The kernel takes no submission any more. */
 	uint8_t fixed_after; /* 0: files are never registered. */
 	bool enabled;
-	pthread_t owner; /* Who enabled it. */
+	pthread_t owner;    /* Who enabled it. */
 	uint32_t *buf_free; /* A stack of buffer ids. */
 	struct list starved, due;
 	struct ring_fault fault;
@@ -168,19 +129,6 @@ static inline struct io_uring_sqe *ring_sqe(struct ring *ring)
 	return GW_LIKELY(sqe) ? sqe : ring_sqe_when_full(ring);
 }
 
-/* ring_ops.c */
-void ring_ops_complete(struct ring *ring, const struct io_uring_cqe *cqe);
-void ring_ops_run_due(struct ring *ring, struct list *line);
-void ring_ops_rearm(struct ring *ring, struct ring_op *op);
-void ring_ops_end(struct ring *ring, struct ring_op *op, int32_t res);
-
-/* ring_file.c */
-int ring_file_adopt(struct ring *ring, int fd);
-void ring_file_fix(struct ring *ring, int32_t file);
-void ring_file_closed(struct ring *ring, uint32_t file);
-void ring_file_not_fixed(struct ring *ring, uint32_t file);
-void ring_file_settle(struct ring *ring, struct ring_file *f);
-
 static inline struct ring_file *ring_file_open(struct ring *ring, int32_t file)
 {
 	GW_ASSERT((uint32_t)file < ring->files_max);
@@ -189,6 +137,32 @@ static inline struct ring_file *ring_file_open(struct ring *ring, int32_t file)
 	GW_ASSERT(f->state == RING_FILE_OPEN);
 	return f;
 }
+
+static inline struct ring_slot *ring_slot_of(struct ring *ring, const struct ring_op *op)
+{
+	struct ring_slot *slot = &ring->slots[op->slot];
+
+	GW_ASSERT(slot->op == op);
+	return slot;
+}
+
+/* ring_ops.c */
+struct ring_slot *ring_ops_arm(struct ring *ring, struct ring_op *op, int32_t file,
+			       enum ring_kind kind);
+void ring_ops_poll(struct ring *ring, struct ring_op *op, uint32_t events);
+void ring_ops_cancel(struct ring *ring, const struct ring_op *op);
+void ring_ops_rearm(struct ring *ring, struct ring_op *op);
+/* Answer it in the next turn, without the kernel. */
+void ring_ops_end(struct ring *ring, struct ring_op *op, int32_t res);
+
+/* ring_complete.c */
+void ring_complete(struct ring *ring, const struct io_uring_cqe *cqe);
+void ring_complete_due(struct ring *ring, struct list *line);
+bool ring_complete_must_end(const struct ring *ring, const struct ring_op *op);
+bool ring_complete_is_passing(const struct ring *ring, const struct ring_op *op, int32_t res);
+
+/* ring_signal.c */
+void ring_signal_done(struct ring *ring, struct ring_op *op, int32_t res);
 
 /* ring_buf.c */
 GW_MUST_USE int ring_buf_init(struct ring *ring, const struct ring_options *opt);
@@ -202,8 +176,3 @@ void ring_buf_refill(struct ring *ring);
 /* ring_pipe.c */
 GW_MUST_USE int ring_pipe_init(struct ring *ring, const struct ring_options *opt);
 void ring_pipe_fini(struct ring *ring);
-
-/* ring_post.c */
-void ring_post_init(struct ring *ring);
-bool ring_post_waiting(const struct ring *ring);
-void ring_post_deliver(struct ring *ring);

@@ -46,7 +46,8 @@ static bool put(struct ring_mail *mail, uint64_t word)
 								  memory_order_relaxed,
 								  memory_order_relaxed)) {
 				cell->word = word;
-				atomic_store_explicit(&cell->turn, ticket + 1, memory_order_release);
+				atomic_store_explicit(&cell->turn, ticket + 1,
+						      memory_order_release);
 				return true;
 			}
 		} else if ((int32_t)(turn - ticket) < 0) {

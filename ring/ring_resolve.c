@@ -214,8 +214,8 @@ static ares_ssize_t socket_send(ares_socket_t fd, const struct iovec *parts, int
 
 	(void)owner;
 	/* A stream may be sent in parts; what is left comes again. A query is one part. */
-	message.msg_iovlen = (size_t)n_parts < ARRAY_SIZE(copy) ? (size_t)n_parts :
-								  ARRAY_SIZE(copy);
+	message.msg_iovlen = (size_t)n_parts < ARRAY_SIZE(copy) ? (size_t)n_parts
+								: ARRAY_SIZE(copy);
 	memcpy(copy, parts, message.msg_iovlen * sizeof(copy[0]));
 	return sendmsg(fd, &message, MSG_NOSIGNAL);
 }
@@ -255,7 +255,8 @@ static bool is_host_name(struct slice host)
 			if (label_len == 0)
 				return false;
 			label_len = 0;
-		} else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_') {
+		} else if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' ||
+			   c == '_') {
 			if (++label_len > 63)
 				return false;
 		} else {
@@ -358,7 +359,8 @@ static void hand_over(struct ring_op *op, const struct ring_answer *answer)
 int ring_resolve(struct ring_resolver *r, struct slice host, uint16_t port, ring_resolved_fn *fn,
 		 void *owner)
 {
-	struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT, .ai_socktype = SOCK_STREAM };
+	struct ares_addrinfo_hints hints = { .ai_flags = ARES_AI_NOSORT,
+					     .ai_socktype = SOCK_STREAM };
 	struct ring_question *q;
 	char name[256];
 
@@ -394,8 +396,9 @@ static int open_channel(struct ring_resolver *r, const struct ring_resolver_opti
 		.sock_state_cb = socket_wants,
 		.sock_state_cb_data = r,
 	};
-	int status = ares_init_options(&r->channel, &options,
-				       ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
+	int status =
+		ares_init_options(&r->channel, &options,
+				  ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB);
 
 	if (status != ARES_SUCCESS)
 		return status == ARES_ENOMEM ? -ENOMEM : -EIO;
@@ -439,11 +442,12 @@ void ring_resolver_free(struct ring_resolver *r)
 	if (!r)
 		return;
 	GW_ASSERT(!r->freeing);
-	r->n_pins++; /* Ours, for the time of this call. */
+	r->n_pins++;              /* Ours, for the time of this call. */
 	ares_destroy(r->channel); /* Ends the questions and closes the sockets. */
 	r->freeing = true;
 	ring_timer_cancel(r->ring, &r->timer);
-	list_each(node, &r->questions.list) {
+	list_each(node, &r->questions.list)
+	{
 		struct ring_question *q = list_entry(node, struct ring_question, link);
 
 		GW_ASSERT(q->done);

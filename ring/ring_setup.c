@@ -29,11 +29,7 @@ enum {
 static const struct {
 	uint32_t sq, cq;
 } sizes[] = {
-	{ RING_SQ_SIZE, RING_CQ_SIZE },
-	{ 512, 4096 },
-	{ 256, 2048 },
-	{ 128, 512 },
-	{ 64, 256 },
+	{ RING_SQ_SIZE, RING_CQ_SIZE }, { 512, 4096 }, { 256, 2048 }, { 128, 512 }, { 64, 256 },
 };
 
 /* A descriptor and its parameters, or -errno. */
@@ -126,13 +122,13 @@ uint32_t ring_setup_enter_flags(const struct io_uring *uring, uint32_t feature_m
 int ring_setup_restrict(struct io_uring *uring)
 {
 	static const uint8_t ops[] = {
-		IORING_OP_RECV,     IORING_OP_SEND,	    IORING_OP_ACCEPT,
-		IORING_OP_CONNECT,  IORING_OP_POLL_ADD,	    IORING_OP_ASYNC_CANCEL,
-		IORING_OP_CLOSE,    IORING_OP_FILES_UPDATE, IORING_OP_MSG_RING,
+		IORING_OP_RECV,    IORING_OP_SEND,         IORING_OP_ACCEPT,
+		IORING_OP_CONNECT, IORING_OP_POLL_ADD,     IORING_OP_ASYNC_CANCEL,
+		IORING_OP_CLOSE,   IORING_OP_FILES_UPDATE, IORING_OP_MSG_RING,
 	};
 	static const uint8_t registers[] = {
-		IORING_REGISTER_ENABLE_RINGS,	  IORING_REGISTER_RING_FDS,
-		IORING_UNREGISTER_RING_FDS,	  IORING_REGISTER_IOWQ_MAX_WORKERS,
+		IORING_REGISTER_ENABLE_RINGS, IORING_REGISTER_RING_FDS,
+		IORING_UNREGISTER_RING_FDS,   IORING_REGISTER_IOWQ_MAX_WORKERS,
 		IORING_UNREGISTER_PBUF_RING,
 	};
 	struct io_uring_restriction allow[ARRAY_SIZE(ops) + ARRAY_SIZE(registers) + 1] = { 0 };

@@ -257,7 +257,7 @@ static void reap(struct ring *ring)
 		struct io_uring_cqe cqe = cq->cqes[head & cq->ring_mask];
 
 		io_uring_smp_store_release(cq->khead, ++head);
-		ring_ops_complete(ring, &cqe);
+		ring_complete(ring, &cqe);
 	}
 	ring_count(&ring->stats.cqes, n);
 }
@@ -294,7 +294,7 @@ int ring_turn(struct ring *ring, uint64_t wait_ns_max)
 	list_init(&line);
 	list_splice_back(&line, &ring->due);
 	reap(ring);
-	ring_ops_run_due(ring, &line);
+	ring_complete_due(ring, &line);
 	ring_post_deliver(ring);
 	wheel_advance(&ring->wheel, ring->now_ns, RING_TIMERS_PER_TURN);
 	show_gauges(ring);

@@ -24,7 +24,7 @@
 #include "core/base/clock.h"
 #include "ring/ring_internal.h"
 
-#define RT_MS GW_NS_PER_MS
+#define RT_MS          GW_NS_PER_MS
 #define RT_PATIENCE_NS (5000 * GW_NS_PER_MS)
 #ifndef RT_STEP_NS
 #define RT_STEP_NS (20 * RT_MS) /* Shorter where something else has to be served, too. */
@@ -67,20 +67,22 @@ static inline struct ring *rt_open(const struct ring_options *opt)
 /* A small ring with every part in use. */
 static inline struct ring *rt_ring(void)
 {
-	return rt_open(&(struct ring_options){
-		.files_max = 64, .bufs_max = 64, .bufs_posted = 16, .pipes_max = 4,
-		.registered = true });
+	return rt_open(&(struct ring_options){ .files_max = 64,
+					       .bufs_max = 64,
+					       .bufs_posted = 16,
+					       .pipes_max = 4,
+					       .registered = true });
 }
 
 /* Turns until 'cond' holds, or fails the test when it takes too long. */
-#define RT_UNTIL(ring, cond)                                                               \
-	do {                                                                               \
-		uint64_t rt_end_ns = gw_now_ns() + RT_PATIENCE_NS;                         \
-		while (!(cond)) {                                                          \
-			assert_int_equal(ring_turn((ring), RT_STEP_NS), 0);                \
-			if (gw_now_ns() > rt_end_ns)                                       \
-				fail_msg("never came true: %s", #cond);                    \
-		}                                                                          \
+#define RT_UNTIL(ring, cond)                                                                       \
+	do {                                                                                       \
+		uint64_t rt_end_ns = gw_now_ns() + RT_PATIENCE_NS;                                 \
+		while (!(cond)) {                                                                  \
+			assert_int_equal(ring_turn((ring), RT_STEP_NS), 0);                        \
+			if (gw_now_ns() > rt_end_ns)                                               \
+				fail_msg("never came true: %s", #cond);                            \
+		}                                                                                  \
 	} while (0)
 
 /* A few turns in which nothing is waited for. */
@@ -103,7 +105,8 @@ static inline int32_t rt_pair(struct ring *ring, int *ret_fd)
 {
 	int fds[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+			 0);
 	*ret_fd = fds[1];
 	return rt_adopt(ring, fds[0]);
 }
@@ -113,8 +116,8 @@ static inline int32_t rt_listen(struct ring *ring, struct ring_addr *ret_addr)
 	struct ring_addr any = { .family = AF_INET, .ip = { 127, 0, 0, 1 } };
 	int32_t listener;
 
-	assert_int_equal(ring_listen(ring, &any, &(struct ring_listen){ .reuse_port = true }, &listener),
-			 0);
+	assert_int_equal(
+		ring_listen(ring, &any, &(struct ring_listen){ .reuse_port = true }, &listener), 0);
 	assert_int_equal(ring_local_addr(ring, listener, ret_addr), 0);
 	assert_int_not_equal(ret_addr->port, 0);
 	return listener;

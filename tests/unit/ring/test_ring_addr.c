@@ -92,8 +92,9 @@ static void the_longest_text_fits(void **state)
 
 static void addresses_are_compared_by_what_counts(void **state)
 {
-	static const char *const texts[] = { "1.2.3.4:80", "1.2.3.4:81", "1.2.3.5:80", "[::1]:80",
-					     "[::2]:80", "[::1]:81", "unix:/a", "unix:/b", "unix:/ab" };
+	static const char *const texts[] = { "1.2.3.4:80", "1.2.3.4:81", "1.2.3.5:80",
+					     "[::1]:80",   "[::2]:80",   "[::1]:81",
+					     "unix:/a",    "unix:/b",    "unix:/ab" };
 	struct ring_addr a, b;
 
 	(void)state;

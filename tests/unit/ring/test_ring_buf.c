@@ -99,7 +99,9 @@ static void two_buffers_serve_many(void **state)
 
 	(void)state;
 	s = (struct storm){ .ring = rt_open(&(struct ring_options){ .files_max = STORM_FILES,
-			    .bufs_max = 2, .bufs_posted = 2, .registered = true }) };
+								    .bufs_max = 2,
+								    .bufs_posted = 2,
+								    .registered = true }) };
 	for (int i = 0; i < STORM_FILES; i++) {
 		struct storm_file *f = &s.files[i];
 
@@ -138,8 +140,8 @@ static void two_buffers_serve_many(void **state)
 /* No buffer at all: a receive waits in line, where it can be cancelled or its file closed. */
 static void a_starving_receive_can_end(void **state)
 {
-	struct ring *ring = rt_open(&(struct ring_options){ .files_max = 8, .bufs_max = 2,
-							   .bufs_posted = 2, .registered = true });
+	struct ring *ring = rt_open(&(struct ring_options){
+		.files_max = 8, .bufs_max = 2, .bufs_posted = 2, .registered = true });
 	struct ring_buf *held[2] = { ring_buf_take(ring), ring_buf_take(ring) };
 	struct rt_op recvs[4];
 	uint64_t enters, nobufs;
@@ -192,8 +194,8 @@ static void a_starving_receive_can_end(void **state)
 /* Few are posted until the kernel runs out; then twice as many, up to the limit. */
 static void the_posted_grow_with_the_need(void **state)
 {
-	struct ring *ring = rt_open(&(struct ring_options){ .files_max = 256, .bufs_max = 256,
-							   .bufs_posted = 64, .registered = true });
+	struct ring *ring = rt_open(&(struct ring_options){
+		.files_max = 256, .bufs_max = 256, .bufs_posted = 64, .registered = true });
 	static struct rt_op recvs[100];
 	int32_t files[100];
 	int fds[100];

@@ -64,8 +64,10 @@ static void stream_open(struct stream *s, struct ring *ring)
 {
 	int fds[2];
 
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds), 0);
-	*s = (struct stream){ .ring = ring, .from = rt_adopt(ring, fds[0]),
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, fds),
+			 0);
+	*s = (struct stream){ .ring = ring,
+			      .from = rt_adopt(ring, fds[0]),
 			      .to = rt_adopt(ring, fds[1]) };
 	ring_op_init(&s->send, stream_sent);
 	ring_op_init(&s->recv, stream_received);
@@ -84,8 +86,11 @@ static bool all_ended(const struct stream *streams)
 
 static struct ring *faulty_ring(uint64_t seed)
 {
-	return rt_open(&(struct ring_options){ .files_max = 64, .bufs_max = 5, .bufs_posted = 4,
-					       .fault_seed = seed, .registered = seed & 1 });
+	return rt_open(&(struct ring_options){ .files_max = 64,
+					       .bufs_max = 5,
+					       .bufs_posted = 4,
+					       .fault_seed = seed,
+					       .registered = seed & 1 });
 }
 
 static void no_byte_is_lost(void **state)
@@ -191,9 +196,9 @@ static void splices_are_cut(void **state)
 		for (uint32_t i = 0; i < sizeof(sent); i++)
 			sent[i] = (uint8_t)(i * seed + i / 256);
 		while (n_got < sizeof(sent)) {
-			ssize_t n = n_sent == sizeof(sent) ?
-					    0 :
-					    send(in_fd, sent + n_sent, sizeof(sent) - n_sent, 0);
+			ssize_t n = n_sent == sizeof(sent)
+					    ? 0
+					    : send(in_fd, sent + n_sent, sizeof(sent) - n_sent, 0);
 			int32_t moved = ring_splice_in(ring, in, pipe, 5000);
 
 			n_sent += n > 0 ? (uint32_t)n : 0;

@@ -12,7 +12,7 @@
 #include "ring/ring_feature.c"
 
 #define BIT(name) (1u << RING_FEATURE_BIT_##name)
-#define ALL (BIT(NO_SQARRAY) | BIT(RECV_FAIR) | BIT(NO_IOWAIT))
+#define ALL       (BIT(NO_SQARRAY) | BIT(RECV_FAIR) | BIT(NO_IOWAIT))
 
 static void masks_are_parsed(void **state)
 {

@@ -40,8 +40,8 @@ static void the_third_operation_registers(void **state)
 
 static void a_ring_without_the_table_registers_nothing(void **state)
 {
-	struct ring *ring = rt_open(&(struct ring_options){ .files_max = 4, .bufs_max = 4,
-							   .bufs_posted = 2 });
+	struct ring *ring =
+		rt_open(&(struct ring_options){ .files_max = 4, .bufs_max = 4, .bufs_posted = 2 });
 	struct rt_op recv;
 	int fd;
 	int32_t file = rt_pair(ring, &fd);
@@ -114,8 +114,8 @@ static void an_index_is_used_again_when_really_closed(void **state)
 
 static void a_full_table_takes_no_more(void **state)
 {
-	struct ring *ring = rt_open(&(struct ring_options){ .files_max = 2, .bufs_max = 4,
-							   .bufs_posted = 2 });
+	struct ring *ring =
+		rt_open(&(struct ring_options){ .files_max = 2, .bufs_max = 4, .bufs_posted = 2 });
 	int32_t files[2], none = -7;
 
 	(void)state;

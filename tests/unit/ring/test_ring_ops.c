@@ -231,7 +231,8 @@ static void a_close_ends_what_is_armed(void **state)
 		RT_UNTIL(ring, recv.n_final + send.n_final + poll.n_final == 3);
 		assert_int_equal(recv.last.res, -ECANCELED);
 		assert_int_equal(poll.last.res, -ECANCELED);
-		assert_true(send.last.res == -ECANCELED || (send.last.res > 0 && send.last.res < SIZE));
+		assert_true(send.last.res == -ECANCELED ||
+			    (send.last.res > 0 && send.last.res < SIZE));
 		RT_UNTIL(ring, ring->n_closing == 0);
 		drain(fd);
 		assert_int_equal(read(fd, &byte, 1), 0); /* The peer sees the end. */
@@ -377,16 +378,19 @@ static void unix_connections_never_wait(void **state)
 	int32_t listener, files[3];
 
 	(void)state;
-	addr.path_len = (uint8_t)snprintf(addr.path, sizeof(addr.path), "/tmp/gw-test-%d.sock",
-					  getpid());
+	addr.path_len =
+		(uint8_t)snprintf(addr.path, sizeof(addr.path), "/tmp/gw-test-%d.sock", getpid());
 	rt_op_init(&connect);
 	assert_int_equal(ring_socket(ring, AF_UNIX, &files[0]), 0);
 	ring_connect(ring, &connect.op, files[0], &addr);
 	RT_UNTIL(ring, connect.n_final == 1);
 	assert_int_equal(connect.last.res, -ENOENT);
 
-	assert_int_equal(ring_listen(ring, &addr, &(struct ring_listen){ .backlog = 1, .mode = 0600,
-									.group = -1 }, &listener), 0);
+	assert_int_equal(
+		ring_listen(ring, &addr,
+			    &(struct ring_listen){ .backlog = 1, .mode = 0600, .group = -1 },
+			    &listener),
+		0);
 	ring_connect(ring, &connect.op, files[0], &addr);
 	assert_int_equal(connect.n_final, 1); /* Not from inside. */
 	RT_UNTIL(ring, connect.n_final == 2);
@@ -407,8 +411,8 @@ static void unix_connections_never_wait(void **state)
 /* Connections beyond the table are dropped, and the series ends with the reason. */
 static void a_full_table_ends_accepting(void **state)
 {
-	struct ring *ring = rt_open(&(struct ring_options){ .files_max = 4, .bufs_max = 4,
-							   .bufs_posted = 2, .registered = true });
+	struct ring *ring = rt_open(&(struct ring_options){
+		.files_max = 4, .bufs_max = 4, .bufs_posted = 2, .registered = true });
 	struct rt_op accept;
 	struct ring_addr addr;
 	int32_t listener = rt_listen(ring, &addr);
@@ -555,8 +559,12 @@ static void echo_over_tcp(void **state)
 	static const struct ring_options options[] = {
 		{ .files_max = 64, .bufs_max = 64, .bufs_posted = 16, .registered = true },
 		{ .files_max = 64, .bufs_max = 64, .bufs_posted = 16 },
-		{ .files_max = 64, .bufs_max = 8, .bufs_posted = 4, .turn_answers = 3,
-		  .feature_mask = ~0u, .registered = true },
+		{ .files_max = 64,
+		  .bufs_max = 8,
+		  .bufs_posted = 4,
+		  .turn_answers = 3,
+		  .feature_mask = ~0u,
+		  .registered = true },
 	};
 	int fds[ECHO_CLIENTS];
 	struct ring_addr addr;
@@ -640,7 +648,7 @@ static void stale_answers_are_counted(void **state)
 	id = 15; /* Posted, and not taken by the kernel. */
 	cqe.user_data = ring_user_data(KIND_RECV, slot, generation);
 	cqe.flags = IORING_CQE_F_BUFFER | id << IORING_CQE_BUFFER_SHIFT;
-	ring_ops_complete(ring, &cqe);
+	ring_complete(ring, &cqe);
 	assert_int_equal(recv.n_answers, 1);
 	assert_int_equal(ring_stats(ring)->stale_answers, 1);
 	assert_int_equal(ring->n_bufs_free, n_free + 1);
@@ -648,7 +656,7 @@ static void stale_answers_are_counted(void **state)
 	cqe.user_data = ring_user_data(KIND_ACCEPT, slot, generation);
 	cqe.flags = 0;
 	cqe.res = fd;
-	ring_ops_complete(ring, &cqe);
+	ring_complete(ring, &cqe);
 	assert_int_equal(fcntl(fd, F_GETFD), -1); /* It was closed. */
 	ring_close(ring, file);
 	rt_end(ring);

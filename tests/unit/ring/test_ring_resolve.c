@@ -135,7 +135,8 @@ static bool dns_serve(struct dns_server *d)
 	uint8_t query[600], out[8192];
 	ssize_t n;
 
-	while ((n = recvfrom(d->udp, query, sizeof(query), 0, (struct sockaddr *)&from, &from_len)) > 0) {
+	while ((n = recvfrom(d->udp, query, sizeof(query), 0, (struct sockaddr *)&from,
+			     &from_len)) > 0) {
 		size_t len = dns_answer(d, query, (size_t)n, false, out);
 
 		if (d->mood != DNS_SILENT)
@@ -147,7 +148,8 @@ static bool dns_serve(struct dns_server *d)
 
 static void dns_open(struct dns_server *d, enum dns_mood mood, uint32_t n_addrs)
 {
-	struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+	struct sockaddr_in at = { .sin_family = AF_INET,
+				  .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
 	socklen_t len = sizeof(at);
 
 	*d = (struct dns_server){ .mood = mood, .n_addrs = n_addrs, .tcp = -1, .seed = 1 };
@@ -227,7 +229,8 @@ static void answers_of_all_kinds(void **state)
 
 		dns_open(&d, cases[i].mood, cases[i].n_addrs);
 		r = open_resolver(ring, d.servers);
-		assert_int_equal(ring_resolve(r, slice_of(cases[i].host), 8080, asked_answered, &a), 0);
+		assert_int_equal(ring_resolve(r, slice_of(cases[i].host), 8080, asked_answered, &a),
+				 0);
 		assert_int_equal(a.n_answers, 0);
 		RT_UNTIL(ring, dns_serve(&d) || a.n_answers == 1);
 		if (a.status != cases[i].status || a.n_addrs != cases[i].n_addrs_wanted)
@@ -259,7 +262,8 @@ static void hostile_answers_do_no_harm(void **state)
 		dns_open(&d, moods[i], 1);
 		r = open_resolver(ring, d.servers);
 		for (uint32_t n = 0; n < RING_RESOLVE_MAX; n++)
-			assert_int_equal(ring_resolve(r, SLICE("bad.test."), 1, asked_answered, &a), 0);
+			assert_int_equal(ring_resolve(r, SLICE("bad.test."), 1, asked_answered, &a),
+					 0);
 		RT_UNTIL(ring, dns_serve(&d) || a.n_answers == RING_RESOLVE_MAX);
 		assert_true(d.n_queries >= RING_RESOLVE_MAX);
 		assert_true(a.status < 0);
@@ -290,15 +294,16 @@ static void the_hosts_file_is_read(void **state)
 
 static void only_host_names_are_asked_for(void **state)
 {
-	static const char *const wrong[] = { "", ".", "a..b", ".a", "a b", "a/b", "a:80", "[::1]",
-					     "a\xc3\xa4", "-\x01" };
+	static const char *const wrong[] = { "",    ".",    "a..b",  ".a",        "a b",
+					     "a/b", "a:80", "[::1]", "a\xc3\xa4", "-\x01" };
 	struct ring *ring = rt_ring();
 	struct ring_resolver *r = open_resolver(ring, "127.0.0.1:9");
 	char label[65];
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
-		assert_int_equal(ring_resolve(r, slice_of(wrong[i]), 1, asked_answered, NULL), -EINVAL);
+		assert_int_equal(ring_resolve(r, slice_of(wrong[i]), 1, asked_answered, NULL),
+				 -EINVAL);
 	memset(label, 'a', sizeof(label));
 	assert_int_equal(ring_resolve(r, slice_make(label, 64), 1, asked_answered, NULL), -EINVAL);
 	assert_int_equal(ring_resolve(r, slice_make("a\0b", 3), 1, asked_answered, NULL), -EINVAL);
@@ -335,7 +340,8 @@ static void many_questions_and_a_free_in_the_middle(void **state)
 	d.mood = DNS_SILENT;
 	memset(all, 0, sizeof(all));
 	for (uint32_t i = 0; i < 5; i++)
-		assert_int_equal(ring_resolve(r, SLICE("late.test."), 1, asked_answered, &all[i]), 0);
+		assert_int_equal(ring_resolve(r, SLICE("late.test."), 1, asked_answered, &all[i]),
+				 0);
 	ring_resolver_free(r);
 	for (uint32_t i = 0; i < 5; i++)
 		assert_int_equal(all[i].status, -ECANCELED);

@@ -97,8 +97,8 @@ static void a_timer_ends_the_wait(void **state)
 
 static void a_turn_hands_out_a_bounded_number(void **state)
 {
-	struct ring *ring = rt_open(&(struct ring_options){ .files_max = 8, .bufs_max = 4,
-							   .bufs_posted = 2, .turn_answers = 3 });
+	struct ring *ring = rt_open(&(struct ring_options){
+		.files_max = 8, .bufs_max = 4, .bufs_posted = 2, .turn_answers = 3 });
 	struct rt_op polls[8];
 	int32_t files[8];
 	uint32_t n_answered;
@@ -128,8 +128,8 @@ static void a_turn_hands_out_a_bounded_number(void **state)
 static void a_full_queue_is_submitted(void **state)
 {
 	enum { N = RING_SQ_SIZE * 2 + 100 };
-	struct ring *ring = rt_open(&(struct ring_options){ .files_max = N / RING_OPS_PER_FILE + 1,
-							   .bufs_max = 4, .bufs_posted = 2 });
+	struct ring *ring = rt_open(&(struct ring_options){
+		.files_max = N / RING_OPS_PER_FILE + 1, .bufs_max = 4, .bufs_posted = 2 });
 	struct rt_op *polls = calloc(N, sizeof(*polls));
 	int32_t file;
 	int fd;
@@ -173,7 +173,7 @@ static int32_t try_op(struct ring *ring, uint8_t opcode)
 
 static void other_operations_are_refused(void **state)
 {
-	static const uint8_t forbidden[] = { IORING_OP_OPENAT, IORING_OP_NOP,	 IORING_OP_READ,
+	static const uint8_t forbidden[] = { IORING_OP_OPENAT, IORING_OP_NOP,      IORING_OP_READ,
 					     IORING_OP_WRITE,  IORING_OP_UNLINKAT, IORING_OP_SPLICE,
 					     IORING_OP_SOCKET, IORING_OP_SENDMSG };
 	struct ring *ring = rt_ring();
@@ -230,7 +230,8 @@ static int in_child(void (*child)(void))
 /* Does this kernel refuse the largest ring under that limit? */
 static bool counts_rings(void)
 {
-	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE, .cq_entries = RING_CQ_SIZE };
+	struct io_uring_params params = { .flags = IORING_SETUP_CQSIZE,
+					  .cq_entries = RING_CQ_SIZE };
 	int fd = io_uring_setup(RING_SQ_SIZE, &params);
 
 	if (fd >= 0)
@@ -274,8 +275,11 @@ static void little_memory_makes_a_smaller_ring(void **state)
 
 static void features_can_be_hidden(void **state)
 {
-	struct ring_options opt = { .files_max = 4, .bufs_max = 4, .bufs_posted = 2,
-				    .feature_mask = ~0u, .registered = true };
+	struct ring_options opt = { .files_max = 4,
+				    .bufs_max = 4,
+				    .bufs_posted = 2,
+				    .feature_mask = ~0u,
+				    .registered = true };
 	struct ring *ring = rt_open(&opt);
 	struct rt_op soon;
 
