@@ -79,6 +79,8 @@ void document_end(struct document *doc);
 GW_MUST_USE int document_key(struct document *doc, struct slice key, struct report_place place);
 /* A leaf: 'value' gives kind, place and value; the text is copied. */
 GW_MUST_USE int document_leaf(struct document *doc, const struct document_node *value);
+/* Must the next thing be a key? */
+bool document_wants_key(const struct document *doc);
 /* Is everything closed, and is there a value? */
 bool document_is_whole(const struct document *doc);
 

@@ -58,6 +58,7 @@ struct report_place {
 };
 
 struct report_error {
+	const char *source; /* What the report's was when the error was added. */
 	enum report_code code;
 	struct report_place place;
 	char path[REPORT_PATH_MAX]; /* "listeners[0].address"; empty is the document itself. */
@@ -65,7 +66,7 @@ struct report_error {
 };
 
 struct report {
-	const char *source; /* File or flag that is being read, not owned; may be NULL. */
+	const char *source; /* File or flag being read: not owned, must stay; or NULL. */
 	uint32_t n;         /* Kept. */
 	uint32_t n_all;     /* Seen. */
 	struct report_error errors[REPORT_ERRORS_MAX];

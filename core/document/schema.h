@@ -5,7 +5,7 @@
  * The same row decodes (bind.h), prints (emit.h), and makes the reference page and the JSON
  * Schema (page.h). Rows are constants; a structure's members are filled through their offsets.
  *
- * Threads: constants only.
+ * Threads: constants and pure functions.
  */
 #pragma once
 
@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "core/base/slice.h"
+#include "core/base/writer.h"
 
 /* The member that a field of each type fills. */
 enum schema_type {
@@ -79,3 +80,16 @@ struct schema {
 #define SCHEMA_MEMBER(type_, member_) .offset = offsetof(struct type_, member_)
 #define SCHEMA_COUNTED(type_, member_, n_member_)                                                  \
 	.offset = offsetof(struct type_, member_), .n_offset = offsetof(struct type_, n_member_)
+
+/* The row or word of that name, or NULL. */
+const struct schema_field *schema_find_field(const struct schema *schema, struct slice key);
+const struct schema_word *schema_find_word(const struct schema_field *field, struct slice text);
+
+/* The size of the member that a field fills; of one element, for the element of a list. */
+size_t schema_size_of(const struct schema_field *field);
+size_t schema_text_max(const struct schema_field *field);
+
+/* A number in the unit of its type: "15s", "64KiB", "3". */
+void schema_put_number(struct writer *w, enum schema_type type, uint64_t value);
+/* What a field takes: "auto, or 1 to 256". For messages and pages. */
+void schema_put_allowed(struct writer *w, const struct schema_field *field);

@@ -15,14 +15,13 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "core/base/gw_assert.h"
 #include "core/base/slice.h"
 #include "core/document/form.h"
 #include "core/document/report.h"
 #include "core/document/schema.h"
-
-struct writer;
 
 enum {
 	CONFIG_LISTENERS_MAX = 64,
@@ -130,12 +129,12 @@ GW_MUST_USE int config_load(const char *file, const struct config_override *over
 			    struct report *rep, struct config **ret_config);
 void config_free(struct config *config);
 
-/* What is in force, as a sluice.yaml that would bring about the same. */
-void config_put_yaml(struct writer *w, const struct config *config);
+/* What is in force, as a sluice.yaml that would bring about the same. 0 or -ENOMEM. */
+GW_MUST_USE int config_print(const struct config *config, FILE *to);
 
 /*
  * Can 'next' replace 'now' without a restart? Only keys that the schema marks as live may differ;
- * every other one that does is an error in rep. 0 or -EINVAL.
+ * every other one that does is an error in rep. 0, -EINVAL or -ENOMEM.
  */
 GW_MUST_USE int config_check_reload(const struct config *now, const struct config *next,
 				    struct report *rep);

@@ -78,8 +78,8 @@ struct control_options {
 size_t control_path(struct slice configured, char path[CONTROL_PATH_MAX], const char **ret_why);
 
 /*
- * Listen and serve. 0, or -errno: -EADDRINUSE (a live server is there), -EEXIST (something that is
- * not a socket is there), -ENOENT (no such group or folder), -EACCES, -ENAMETOOLONG, -ENOMEM.
+ * Listen and serve. 0, or -errno: -EADDRINUSE (a live server, or something that is no socket, is
+ * there), -ESRCH (no such group), -ENOENT (no such folder), -EACCES, -ENAMETOOLONG, -ENOMEM.
  * A stale socket is replaced. The socket has mode 0660 from its first moment.
  */
 GW_MUST_USE int control_open(struct ring *ring, const struct control_options *opt,

@@ -1,0 +1,463 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A configuration is one block: the structure, and behind it the arena that its texts and lists
+ * lie in. The block is reserved for the largest that a file of its size can need; pages that
+ * nothing touches cost nothing.
+ *
+ * Overrides are turned into small documents, one per path, and bound by the same tables as the
+ * file, so that a flag is checked and refused exactly as its key would be.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/arena.h"
+#include "core/document/bind.h"
+#include "core/document/emit.h"
+#include "core/document/json.h"
+#include "core/document/path.h"
+#include "core/document/yaml.h"
+#include "core/server/config.h"
+
+enum {
+	ARENA_LEAST = 64 * 1024,
+	ARENA_PER_BYTE = 16, /* "[a,a,...]" makes a slice and a copy of every two bytes. */
+	PRINT_SIZE = 4 << 20,
+};
+
+static const struct report_place nowhere;
+
+/* Where nobody outside can come in unasked. */
+static const struct config_override preset_listener = {
+	.path = "listeners",
+	.text = "127.0.0.1:8080",
+	.said_by = "the default listener",
+};
+
+struct config_block {
+	struct config config; /* First: config_free() goes back from it. */
+	struct arena arena;
+	_Alignas(16) char bytes[];
+};
+
+/* --- The file ------------------------------------------------------------------------------- */
+
+/* The whole file, malloced. 0, -errno, or -EFBIG. */
+static int read_file(const char *path, struct slice *ret_text)
+{
+	FILE *file = fopen(path, "re");
+	char *text;
+	size_t len;
+	int r = 0;
+
+	if (!file)
+		return -errno;
+	text = malloc(DOCUMENT_TEXT_MAX + 1);
+	if (!text) {
+		(void)fclose(file); /* Nothing was written to it. */
+		return -ENOMEM;
+	}
+	errno = 0;
+	len = fread(text, 1, DOCUMENT_TEXT_MAX + 1, file);
+	if (ferror(file))
+		r = errno ? -errno : -EIO;
+	else if (len > DOCUMENT_TEXT_MAX)
+		r = -EFBIG;
+	(void)fclose(file); /* Nothing was written to it. */
+	if (r < 0)
+		free(text);
+	else
+		*ret_text = slice_make(text, len);
+	return r;
+}
+
+static int read_document(const char *path, struct report *rep, struct document **ret_doc,
+			 size_t *ret_len)
+{
+	struct slice text = { 0 };
+	int r = read_file(path, &text);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r == -EFBIG) {
+		report_add(rep, REPORT_TOO_LARGE, nowhere, text,
+			   "is longer than the %d bytes that are allowed", DOCUMENT_TEXT_MAX);
+		return -EINVAL;
+	}
+	if (r < 0) {
+		report_add(rep, REPORT_FILE, nowhere, text, "cannot be read: %s", strerror(-r));
+		return -EINVAL;
+	}
+	*ret_len = text.len;
+	if (slice_ends_with(slice_of(path), SLICE(".json")))
+		r = json_read(text, rep, ret_doc);
+	else
+		r = yaml_read(text, rep, ret_doc);
+	free((void *)(uintptr_t)text.ptr); /* Slices are const; this one was malloced above. */
+	return r;
+}
+
+/* --- Overrides ------------------------------------------------------------------------------ */
+
+/* The row that "timeouts.head" names. It must exist: paths are ours. */
+static const struct schema_field *find_row(struct slice path)
+{
+	const struct schema *schema = &config_schema;
+	const struct schema_field *row = NULL;
+	struct slice key;
+	bool more = true;
+
+	while (more) {
+		more = slice_split(path, '.', &key, &path);
+		GW_ASSERT(schema);
+		row = schema_find_field(schema, key);
+		GW_ASSERT(row);
+		schema = row->type == SCHEMA_MAP ? row->map : NULL;
+	}
+	return row;
+}
+
+static int add_scalar(struct document *doc, const struct schema_field *row, const char *text)
+{
+	struct document_node value;
+
+	/* An empty word is no null: it would mean "not said", and something was said. */
+	if (row->type == SCHEMA_TEXT || yaml_scalar(slice_of(text), &value) < 0 ||
+	    value.kind == DOCUMENT_NULL)
+		value = (struct document_node){ .kind = DOCUMENT_TEXT, .text = slice_of(text) };
+	return document_leaf(doc, &value);
+}
+
+/* [{address: A}, ...] of all the overrides with the path of the first. */
+static int add_listeners(struct document *doc, const struct config_override *over, uint32_t n)
+{
+	const struct schema_field *row = schema_find_field(&config_schema, SLICE("listeners"));
+	const struct schema_field *address = schema_find_field(row->element->map, SLICE("address"));
+	int r = document_begin(doc, DOCUMENT_LIST, nowhere);
+
+	for (uint32_t i = 0; r == 0 && i < n; i++) {
+		if (strcmp(over[i].path, over[0].path) != 0)
+			continue;
+		r = document_begin(doc, DOCUMENT_MAP, nowhere);
+		if (r == 0)
+			r = document_key(doc, SLICE("address"), nowhere);
+		if (r == 0)
+			r = add_scalar(doc, address, over[i].text);
+		if (r == 0)
+			document_end(doc);
+	}
+	if (r == 0)
+		document_end(doc);
+	return r;
+}
+
+/* A document that says nothing but the overrides with the path of the first. */
+static int build_override(struct document *doc, const struct config_override *over, uint32_t n)
+{
+	const struct schema_field *row = find_row(slice_of(over->path));
+	struct slice path = slice_of(over->path), key;
+	uint32_t depth = 0;
+	bool more = true;
+	int r = 0;
+
+	while (r == 0 && more) {
+		more = slice_split(path, '.', &key, &path);
+		r = document_begin(doc, DOCUMENT_MAP, nowhere);
+		if (r == 0)
+			r = document_key(doc, key, nowhere);
+		depth++;
+	}
+	if (r == 0)
+		r = row->type == SCHEMA_LIST ? add_listeners(doc, over, n)
+					     : add_scalar(doc, row, over->text);
+	while (r == 0 && depth--)
+		document_end(doc);
+	return r;
+}
+
+static int apply_override(const struct config_override *over, uint32_t n, struct report *rep,
+			  struct config_block *block)
+{
+	struct document *doc;
+	int r = document_create(rep, &doc);
+
+	if (r < 0)
+		return r;
+	r = build_override(doc, over, n);
+	if (r == 0)
+		r = bind_change(&config_schema, document_root(doc), &block->arena, rep,
+				&block->config);
+	document_free(doc);
+	return r;
+}
+
+static void refuse_upstream(struct report *rep, const char *text, int why)
+{
+	const struct slice path = { 0 };
+	char shown[PATH_SHOWN_MAX];
+
+	(void)path_show(slice_of(text), shown);
+	if (why == -EPROTONOSUPPORT)
+		report_add(rep, REPORT_VALUE, nowhere, path,
+			   "%s: upstreams are spoken to in clear HTTP only; use http:// or put a "
+			   "TLS-terminating proxy in between",
+			   shown);
+	else if (why == -EDOM)
+		report_add(
+			rep, REPORT_VALUE, nowhere, path,
+			"%s has a path, a query or a user name; an upstream is a host and a port "
+			"only, requests bring their own path",
+			shown);
+	else
+		report_add(rep, REPORT_VALUE, nowhere, path,
+			   "%s is not an upstream; allowed: http://host:port, http://[v6]:port or "
+			   "unix:/path",
+			   shown);
+}
+
+/* All overrides of "upstreams", from the first one on. */
+static int apply_upstreams(const struct config_override *over, uint32_t n, struct report *rep,
+			   struct config_block *block)
+{
+	struct config_upstream *list =
+		arena_zalloc(&block->arena, sizeof(*list) * CONFIG_UPSTREAMS_MAX, 16);
+	uint32_t n_list = 0, n_before = rep->n_all;
+
+	if (!list)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < n; i++) {
+		struct form_url url;
+
+		if (strcmp(over[i].path, "upstreams") != 0)
+			continue;
+		rep->source = over[i].said_by;
+
+		int r = form_url(slice_of(over[i].text), &url);
+
+		if (r < 0) {
+			refuse_upstream(rep, over[i].text, r);
+		} else if (n_list == CONFIG_UPSTREAMS_MAX) {
+			report_add(rep, REPORT_LIMIT, nowhere, (struct slice){ 0 },
+				   "at most %d upstreams are allowed", CONFIG_UPSTREAMS_MAX);
+			break;
+		} else {
+			struct slice text = arena_dup(&block->arena, slice_of(over[i].text));
+
+			if (!text.ptr)
+				return -ENOMEM;
+			r = form_url(text, &url); /* Now it points into the copy. */
+			GW_ASSERT(r == 0);
+			list[n_list++] = (struct config_upstream){ .text = text, .url = url };
+		}
+	}
+	block->config.upstreams = list;
+	block->config.n_upstreams = n_list;
+	return rep->n_all == n_before ? 0 : -EINVAL;
+}
+
+/* Was the path already dealt with, together with an earlier override? */
+static bool is_repeated(const struct config_override *over, uint32_t i)
+{
+	bool is_list = strcmp(over[i].path, "upstreams") == 0 ||
+		       strcmp(over[i].path, "listeners") == 0;
+
+	for (uint32_t j = 0; is_list && j < i; j++)
+		if (strcmp(over[j].path, over[i].path) == 0)
+			return true;
+	return false;
+}
+
+static int apply_overrides(const struct config_override *over, uint32_t n, struct report *rep,
+			   struct config_block *block)
+{
+	int worst = 0;
+
+	for (uint32_t i = 0; i < n && worst != -ENOMEM; i++) {
+		int r;
+
+		if (is_repeated(over, i))
+			continue;
+		rep->source = over[i].said_by;
+		if (strcmp(over[i].path, "upstreams") == 0)
+			r = apply_upstreams(over + i, n - i, rep, block);
+		else
+			r = apply_override(over + i, n - i, rep, block);
+		if (r < 0)
+			worst = r;
+	}
+	return worst;
+}
+
+/* --- Checks of the whole -------------------------------------------------------------------- */
+
+static void check_listeners(const struct config *config, struct report *rep)
+{
+	char path[REPORT_PATH_MAX], shown[PATH_SHOWN_MAX];
+
+	for (uint32_t i = 0; i < config->n_listeners; i++) {
+		struct slice address = config->listeners[i].address;
+		struct writer w = writer_make(path, sizeof(path));
+		bool is_any = slice_ends_with(address, SLICE(":0"));
+
+		writer_lit(&w, "listeners");
+		path_put_index(&w, i);
+		writer_lit(&w, ".address");
+		for (uint32_t j = 0; j < i && !is_any; j++)
+			if (slice_eq(address, config->listeners[j].address))
+				report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w),
+					   "%s is also the address of listeners[%u]",
+					   path_show(address, shown), j);
+		if (slice_eq(address, config->admin.address) && !is_any)
+			report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w),
+				   "%s is also the address of admin", path_show(address, shown));
+	}
+}
+
+/* Host names are compared in lower case (RFC 9110 4.2.3). */
+static void lower_hosts(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->n_allowed_hosts; i++) {
+		struct slice host = config->allowed_hosts[i];
+		char *text = (char *)(uintptr_t)host.ptr; /* In our own arena. */
+
+		for (size_t k = 0; k < host.len; k++)
+			text[k] = slice_lower(text[k]);
+	}
+}
+
+/* --- Public --------------------------------------------------------------------------------- */
+
+static int make_block(size_t text_len, struct config_block **ret_block)
+{
+	size_t size = ARENA_LEAST + ARENA_PER_BYTE * text_len;
+	struct config_block *block = calloc(1, sizeof(*block) + size);
+
+	if (!block)
+		return -ENOMEM;
+	arena_init(&block->arena, block->bytes, size);
+	*ret_block = block;
+	return 0;
+}
+
+/* Binds the file, lays the overrides over it, checks the whole. */
+static int fill_block(const struct document *doc, const struct config_override *over,
+		      uint32_t n_over, struct report *rep, struct config_block *block)
+{
+	const char *file = rep->source;
+	int r = bind_fill(&config_schema, doc ? document_root(doc) : NULL, &block->arena, rep,
+			  &block->config);
+
+	if (r != -ENOMEM) {
+		int r_over = apply_overrides(over, n_over, rep, block);
+
+		r = r_over < 0 ? r_over : r;
+	}
+	rep->source = file;
+	if (r == 0 && block->config.n_listeners == 0)
+		r = apply_override(&preset_listener, 1, rep, block);
+	if (r == 0) {
+		uint32_t n_before = rep->n_all;
+
+		check_listeners(&block->config, rep);
+		lower_hosts(&block->config);
+		r = rep->n_all == n_before ? 0 : -EINVAL;
+	}
+	return r;
+}
+
+int config_load(const char *file, const struct config_override *over, uint32_t n_over,
+		struct report *rep, struct config **ret_config)
+{
+	struct document *doc = NULL;
+	struct config_block *block;
+	size_t len = 0;
+	int r = 0;
+
+	rep->source = file;
+	if (file)
+		r = read_document(file, rep, &doc, &len);
+	for (uint32_t i = 0; i < n_over; i++)
+		len += strlen(over[i].text);
+	if (r == 0)
+		r = make_block(len, &block);
+	if (r < 0)
+		goto free_document;
+	r = fill_block(doc, over, n_over, rep, block);
+	if (r == 0)
+		*ret_config = &block->config;
+	else
+		config_free(&block->config);
+
+free_document:
+	document_free(doc);
+	return r;
+}
+
+void config_free(struct config *config)
+{
+	struct config_block *block = GW_CONTAINER_OF(config, struct config_block, config);
+
+	if (!config)
+		return;
+	arena_fini(&block->arena);
+	free(block);
+}
+
+int config_print(const struct config *config, FILE *to)
+{
+	char *buf = malloc(PRINT_SIZE);
+	struct writer w = writer_make(buf, PRINT_SIZE);
+
+	if (!buf)
+		return -ENOMEM;
+	emit_yaml(&w, &config_schema, config);
+	for (uint32_t i = 0; i < config->n_upstreams; i++) {
+		writer_lit(&w, "# --upstream ");
+		writer_put(&w, config->upstreams[i].text);
+		writer_char(&w, '\n');
+	}
+	GW_ASSERT(!w.overflow);                   /* Twice what a file of 1 MiB can ask for. */
+	(void)fwrite(buf, 1, writer_len(&w), to); /* The caller checks the stream when it closes. */
+	free(buf);
+	return 0;
+}
+
+/* Compares the keys of two structures by their text; 'room' is of 2 * PRINT_SIZE. */
+static void compare(const struct schema *schema, const char *now, const char *next,
+		    struct slice prefix, char *room, struct report *rep)
+{
+	for (uint32_t i = 0; i < schema->n_fields; i++) {
+		const struct schema_field *field = &schema->fields[i];
+		struct writer a = writer_make(room, PRINT_SIZE);
+		struct writer b = writer_make(room + PRINT_SIZE, PRINT_SIZE);
+		char path_buf[REPORT_PATH_MAX];
+		struct writer path = writer_make(path_buf, sizeof(path_buf));
+
+		writer_put(&path, prefix);
+		path_put_key(&path, slice_of(field->key));
+		if (field->type == SCHEMA_MAP) {
+			compare(field->map, now + field->offset, next + field->offset,
+				writer_slice(&path), room, rep);
+			continue;
+		}
+		emit_value(&a, field, now);
+		emit_value(&b, field, next);
+		GW_ASSERT(!a.overflow && !b.overflow);
+		if (!(field->flags & SCHEMA_LIVE) && !slice_eq(writer_slice(&a), writer_slice(&b)))
+			report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&path),
+				   "cannot change without a restart");
+	}
+}
+
+int config_check_reload(const struct config *now, const struct config *next, struct report *rep)
+{
+	uint32_t n_before = rep->n_all;
+	char *room = malloc(2 * (size_t)PRINT_SIZE);
+
+	if (!room)
+		return -ENOMEM;
+	compare(&config_schema, (const char *)now, (const char *)next, (struct slice){ 0 }, room,
+		rep);
+	free(room);
+	return rep->n_all == n_before ? 0 : -EINVAL;
+}
