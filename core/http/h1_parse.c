@@ -44,7 +44,8 @@ _Static_assert(offsetof(struct h1_parser, llhttp) == 0, "llhttp's address is the
 /*        name          may be followed by */
 #define H1_STATES(X) \
 	X(FIRST_LINE,   TO(FIELDS) | TO(REFUSED)) \
-	X(FIELDS,       TO(COMPLETE) | TO(REFUSED)) \
+	X(FIELDS,       TO(FAULT) | TO(COMPLETE) | TO(REFUSED)) \
+	X(FAULT,        TO(REFUSED)) \
 	X(COMPLETE,     TO(REFUSED)) \
 	X(REFUSED,      0)
 /* clang-format on */
@@ -249,71 +250,145 @@ static enum h1_progress read_status_line(struct h1_parser *parser, const char *b
 	return H1_DONE;
 }
 
+/* Where the line begins that base[at] is in. */
+static uint32_t line_of(const char *base, uint32_t at)
+{
+	const char *before = memrchr(base, '\n', at);
+
+	return before ? (uint32_t)(before + 1 - base) : 0;
+}
+
+/*
+ * The line that made the framing wrong. That of an empty length is found wrong
+ * by the first byte of the next line.
+ */
+static uint32_t fault_line_of(const char *base, uint32_t at)
+{
+	uint32_t line = line_of(base, at);
+
+	if (memchr(base + line, ':', at + 1 - line))
+		return line;
+	GW_ASSERT(line > 0);
+	return line_of(base, line - 1);
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
 /* What is wrong with the fields, from the bytes up to the one at 'at' that llhttp stumbled over. */
 static enum reason explain_grammar(const struct h1_parser *parser, const char *base, uint32_t at)
 {
-	const char *before = memrchr(base, '\n', at);
-	uint32_t line = before ? (uint32_t)(before + 1 - base) : 0;
-
 	if (base[at] == '\n' && base[at - 1] != '\r')
 		return REASON_BARE_LF;
-	if ((base[line] == ' ' || base[line] == '\t') && parser->head.n_fields > 0)
+	if (is_blank(base[line_of(base, at)]) && parser->head.n_fields > 0)
 		return REASON_OBS_FOLD;
 	return REASON_BAD_HEADER;
 }
 
-static bool has_coding(const struct http_head *head)
+/* Has a field of that id come in a line before the one at 'line'? */
+static bool came_before(const struct http_head *head, uint32_t line, enum http_field_id id)
 {
-	for (uint32_t i = 0; i < head->n_fields; i++)
-		if (http_field_id(http_text(head, head->fields[i].name)) ==
-		    HTTP_FIELD_TRANSFER_ENCODING)
+	for (uint32_t i = 0; i < head->n_fields && head->fields[i].name.off < line; i++)
+		if (http_field_id(http_text(head, head->fields[i].name)) == id)
 			return true;
 	return false;
 }
 
-static bool has_length(const struct http_head *head)
+/* The line at 'line' made the framing wrong, by itself or beside one before it. */
+static enum reason explain_framing(const struct h1_parser *parser, uint32_t line, struct slice text)
 {
-	for (uint32_t i = 0; i < head->n_fields; i++)
-		if (http_field_id(http_text(head, head->fields[i].name)) ==
-		    HTTP_FIELD_CONTENT_LENGTH)
-			return true;
-	return false;
-}
+	const struct http_head *head = &parser->head;
+	bool coding = came_before(head, line, HTTP_FIELD_TRANSFER_ENCODING);
+	bool length = came_before(head, line, HTTP_FIELD_CONTENT_LENGTH);
+	struct slice name, value;
 
-/* llhttp found the framing wrong: two lengths, a length and a coding, or one alone. */
-static enum reason explain_framing(const struct h1_parser *parser, llhttp_errno_t error)
-{
-	bool coding = has_coding(&parser->head);
-
-	if (coding && parser->head.minor == 0)
-		return REASON_TE_HTTP10;
-	if (coding && has_length(&parser->head))
-		return REASON_CL_TE_CONFLICT;
+	slice_split(text, ':', &name, &value);
+	value = slice_trim(value);
+	if (http_field_id(name) == HTTP_FIELD_TRANSFER_ENCODING) {
+		if (head->minor == 0)
+			return REASON_TE_HTTP10;
+		return length && value.len > 0 ? REASON_CL_TE_CONFLICT : REASON_TE_INVALID;
+	}
 	if (coding)
-		return REASON_TE_INVALID;
-	return error == HPE_UNEXPECTED_CONTENT_LENGTH ? REASON_CL_DUPLICATE : REASON_CL_INVALID;
+		return head->minor == 0 ? REASON_TE_HTTP10 : REASON_CL_TE_CONFLICT;
+	return length || slice_find(value, ',') != SLICE_NONE ? REASON_CL_DUPLICATE
+							      : REASON_CL_INVALID;
 }
 
-static struct http_refusal explain(struct h1_parser *parser, const char *base, uint32_t len,
-				   llhttp_errno_t error)
+/*
+ * llhttp refuses framing at the first byte that shows it. The reason wants the
+ * whole line, and the byte behind it, which tells whether it was folded.
+ */
+static enum h1_progress read_fault(struct h1_parser *parser, const char *base, uint32_t len)
+{
+	uint32_t line = parser->line_start;
+	uint32_t size = parser->limits->field_line_max + 2;
+	uint32_t end = len < parser->limits->head_max ? len : parser->limits->head_max;
+	const char *text = base + line;
+	const char *lf = memchr(text, '\n', end - line < size ? end - line : size);
+
+	if (!lf && end - line >= size)
+		return h1_refuse(parser, refusal_of(parser, 431, REASON_HEADER_TOO_LARGE));
+	if (!lf || lf + 1 == base + end) {
+		if (end < parser->limits->head_max)
+			return H1_PARTIAL;
+		return h1_refuse(parser, refusal_of(parser, 431, REASON_HEADERS_TOO_LARGE));
+	}
+	if (is_blank(lf[1]))
+		return h1_refuse(parser, refusal_of(parser, 400, REASON_OBS_FOLD));
+	if (parser->response)
+		return h1_refuse(parser,
+				 (struct http_refusal){ 502, REASON_UPSTREAM_FRAMING, false });
+	return h1_refuse(parser,
+			 refusal_of(parser, 400,
+				    explain_framing(parser, line,
+						    slice_make(text, (size_t)(lf - 1 - text)))));
+}
+
+static enum h1_progress explain(struct h1_parser *parser, const char *base, uint32_t len,
+				llhttp_errno_t error)
 {
 	const char *pos = llhttp_get_error_pos(llhttp_of(parser));
 	uint32_t at = pos >= base && pos < base + len ? (uint32_t)(pos - base) : len - 1;
 
 	if (error == HPE_USER)
-		return parser->refusal;
+		return h1_refuse(parser, parser->refusal);
 	if (error == HPE_UNEXPECTED_CONTENT_LENGTH || error == HPE_INVALID_CONTENT_LENGTH ||
 	    error == HPE_INVALID_TRANSFER_ENCODING) {
-		if (parser->response)
-			return (struct http_refusal){ 502, REASON_UPSTREAM_FRAMING, false };
-		return refusal_of(parser, 400, explain_framing(parser, error));
+		parser->line_start = fault_line_of(base, at);
+		h1_enter(parser, H1_STATE_FAULT);
+		return read_fault(parser, base, parser->seen);
 	}
 	/* The first line has passed ours already: llhttp can only miss the method in its list. */
 	if (at < parser->line_end && error == HPE_INVALID_URL)
-		return refusal_of(parser, 400, REASON_BAD_TARGET);
+		return h1_refuse(parser, refusal_of(parser, 400, REASON_BAD_TARGET));
 	if (at < parser->line_end)
-		return refusal_of(parser, 501, REASON_METHOD_UNKNOWN);
-	return refusal_of(parser, 400, explain_grammar(parser, base, at));
+		return h1_refuse(parser, refusal_of(parser, 501, REASON_METHOD_UNKNOWN));
+	return h1_refuse(parser, refusal_of(parser, 400, explain_grammar(parser, base, at)));
+}
+
+/*
+ * llhttp knows only spaces behind a length; blanks are blanks (RFC 9110 5.6.3).
+ * Tabs are so rare that looking for the line they are in costs nothing.
+ */
+static void blank_tabs(char *base, uint32_t from, uint32_t to)
+{
+	static const struct slice length = SLICE_INIT("content-length:");
+	char *tab;
+
+	while (from < to && (tab = memchr(base + from, '\t', to - from))) {
+		uint32_t at = (uint32_t)(tab - base);
+		uint32_t line = line_of(base, at);
+		const char *lf = memchr(tab, '\n', to - at);
+
+		from = lf ? (uint32_t)(lf - base) : to;
+		if (!slice_starts_with_nocase(slice_make(base + line, to - line), length))
+			continue;
+		for (; at < from; at++)
+			base[at] = base[at] == '\t' ? ' ' : base[at];
+	}
 }
 
 /*
@@ -377,12 +452,14 @@ static enum h1_progress read_fields(struct h1_parser *parser, char *base, uint32
 {
 	enum reason too_large;
 	uint32_t stop = find_stop(parser, base, len, &too_large);
-	llhttp_errno_t error = run_llhttp(parser, base, from, stop);
+	llhttp_errno_t error;
 
+	blank_tabs(base, from, stop);
+	error = run_llhttp(parser, base, from, stop);
 	if (error == HPE_PAUSED)
 		return finish(parser, base, stop);
 	if (error != HPE_OK)
-		return h1_refuse(parser, explain(parser, base, stop, error));
+		return explain(parser, base, stop, error);
 	if (too_large != REASON_NONE)
 		return h1_refuse(parser, refusal_of(parser, 431, too_large));
 	return H1_PARTIAL;
@@ -393,8 +470,7 @@ enum h1_progress h1_parse_feed(struct h1_parser *parser, char *base, uint32_t le
 	uint32_t from = parser->seen;
 	enum h1_progress progress;
 
-	GW_ASSERT(parser->state == H1_STATE_FIRST_LINE || parser->state == H1_STATE_FIELDS);
-	GW_ASSERT(len >= from);
+	GW_ASSERT(parser->state <= H1_STATE_FAULT && len >= from);
 	parser->head.base = base;
 	if (len == from)
 		return H1_PARTIAL;
@@ -408,6 +484,8 @@ enum h1_progress h1_parse_feed(struct h1_parser *parser, char *base, uint32_t le
 		from = parser->leading;
 	}
 	parser->seen = len;
+	if (parser->state == H1_STATE_FAULT)
+		return read_fault(parser, base, len);
 	return read_fields(parser, base, from, len);
 }
 
