@@ -1,0 +1,154 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What is compared: how each proxy is started, and its version."""
+
+import http.client
+import json
+import os
+import shutil
+import subprocess
+
+from . import process
+
+PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+START_TIMEOUT_S = 10
+MAX_CONNECTIONS = 8600  # The most that HAProxy takes with 20,000 descriptors.
+# HAProxy with its default buffers, and with those that suit long bodies best (peers/README.md).
+PEERS = ("nginx", "haproxy", "haproxy-64k")
+FLOORS = ("floor-copy", "floor-splice")
+ALL = ("sluice", "sluice-log", *PEERS, *FLOORS, "go")
+
+
+class Setup:
+    """Programs, ports and the scratch folder of one invocation."""
+
+    def __init__(self, build, port, folder):
+        self.build = build
+        self.port = port
+        self.folder = folder
+        self.origin_port = port + 1
+
+    def program(self, name):
+        return os.path.join(self.build, "perf", name)
+
+    def path(self, name):
+        return os.path.join(self.folder, name)
+
+    def fill(self, peer_file, buffer_size=16384):
+        """A peer's configuration with its places filled in; returns its path."""
+        with open(os.path.join(PERF, "peers", peer_file), encoding="utf-8") as template:
+            text = template.read()
+        places = {"PORT": self.port, "ORIGIN": self.origin_port, "FOLDER": self.folder,
+                  "CONNECTIONS": MAX_CONNECTIONS if peer_file == "haproxy.cfg" else 18000,
+                  "FILES": 20000, "BUFSIZE": buffer_size}
+        for name, value in places.items():
+            text = text.replace(f"@{name}@", str(value))
+        with open(self.path(peer_file), "w", encoding="utf-8") as out:
+            out.write(text)
+        return self.path(peer_file)
+
+
+def _sluice(setup):
+    return [os.path.join(setup.build, "sluice"), "--listen", f"127.0.0.1:{setup.port}",
+            "--upstream", f"http://127.0.0.1:{setup.origin_port}", "--workers", "1"]
+
+
+def _sluice_log(setup):
+    """With an access log; the scratch folder of --log lies in memory."""
+    with open(setup.path("sluice.yaml"), "w", encoding="utf-8") as config:
+        config.write(f"access_log: {{path: {setup.path('access.log')}, sample: 1}}\n")
+    return [*_sluice(setup), "-c", setup.path("sluice.yaml")]
+
+
+def _nginx(setup):
+    return ["nginx", "-p", setup.folder, "-c", setup.fill("nginx.conf")]
+
+
+def _haproxy(buffer_size):
+    def command(setup):
+        return ["haproxy", "-db", "-f", setup.fill("haproxy.cfg", buffer_size)]
+    return command
+
+
+def _floor(way):
+    def command(setup):
+        return [setup.program("floor"), way, str(setup.port), str(setup.origin_port)]
+    return command
+
+
+def _go(setup):
+    """The article's Go gateway, where somebody has built it."""
+    return ["env", f"LISTEN_ADDR=127.0.0.1:{setup.port}", "GOMAXPROCS=1",
+            f"UPSTREAM_URL=http://127.0.0.1:{setup.origin_port}", os.environ["GO_GATEWAY"]]
+
+
+COMMANDS = {
+    "sluice": _sluice,
+    "sluice-log": _sluice_log,
+    "nginx": _nginx,
+    "haproxy": _haproxy(16384),
+    "haproxy-64k": _haproxy(65536),
+    "floor-copy": _floor("copy"),
+    "floor-splice": _floor("splice"),
+    "go": _go,
+}
+
+
+def missing(name, setup):
+    """Why this proxy cannot be measured here, or None."""
+    if name == "go":
+        return None if os.environ.get("GO_GATEWAY") else (
+            "go: skipped, GO_GATEWAY does not name the article's gateway")
+    if name in PEERS:
+        program = name.split("-")[0]
+        return None if shutil.which(program) else f"{program}: not installed, see --install"
+    program = COMMANDS[name](setup)[0]
+    return None if os.access(program, os.X_OK) else f"{name}: skipped, {program} is not built"
+
+
+def version(name, setup):
+    flags = {"nginx": ["nginx", "-v"], "haproxy": ["haproxy", "-v"],
+             "sluice": [os.path.join(setup.build, "sluice"), "-V"]}
+    if name not in flags:
+        return None
+    done = subprocess.run(flags[name], capture_output=True, text=True, timeout=10, check=False)
+    lines = (done.stdout + done.stderr).strip().splitlines()
+    return lines[0].split(" - ")[0] if lines else name
+
+
+def get(port, path, timeout_s=5):
+    """One GET on a connection of its own: (status, body)."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def answers(port):
+    try:
+        return get(port, "/128", 1)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def origin_stats(setup):
+    return json.loads(get(setup.origin_port, "/stats")[1])
+
+
+def origin(setup):
+    return process.Child([setup.program("origin"), str(setup.origin_port)], process.LOAD_CPU,
+                         setup.path("origin.log"))
+
+
+def proxy(name, setup):
+    return process.Child(COMMANDS[name](setup), process.PROXY_CPU, setup.path(f"{name}.log"))
+
+
+def wait_ready(child, port):
+    process.wait_until(lambda: child.has_ended() or answers(port), START_TIMEOUT_S)
+    if child.has_ended():
+        raise process.Failure(f"did not start: {child.last_line()}")
+    if not answers(port):
+        raise process.Failure(f"does not answer: {child.last_line()}")

@@ -1,0 +1,2 @@
+-- wrk: a connection for every request.
+wrk.headers["Connection"] = "close"
