@@ -8,7 +8,7 @@ find_package(Threads REQUIRED)
 
 add_library(gw_flags INTERFACE)
 target_include_directories(gw_flags INTERFACE "${CMAKE_SOURCE_DIR}")
-target_compile_definitions(gw_flags INTERFACE _GNU_SOURCE)
+target_compile_definitions(gw_flags INTERFACE _GNU_SOURCE GW_VERSION="${PROJECT_VERSION}")
 target_link_libraries(gw_flags INTERFACE Threads::Threads)
 target_compile_options(gw_flags INTERFACE
   -Wall -Wextra -Wconversion -Wno-sign-conversion -Wshadow -Wstrict-prototypes

@@ -163,9 +163,9 @@ void client_accept(struct listener *listener, int32_t file)
 		refuse(proxy, file, REASON_PER_CLIENT_CONNECTIONS);
 		return;
 	}
-	count_phase(client, 1);
 	deadline_init(&client->deadline, expired);
 	h1_init(&client->h1, H1_SERVER, proxy, &h1_owner, file);
+	count_phase(client, 1);
 	listener_took(listener);
 	h1_start(&client->h1);
 }

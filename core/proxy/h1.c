@@ -10,16 +10,21 @@ static const uint16_t may_follow[H1_IN_N_STATES] = {
 #undef X
 };
 
+static void next_request(struct h1 *c)
+{
+	c->out_begun = false;
+	c->out_ended = false;
+	c->owner->phase(c, H1_PHASE_IDLE);
+}
+
 void h1_enter(struct h1 *c, enum h1_in_state next)
 {
 	GW_ASSERT(may_follow[c->in_state] & (1u << next));
 	c->in_state = (uint8_t)next;
 	switch (next) {
 	case H1_IN_HEAD:
-		c->out_begun = false;
-		c->out_ended = false;
 		if (c->role == H1_SERVER)
-			c->owner->phase(c, H1_PHASE_IDLE);
+			next_request(c);
 		break;
 	case H1_IN_DRAIN:
 		c->drained = 0;

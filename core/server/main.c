@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* sluice: an edge gateway on io_uring. */
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/base/recorder.h"
+#include "core/server/environment.h"
+#include "core/server/options.h"
+#include "core/server/server.h"
+
+static int refuse(const struct report *rep, int code)
+{
+	report_print(rep, stderr);
+	return code;
+}
+
+static int with_config(const struct options *opt)
+{
+	struct config *config;
+	struct report rep;
+	int r;
+
+	report_init(&rep, opt->file);
+	r = options_load(opt, &rep, &config);
+	if (r < 0)
+		return refuse(&rep, OPTIONS_BAD_CONFIG);
+	if (opt->mode == OPTIONS_SERVE)
+		return server_run(opt, config);
+	if (opt->mode == OPTIONS_TEST)
+		puts("configuration ok");
+	r = opt->mode == OPTIONS_SHOW ? config_print(config, stdout) : 0;
+	config_free(config);
+	return r < 0 ? OPTIONS_RUN_TIME : OPTIONS_OK;
+}
+
+int main(int argc, char **argv)
+{
+	static struct options opt;
+	struct report rep;
+
+	server_block_signals();
+	report_init(&rep, NULL);
+	if (options_parse(argc, argv, &opt, &rep) < 0)
+		return refuse(&rep, OPTIONS_USAGE);
+	if (recorder_install(STDERR_FILENO, "sluice " GW_VERSION) < 0)
+		return OPTIONS_RUN_TIME;
+	switch (opt.mode) {
+	case OPTIONS_HELP:
+		options_help(stdout);
+		return OPTIONS_OK;
+	case OPTIONS_VERSION:
+		puts("sluice " GW_VERSION);
+		return OPTIONS_OK;
+	case OPTIONS_CHECK_ENV:
+		return environment_check(stdout);
+	case OPTIONS_SERVE:
+	case OPTIONS_TEST:
+	case OPTIONS_SHOW:
+		return with_config(&opt);
+	}
+	return OPTIONS_RUN_TIME;
+}

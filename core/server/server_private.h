@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * server_private.h - the daemon's state, shared by server.c, server_start.c,
+ * server_state.c and server_status.c and by nobody else.
+ *
+ * Threads: the control thread's.
+ */
+#pragma once
+
+#include "core/base/log.h"
+#include "core/server/admin.h"
+#include "core/server/control.h"
+#include "core/server/environment.h"
+#include "core/server/origin.h"
+#include "core/server/server.h"
+#include "core/server/settings.h"
+#include "core/server/targets.h"
+#include "core/server/worker.h"
+
+/* clang-format off */
+#define SERVER_STATES(X) \
+	X(STARTING, TO(SERVING) | TO(STOPPED)) \
+	X(SERVING, TO(GRACE) | TO(ABORTING))   \
+	X(GRACE, TO(DRAINING) | TO(ABORTING))    /* Not ready any more, still serving. */ \
+	X(DRAINING, TO(ABORTING) | TO(STOPPED))  /* Workers finish what runs. */ \
+	X(ABORTING, TO(STOPPED))                 /* Workers cut what runs. */ \
+	X(STOPPED, 0)
+/* clang-format on */
+
+enum server_state {
+#define X(name, next) SERVER_##name,
+	SERVER_STATES(X)
+#undef X
+	SERVER_N_STATES
+};
+
+struct server {
+	const struct options *options;
+	struct ring *ring;
+	struct proxy *proxy; /* Of the control ring: for the admin listener and the demo's origin. */
+	struct metric_set *metrics;
+	struct proxy_shared *shared;
+	struct log *log;
+	struct log_source *log_source;
+	struct settings *settings;   /* In force. */
+	struct list old_settings;    /* Until every worker has adopted newer ones. */
+	struct settings *first;      /* What started this process: addresses, upstreams. */
+	struct environment_capacity capacity;
+	char via[32];
+	struct targets *targets;
+	struct admin *admin;
+	struct origin *origin;
+	struct control *control;
+	struct ring_op signals;
+	struct ring_timer tick, deadline;
+	struct worker *workers;
+	struct metric_set **metric_sets;
+	const struct ring **rings;
+	uint32_t n_workers, n_running, n_ended;
+	uint32_t feature_mask;
+	uint64_t fault_seed;
+	uint64_t begun_ns;
+	uint8_t state;
+	bool control_is_closed;
+};
+
+/* server_start.c: takes 'config'. 0, or -errno, logged, and nothing is left. */
+GW_MUST_USE int server_set_up(struct server *s, struct config *config);
+void server_tear_down(struct server *s);
+
+/* server_state.c */
+void server_tell(struct server *s, uint64_t word);
+void server_enter(struct server *s, enum server_state next);
+const char *server_state_name(const struct server *s);
+void server_timers_init(struct server *s);
+void server_signalled(struct ring_op *op, const struct ring_answer *answer);
+void server_table_changed(void *owner, const struct policy_table *table);
+void server_worker_ended(void *owner, uint64_t index);
+
+/* server_status.c: what others ask. */
+void server_metrics(void *owner, struct growbuf *out);
+const char *server_unready(void *owner);
+void server_status(void *owner, struct pack *out);

@@ -1,0 +1,376 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Setting the daemon up and taking it down again. */
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/proxy/account.h"
+#include "core/server/server_private.h"
+#include "ring/ring_feature.h"
+
+#define POLL_NS (50 * GW_NS_PER_MS)
+#define RESOLVE_WAIT_NS (2 * GW_NS_PER_S) /* For names, before traffic is taken. */
+#define CLOSE_WAIT_NS (2 * GW_NS_PER_S)
+#define LOG_FLUSH_MS 2000
+
+static void control_closed(void *owner)
+{
+	struct server *s = owner;
+
+	s->control_is_closed = true;
+}
+
+static int fail(const char *what, int r)
+{
+	LOG_ALWAYS(LOG_ERROR, "start_failed", LOG_STR("what", slice_of(what)),
+		   LOG_ERRNO("error", r));
+	return r;
+}
+
+static int open_log(struct server *s)
+{
+	const struct config_access_log *access = &s->settings->config->access_log;
+	char path[4096];
+	struct log_options opt = {
+		.access_format = account_format,
+		.access_record_size = sizeof(struct account_record),
+		.level = LOG_INFO,
+	};
+	int r;
+
+	if (access->path.len) {
+		bool is_stdout = slice_eq(access->path, SLICE("stdout"));
+
+		snprintf(path, sizeof(path), "%.*s", SLICE_ARG(access->path));
+		opt.access_path = is_stdout ? "-" : path;
+	}
+	r = log_create(&opt, &s->log);
+	if (r < 0)
+		return fail("log", r);
+	r = log_attach(s->log, UINT32_MAX, &s->log_source);
+	return r < 0 ? fail("log", r) : 0;
+}
+
+/* The control thread's own ring, and a small proxy for what is served on it. */
+static int open_home(struct server *s)
+{
+	static const struct policy_table no_table = { .n_services = 0 };
+	static struct proxy_options options;
+	struct ring_options ring = { .files_max = 256, .bufs_max = 256, .bufs_posted = 32,
+				     .pipes_max = 1 };
+	struct proxy_parts parts = { .options = &options, .shared = s->shared, .table = &no_table };
+	int r;
+
+	options = s->settings->options;
+	options.clients_max = 1;
+	options.upstreams_max = 1;
+	options.heads_max = 64;
+	options.log_sample = 0;
+	r = ring_open(&ring, &s->ring);
+	if (r < 0)
+		return fail("ring", r);
+	ring_on_post(s->ring, server_worker_ended, s);
+	r = ring_enable(s->ring);
+	if (r < 0)
+		return fail("ring", r);
+	r = metric_create(METRIC_NO_WORKER, &s->metrics);
+	if (r < 0)
+		return fail("metrics", r);
+	parts.ring = s->ring;
+	parts.metrics = s->metrics;
+	r = proxy_create(&parts, &s->proxy);
+	return r < 0 ? fail("memory", r) : 0;
+}
+
+static int open_admin(struct server *s)
+{
+	const struct admin_source source = { s, server_metrics, server_unready };
+	char text[RING_ADDR_TEXT];
+	struct ring_addr addr;
+	int r;
+
+	if (s->settings->config->admin.address.len == 0)
+		return 0;
+	r = ring_addr_parse(s->settings->config->admin.address, &addr);
+	GW_ASSERT(r == 0);
+	r = admin_open(s->proxy, &addr, &source, &s->admin);
+	if (r < 0)
+		return fail("admin listener", r);
+	LOG_ALWAYS(LOG_INFO, "admin_listening",
+		   LOG_STR("address",
+			   slice_make(text, ring_addr_format(admin_addr(s->admin), text))));
+	return 0;
+}
+
+static int open_control(struct server *s)
+{
+	char path[CONTROL_PATH_MAX];
+	const char *why;
+	struct control_options opt = {
+		.group = s->settings->config->control.group,
+		.owner = s,
+		.status = server_status,
+		.closed = control_closed,
+	};
+	size_t len = control_path(s->settings->config->control.path, path, &why);
+	int r;
+
+	if (len == 0 && why)
+		LOG_ALWAYS(LOG_WARN, "control_off", LOG_STR("why", slice_of(why)));
+	if (len == 0)
+		return 0;
+	opt.path = slice_make(path, len);
+	r = control_open(s->ring, &opt, &s->control);
+	if (r < 0)
+		return fail("control socket", r);
+	LOG_ALWAYS(LOG_INFO, "control_listening", LOG_STR("path", opt.path));
+	return 0;
+}
+
+static int open_targets(struct server *s)
+{
+	struct targets_options opt = {
+		.ring = s->ring,
+		.config = s->first->config,
+		.n_workers = s->n_workers,
+		.changed = server_table_changed,
+		.owner = s,
+	};
+	uint64_t until_ns;
+	int r;
+
+	if (s->options->demo) {
+		r = origin_open(s->proxy, &s->origin);
+		if (r < 0)
+			return fail("demo origin", r);
+		opt.demo = origin_addr(s->origin);
+	}
+	r = targets_open(&opt, &s->targets);
+	if (r < 0)
+		return fail("upstreams", r);
+	until_ns = gw_now_ns() + RESOLVE_WAIT_NS;
+	while (!targets_are_known(s->targets) && gw_now_ns() < until_ns) {
+		r = ring_turn(s->ring, POLL_NS);
+		if (r < 0)
+			return fail("ring", r);
+	}
+	return 0;
+}
+
+static void log_listeners(const struct worker_listener *listeners, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++) {
+		char text[RING_ADDR_TEXT];
+		size_t len = ring_addr_format(&listeners[i].addr, text);
+
+		LOG_ALWAYS(LOG_INFO, "listening", LOG_STR("address", slice_make(text, len)));
+	}
+}
+
+static int start_workers(struct server *s)
+{
+	const struct config *config = s->settings->config;
+	struct worker_parts parts = {
+		.options = &s->settings->options,
+		.shared = s->shared,
+		.table = targets_table(s->targets),
+		.log = s->log,
+		.home = s->ring,
+		.n_listeners = config->n_listeners,
+		.ring = { .files_max = s->capacity.files,
+			  .bufs_max = s->capacity.bufs,
+			  .pipes_max = s->capacity.pipes,
+			  .feature_mask = s->feature_mask,
+			  .fault_seed = s->fault_seed,
+			  .registered = true },
+	};
+	int cpus[CONFIG_WORKERS_MAX];
+	uint32_t n_cpus = thread_cpus(cpus, CONFIG_WORKERS_MAX);
+	int r = settings_listeners(config, &parts.listeners);
+
+	if (r < 0)
+		return fail("listeners", r);
+	for (uint32_t i = 0; i < s->n_workers; i++) {
+		const char *what;
+
+		parts.index = i;
+		parts.cpu = s->n_workers <= n_cpus ? cpus[i] : -1;
+		r = worker_start(&s->workers[i], &parts, &what);
+		if (r < 0)
+			return fail(what, r);
+		s->metric_sets[i] = s->workers[i].metrics;
+		s->rings[i] = s->workers[i].ring;
+		s->n_running++;
+	}
+	log_listeners(parts.listeners, parts.n_listeners);
+	return 0;
+}
+
+static int reserve(struct server *s)
+{
+	if (s->capacity.warning[0])
+		LOG_ALWAYS(LOG_WARN, "capacity", LOG_STR("text", slice_of(s->capacity.warning)));
+	s->shared = calloc(1, sizeof(*s->shared));
+	s->workers = calloc(s->n_workers, sizeof(*s->workers));
+	s->metric_sets = calloc(s->n_workers, sizeof(*s->metric_sets));
+	s->rings = calloc(s->n_workers, sizeof(*s->rings));
+	if (!s->shared || !s->workers || !s->metric_sets || !s->rings)
+		return fail("memory", -ENOMEM);
+	return rng_system(&s->shared->peers.key, sizeof(s->shared->peers.key));
+}
+
+/* SLUICE_URING_MASK hides features, SLUICE_FAULTS makes the ring misbehave: both for tests. */
+static int read_environment(struct server *s)
+{
+	const char *mask = getenv("SLUICE_URING_MASK");
+	const char *faults = getenv("SLUICE_FAULTS");
+	struct ring_probe probe;
+	int r = ring_probe(slice_of(mask), &probe);
+
+	if (r < 0) {
+		LOG_ALWAYS(LOG_ERROR, "io_uring", LOG_STR("text", slice_of(probe.line)));
+		return r;
+	}
+	LOG_ALWAYS(LOG_INFO, "io_uring", LOG_STR("text", slice_of(probe.line)));
+	s->feature_mask = ~probe.features;
+	if (faults && slice_to_u64(slice_of(faults), &s->fault_seed) < 0)
+		return fail("SLUICE_FAULTS", -EINVAL);
+	return 0;
+}
+
+/* Unique to this run, so that a loop through us is told from another gateway like us. */
+static int name_ourselves(struct server *s)
+{
+	struct writer out = writer_make(s->via, sizeof(s->via) - 1);
+	uint64_t bits;
+	int r = rng_system(&bits, sizeof(bits));
+
+	writer_lit(&out, "sluice-");
+	writer_hex(&out, bits >> 24);
+	return r;
+}
+
+static void listen_to_signals(struct server *s)
+{
+	static const int signals[] = { SIGTERM, SIGQUIT, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+
+	ring_op_init(&s->signals, server_signalled);
+	ring_signals(s->ring, &s->signals, signals, ARRAY_SIZE(signals));
+}
+
+static int take_config(struct server *s, struct config *config)
+{
+	struct environment_grant grant;
+	struct environment_wish wish = {
+		.clients = config->limits.connections,
+		.n_workers = config->workers ? (uint32_t)config->workers : environment_cpus(),
+		.n_listeners = config->n_listeners,
+	};
+	int r = name_ourselves(s);
+
+	s->n_workers = wish.n_workers;
+	environment_grant(&grant);
+	environment_capacity(&wish, &grant, &s->capacity);
+	if (r < 0) {
+		config_free(config);
+		return r;
+	}
+	r = settings_create(config, &s->capacity, slice_of(s->via), &s->settings);
+	s->first = s->settings;
+	return r;
+}
+
+static int run_steps(struct server *s)
+{
+	static int (*const steps[])(struct server *) = { open_log,   read_environment, reserve,
+							 open_home,  open_admin,       open_control,
+							 open_targets, start_workers };
+
+	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
+		int r = steps[i](s);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int server_set_up(struct server *s, struct config *config)
+{
+	int r = take_config(s, config);
+
+	if (r < 0)
+		return r;
+	r = run_steps(s);
+	if (r < 0) {
+		server_tell(s, WORKER_ABORT);
+		server_tear_down(s);
+		return r;
+	}
+	server_timers_init(s);
+	listen_to_signals(s);
+	server_enter(s, SERVER_SERVING);
+	return 0;
+}
+
+static bool home_is_quiet(const struct server *s)
+{
+	return !s->signals.armed && (!s->admin || admin_is_quiet(s->admin)) &&
+	       (!s->origin || origin_is_quiet(s->origin)) && (!s->control || s->control_is_closed);
+}
+
+static void close_home(struct server *s)
+{
+	uint64_t until_ns = gw_now_ns() + CLOSE_WAIT_NS;
+
+	if (s->admin)
+		admin_close(s->admin);
+	if (s->origin)
+		origin_close(s->origin);
+	if (s->control)
+		control_close(s->control);
+	ring_cancel(s->ring, &s->signals);
+	if (s->targets)
+		targets_free(s->targets);
+	while (!home_is_quiet(s) && gw_now_ns() < until_ns)
+		if (ring_turn(s->ring, POLL_NS) < 0)
+			break;
+	if (s->admin)
+		admin_free(s->admin);
+	if (s->origin)
+		origin_free(s->origin);
+	if (s->proxy)
+		proxy_destroy(s->proxy);
+	ring_free(s->ring);
+}
+
+static void join_workers(struct server *s)
+{
+	for (uint32_t i = 0; i < s->n_running; i++) {
+		worker_join(&s->workers[i]);
+		metric_destroy(s->workers[i].metrics);
+	}
+}
+
+void server_tear_down(struct server *s)
+{
+	join_workers(s);
+	if (s->ring)
+		close_home(s);
+	if (s->metrics)
+		metric_destroy(s->metrics);
+	if (s->log_source)
+		log_detach(s->log_source);
+	if (s->log)
+		log_destroy(s->log, LOG_FLUSH_MS);
+	for (struct list_node *node; (node = list_pop_front(&s->old_settings));)
+		settings_free(list_entry(node, struct settings, link));
+	if (s->first != s->settings)
+		settings_free(s->first);
+	settings_free(s->settings);
+	free(s->rings);
+	free(s->metric_sets);
+	free(s->workers);
+	free(s->shared);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The daemon's states: signals, drain, reload, and what workers are told. */
+#include <errno.h>
+#include <signal.h>
+
+#include "core/server/server_private.h"
+
+#define TICK_NS (50 * GW_NS_PER_MS) /* How often what nobody uses any more is looked for. */
+
+#define TO(state) (1u << SERVER_##state)
+static const uint8_t may_follow[SERVER_N_STATES] = {
+#define X(name, next) [SERVER_##name] = (next),
+	SERVER_STATES(X)
+#undef X
+};
+
+
+static const char *const state_names[SERVER_N_STATES] = { "starting", "serving",  "draining",
+							  "draining", "stopping", "stopped" };
+
+
+/* --- Words to workers. ----------------------------------------------------------------------- */
+
+void server_tell(struct server *s, uint64_t word)
+{
+	for (uint32_t i = 0; i < s->n_running; i++)
+		while (worker_post(&s->workers[i], word) == -EAGAIN)
+			if (ring_turn(s->ring, 0) < 0)
+				return;
+}
+
+void server_table_changed(void *owner, const struct policy_table *table)
+{
+	struct server *s = owner;
+
+	for (uint32_t i = 0; i < s->n_running; i++)
+		seat_offer(worker_seat(&s->workers[i]), table);
+	server_tell(s, WORKER_ADOPT);
+}
+
+/* Tables and settings that every worker has left behind. */
+static void release_old(struct server *s)
+{
+	const struct policy_table *table = targets_table(s->targets);
+
+	for (uint32_t i = 0; i < s->n_running; i++)
+		if (!seat_has(worker_seat(&s->workers[i]), table))
+			return;
+	targets_release(s->targets, table);
+	for (uint32_t i = 0; i < s->n_running; i++)
+		if (!worker_uses(&s->workers[i], &s->settings->options))
+			return;
+	for (struct list_node *node; (node = list_pop_front(&s->old_settings));)
+		settings_free(list_entry(node, struct settings, link));
+}
+
+/* --- States. --------------------------------------------------------------------------------- */
+
+void server_enter(struct server *s, enum server_state next)
+{
+	const struct config_timeouts *t = &s->settings->config->timeouts;
+
+	GW_ASSERT(may_follow[s->state] & (1u << next));
+	s->state = (uint8_t)next;
+	if (next != SERVER_STARTING)
+		LOG_ALWAYS(LOG_INFO, "state", LOG_STR("state", slice_of(state_names[next])));
+	switch (next) {
+	case SERVER_GRACE:
+		atomic_store_explicit(&s->shared->unready, true, memory_order_relaxed);
+		ring_timer_set(s->ring, &s->deadline, ring_now_ns(s->ring) + t->drain_grace_ns);
+		break;
+	case SERVER_DRAINING:
+		ring_timer_set(s->ring, &s->deadline, ring_now_ns(s->ring) + t->drain_ns);
+		server_tell(s, WORKER_DRAIN);
+		break;
+	case SERVER_ABORTING:
+		atomic_store_explicit(&s->shared->unready, true, memory_order_relaxed);
+		ring_timer_cancel(s->ring, &s->deadline);
+		server_tell(s, WORKER_ABORT);
+		break;
+	case SERVER_STOPPED:
+		ring_timer_cancel(s->ring, &s->deadline);
+		ring_timer_cancel(s->ring, &s->tick);
+		break;
+	case SERVER_STARTING:
+	case SERVER_SERVING:
+		break;
+	case SERVER_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+static void deadline_came(struct ring_timer *timer)
+{
+	struct server *s = GW_CONTAINER_OF(timer, struct server, deadline);
+
+	if (s->state == SERVER_GRACE)
+		server_enter(s, SERVER_DRAINING);
+	else if (s->state == SERVER_DRAINING)
+		server_enter(s, SERVER_ABORTING);
+}
+
+static void ticked(struct ring_timer *timer)
+{
+	struct server *s = GW_CONTAINER_OF(timer, struct server, tick);
+
+	release_old(s);
+	ring_timer_set(s->ring, timer, ring_now_ns(s->ring) + TICK_NS);
+}
+
+/* A worker's last word. */
+void server_worker_ended(void *owner, uint64_t index)
+{
+	struct server *s = owner;
+
+	GW_ASSERT(index < s->n_workers && s->n_running > 0);
+	s->n_ended++;
+	if (s->n_ended == s->n_running)
+		server_enter(s, SERVER_STOPPED);
+}
+
+/* --- Signals. -------------------------------------------------------------------------------- */
+
+static void log_report(const struct report *rep)
+{
+	char text[REPORT_PATH_MAX + REPORT_TEXT_MAX + 64];
+
+	for (uint32_t i = 0; i < rep->n; i++) {
+		size_t len = report_format(rep, i, text, sizeof(text));
+
+		LOG_ALWAYS(LOG_ERROR, "config_error", LOG_STR("text", slice_make(text, len)));
+	}
+}
+
+static int load_again(struct server *s, struct report *rep, struct settings **ret_settings)
+{
+	struct config *config;
+	int r;
+
+	report_init(rep, s->options->file);
+	r = options_load(s->options, rep, &config);
+	if (r < 0)
+		return r;
+	r = config_check_reload(s->settings->config, config, rep);
+	if (r < 0) {
+		config_free(config);
+		return r;
+	}
+	return settings_create(config, &s->capacity, slice_of(s->via), ret_settings);
+}
+
+static void reload(struct server *s)
+{
+	struct report rep;
+	struct settings *next;
+	int r = load_again(s, &rep, &next);
+
+	log_reopen(s->log);
+	if (r < 0) {
+		log_report(&rep);
+		LOG_ALWAYS(LOG_ERROR, "reload_refused", LOG_ERRNO("error", r));
+		return;
+	}
+	if (s->settings != s->first)
+		list_push_back(&s->old_settings, &s->settings->link);
+	s->settings = next;
+	server_tell(s, (uint64_t)(uintptr_t)&next->options);
+	if (targets_configure(s->targets, next->config) < 0)
+		LOG_ALWAYS(LOG_ERROR, "reload_without_memory", LOG_U64("workers", s->n_workers));
+	LOG_ALWAYS(LOG_INFO, "reloaded", LOG_U64("generation", targets_table(s->targets)->generation));
+}
+
+static void stop_asked(struct server *s, bool now)
+{
+	if (now || s->state == SERVER_GRACE || s->state == SERVER_DRAINING) {
+		if (s->state != SERVER_ABORTING && s->state != SERVER_STOPPED)
+			server_enter(s, SERVER_ABORTING);
+	} else if (s->state == SERVER_SERVING) {
+		server_enter(s, SERVER_GRACE);
+	}
+}
+
+void server_signalled(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct server *s = GW_CONTAINER_OF(op, struct server, signals);
+
+	switch (answer->res) {
+	case SIGTERM:
+	case SIGQUIT:
+		stop_asked(s, false);
+		break;
+	case SIGINT:
+		stop_asked(s, true);
+		break;
+	case SIGHUP:
+		reload(s);
+		break;
+	case SIGUSR1:
+		log_reopen(s->log);
+		break;
+	default: /* SIGUSR2 is kept for the hot upgrade; or the end. */
+		break;
+	}
+}
+
+const char *server_state_name(const struct server *s)
+{
+	return state_names[s->state];
+}
+
+void server_timers_init(struct server *s)
+{
+	ring_timer_init(&s->tick, ticked);
+	ring_timer_init(&s->deadline, deadline_came);
+	ring_timer_set(s->ring, &s->tick, ring_now_ns(s->ring) + TICK_NS);
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What others ask of the daemon: metrics, readiness, status. */
+#include <unistd.h>
+
+#include "core/server/scrape.h"
+#include "core/server/server_private.h"
+
+void server_metrics(void *owner, struct growbuf *out)
+{
+	static const struct slice route_names[] = { SLICE_INIT("default") };
+	struct server *s = owner;
+	struct scrape_view view = {
+		.metrics = { .sets = s->metric_sets,
+			     .n_sets = s->n_running,
+			     .routes = { route_names, ARRAY_SIZE(route_names) },
+			     .services = { route_names, ARRAY_SIZE(route_names) } },
+		.rings = s->rings,
+		.n_rings = s->n_running,
+		.log = s->log,
+	};
+
+	scrape_render(&view, out);
+}
+
+const char *server_unready(void *owner)
+{
+	const struct server *s = owner;
+
+	return s->state == SERVER_SERVING ? NULL : server_state_name(s);
+}
+
+static int64_t gauge(const struct server *s, enum metric_gauge which)
+{
+	struct metric_view view = { .sets = s->metric_sets, .n_sets = s->n_running };
+
+	return metric_sum_gauge(&view, which);
+}
+
+void server_status(void *owner, struct pack *out)
+{
+	struct server *s = owner;
+
+	pack_map(out, 9);
+	pack_entry_text(out, "state", slice_of(server_state_name(s)));
+	pack_entry_text(out, "version", SLICE(GW_VERSION));
+	pack_entry_u64(out, "pid", (uint64_t)getpid());
+	pack_entry_double(out, "uptime_s",
+			  (double)(gw_now_ns() - s->begun_ns) / (double)GW_NS_PER_S);
+	pack_entry_u64(out, "workers", s->n_workers);
+	pack_entry_u64(out, "generation", targets_table(s->targets)->generation);
+	pack_entry_u64(out, "connections",
+		       (uint64_t)(gauge(s, METRIC_CONNECTIONS_ACTIVE) +
+				  gauge(s, METRIC_CONNECTIONS_IDLE)));
+	pack_entry_u64(out, "requests_active", (uint64_t)gauge(s, METRIC_REQUESTS_ACTIVE));
+	pack_entry_u64(out, "upstream_idle", (uint64_t)gauge(s, METRIC_UPSTREAM_IDLE));
+}

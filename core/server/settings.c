@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/server/settings.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define LINGER_NS (2 * GW_NS_PER_S) /* RFC 9112 9.6; security_ops A6. */
+#define HEADS_MIN 64u
+
+static void fill_limits(struct h1_limits *limits, const struct config *config)
+{
+	*limits = h1_limits_default;
+	limits->head_max = (uint32_t)config->limits.head_bytes;
+	limits->fields_max = (uint32_t)config->limits.head_fields;
+	if (limits->field_line_max > limits->head_max)
+		limits->field_line_max = limits->head_max;
+	if (limits->request_line_max > limits->head_max)
+		limits->request_line_max = limits->head_max;
+}
+
+int settings_create(struct config *config, const struct environment_capacity *capacity,
+		    struct slice via, struct settings **ret_settings)
+{
+	struct settings *s = calloc(1, sizeof(*s));
+
+	if (!s) {
+		config_free(config);
+		return -ENOMEM;
+	}
+	s->config = config;
+	s->options = (struct proxy_options){
+		.head_ns = config->timeouts.head_ns,
+		.keepalive_ns = config->timeouts.keepalive_ns,
+		.write_stall_ns = config->timeouts.write_stall_ns,
+		.linger_ns = LINGER_NS,
+		.splice_min = config->splice.enabled ? config->splice.min : UINT64_MAX,
+		.clients_max = capacity->clients,
+		.upstreams_max = capacity->upstreams,
+		.heads_max = capacity->clients / 4 > HEADS_MIN ? capacity->clients / 4 : HEADS_MIN,
+		.per_client = (uint32_t)config->limits.per_client,
+		.log_sample = config->access_log.path.len ? (uint32_t)config->access_log.sample : 0,
+		.health_path = config->health_path,
+		.via = via,
+	};
+	fill_limits(&s->options.limits, config);
+	*ret_settings = s;
+	return 0;
+}
+
+void settings_free(struct settings *s)
+{
+	config_free(s->config);
+	free(s);
+}
+
+static int copy_nets(const struct config_listener *from, struct worker_listener *to)
+{
+	struct peer_net *nets;
+
+	if (from->n_trusted_proxies == 0)
+		return 0;
+	nets = calloc(from->n_trusted_proxies, sizeof(*nets));
+	if (!nets)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < from->n_trusted_proxies; i++) {
+		nets[i].family = from->trusted_proxies[i].family;
+		nets[i].prefix = from->trusted_proxies[i].bits;
+		memcpy(nets[i].ip, from->trusted_proxies[i].ip, sizeof(nets[i].ip));
+	}
+	to->trusted = nets;
+	to->n_trusted = from->n_trusted_proxies;
+	return 0;
+}
+
+int settings_listeners(const struct config *config, struct worker_listener **ret_listeners)
+{
+	struct worker_listener *listeners = calloc(config->n_listeners, sizeof(*listeners));
+
+	if (!listeners)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < config->n_listeners; i++) {
+		int r = ring_addr_parse(config->listeners[i].address, &listeners[i].addr);
+
+		GW_ASSERT(r == 0); /* config_load() has checked it. */
+		r = copy_nets(&config->listeners[i], &listeners[i]);
+		if (r < 0)
+			return r;
+	}
+	*ret_listeners = listeners;
+	return 0;
+}
