@@ -74,7 +74,7 @@ struct ring_timer {
  * grows later. Zero means the default noted.
  */
 struct ring_options {
-	uint32_t files_max;    /* Open files at a time; 1,024. */
+	uint32_t files_max;    /* Open files at a time; 1,024. Never above RLIMIT_NOFILE. */
 	uint32_t bufs_max;     /* Buffers in all; 1,024. */
 	uint32_t bufs_posted;  /* Of them lent to the kernel at a time, a power of two; 256. */
 	uint32_t pipes_max;    /* Splice pipes; 64. */
@@ -118,7 +118,11 @@ GW_MUST_USE int ring_turn(struct ring *ring, uint64_t wait_ns_max);
 uint64_t ring_now_ns(const struct ring *ring);
 const struct ring_stats *ring_stats(const struct ring *ring);
 
-/* --- Operations. 'op' must not be armed; 'file' must be open. ------------------------------ */
+/*
+ * --- Operations. 'op' must not be armed; 'file' must be open. ------------------
+ *
+ * On average over files_max, at most four operations per file at a time.
+ */
 
 void ring_op_init(struct ring_op *op, ring_answer_fn *answer);
 

@@ -4,8 +4,9 @@
  *
  * The kernel takes posted buffers first in, first out, so every posted buffer
  * is touched in turn: the more are posted, the colder they are. Few are posted
- * at first, and twice as many each time the kernel runs out, up to bufs_posted.
- * The rest is a stack: what was given back last goes out next.
+ * at first, twice as many after a turn in which the kernel ran out, up to
+ * bufs_posted, and half as many after a second in which it did not. The rest is
+ * a stack: what was given back last goes out next.
  *
  * A receive that found no buffer stands in line until some are posted again.
  * While the pool or the kernel holds a buffer, ASan builds poison it (writes by
@@ -18,6 +19,7 @@
 
 #include "core/base/asan.h"
 #include "core/base/bits.h"
+#include "core/base/clock.h"
 
 enum {
 	BUF_SIZE = RING_BUF_ROOM + RING_BUF_DATA + RING_BUF_TAIL,
@@ -26,7 +28,7 @@ enum {
 	 * compete for the same few cache sets; and a gap that is always poisoned.
 	 */
 	BUF_STRIDE = BUF_SIZE + 128,
-	FIRST_TARGET = 16,
+	TARGET_MIN = 16,
 	HELD = 1 << 16, /* In an id: an object has it. */
 };
 
@@ -99,8 +101,6 @@ void ring_buf_starve(struct ring *ring, struct ring_op *op)
 	op->place = PLACE_STARVED;
 	ring->files[op->file].n_starved++;
 	list_push_back(&ring->starved, &op->line);
-	if (ring->posted_target < ring->posted_max)
-		ring->posted_target *= 2;
 }
 
 /* Out of the line; the caller arms or ends it. */
@@ -126,11 +126,25 @@ static void feed_starved(struct ring *ring)
 	}
 }
 
+static void adapt_target(struct ring *ring)
+{
+	if (!list_is_empty(&ring->starved)) {
+		ring->target_set_ns = ring->now_ns;
+		if (ring->posted_target < ring->posted_max)
+			ring->posted_target *= 2;
+	} else if (ring->now_ns - ring->target_set_ns > GW_NS_PER_S) {
+		ring->target_set_ns = ring->now_ns;
+		if (ring->posted_target > TARGET_MIN)
+			ring->posted_target /= 2;
+	}
+}
+
 /* Once per turn, before the kernel runs. */
 void ring_buf_refill(struct ring *ring)
 {
 	int n = 0;
 
+	adapt_target(ring);
 	while (ring->n_posted < ring->posted_target && ring->n_bufs_free > 0) {
 		uint32_t id = ring->buf_free[--ring->n_bufs_free];
 
@@ -165,7 +179,7 @@ int ring_buf_init(struct ring *ring, const struct ring_options *opt)
 	GW_ASSERT(opt->bufs_posted <= 1u << 15);
 	ring->bufs_max = opt->bufs_max;
 	ring->posted_max = opt->bufs_posted;
-	ring->posted_target = opt->bufs_posted < FIRST_TARGET ? opt->bufs_posted : FIRST_TARGET;
+	ring->posted_target = opt->bufs_posted < TARGET_MIN ? opt->bufs_posted : TARGET_MIN;
 
 	ring->bufs = calloc(opt->bufs_max, sizeof(*ring->bufs));
 	ring->buf_free = calloc(opt->bufs_max, sizeof(*ring->buf_free));

@@ -132,22 +132,23 @@ static void end_starved(struct ring *ring, struct ring_file *f)
 	GW_ASSERT(f->n_starved == 0);
 }
 
+void ring_file_cancel_all(struct ring *ring, const struct ring_file *f)
+{
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	/* By descriptor: it also finds what was armed under the index. */
+	io_uring_prep_cancel_fd(sqe, f->fd, IORING_ASYNC_CANCEL_ALL);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	sqe->user_data = KIND_QUIET;
+}
+
 static void submit_close(struct ring *ring, struct ring_file *f)
 {
 	uint32_t i = (uint32_t)index_of(ring, f);
 	struct io_uring_sqe *sqe;
 
-	if (f->n_armed > 0) {
-		sqe = ring_sqe(ring);
-		if (f->fixed)
-			io_uring_prep_cancel_fd(sqe, (int)i,
-						IORING_ASYNC_CANCEL_ALL |
-							IORING_ASYNC_CANCEL_FD_FIXED);
-		else
-			io_uring_prep_cancel_fd(sqe, f->fd, IORING_ASYNC_CANCEL_ALL);
-		sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
-		sqe->user_data = KIND_QUIET;
-	}
+	if (f->n_armed > 0)
+		ring_file_cancel_all(ring, f);
 	if (f->fixed) {
 		sqe = ring_sqe(ring);
 		io_uring_prep_close_direct(sqe, i);

@@ -48,5 +48,7 @@ void ring_file_fix(struct ring *ring, int32_t file);
 /* Completions of the ring's own operations: a close; a registration that failed. */
 void ring_file_closed(struct ring *ring, uint32_t file);
 void ring_file_not_fixed(struct ring *ring, uint32_t file);
+/* Ask for the end of every operation on it that is in the kernel. */
+void ring_file_cancel_all(struct ring *ring, const struct ring_file *f);
 /* An operation of a closing file has ended. */
 void ring_file_settle(struct ring *ring, struct ring_file *f);

@@ -80,7 +80,7 @@ struct ring {
 	struct ring_file *files;
 	struct ring_buf *bufs;
 	struct io_uring_buf_ring *posted;
-	uint64_t now_ns;
+	uint64_t now_ns, target_set_ns;
 	uint32_t n_slots, slots_touched, slot_free, n_armed;
 	uint32_t files_max, files_touched, file_free, n_files, n_closing;
 	uint32_t bufs_max, n_bufs_free, n_posted, posted_target, posted_max;

@@ -265,17 +265,14 @@ void ring_ops_rearm(struct ring *ring, struct ring_op *op)
 
 void ring_ops_cancel(struct ring *ring, const struct ring_op *op)
 {
-	struct io_uring_sqe *sqe = ring_sqe(ring);
-	const struct ring_file *f = &ring->files[op->file];
+	struct io_uring_sqe *sqe;
 
-	if (op->kind != KIND_ACCEPT) {
-		io_uring_prep_cancel64(sqe, user_data_of(ring, op), 0);
-	} else if (f->fixed) { /* Multishots are found more reliably by their file. */
-		io_uring_prep_cancel_fd(sqe, op->file,
-					IORING_ASYNC_CANCEL_ALL | IORING_ASYNC_CANCEL_FD_FIXED);
-	} else {
-		io_uring_prep_cancel_fd(sqe, f->fd, IORING_ASYNC_CANCEL_ALL);
+	if (op->kind == KIND_ACCEPT) { /* Multishots are found more reliably by their file. */
+		ring_file_cancel_all(ring, &ring->files[op->file]);
+		return;
 	}
+	sqe = ring_sqe(ring);
+	io_uring_prep_cancel64(sqe, user_data_of(ring, op), 0);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = KIND_QUIET;
 }

@@ -21,11 +21,21 @@
 #include "ring/ring_feature.h"
 #include "ring/ring_setup.h"
 
+/* More files than the process may have are of no use, and could not be registered. */
+static uint32_t files_at_most(uint32_t files_max)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= files_max)
+		return files_max;
+	return (uint32_t)limit.rlim_cur;
+}
+
 static struct ring_options with_defaults(const struct ring_options *opt)
 {
 	struct ring_options o = *opt;
 
-	o.files_max = o.files_max ? o.files_max : 1024;
+	o.files_max = files_at_most(o.files_max ? o.files_max : 1024);
 	o.bufs_max = o.bufs_max ? o.bufs_max : 1024;
 	o.bufs_posted = o.bufs_posted ? o.bufs_posted : 256;
 	o.pipes_max = o.pipes_max ? o.pipes_max : 64;

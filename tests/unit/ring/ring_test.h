@@ -20,6 +20,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 
 #include "core/base/clock.h"
 #include "ring/ring_internal.h"
@@ -147,4 +148,24 @@ static inline void rt_end(struct ring *ring)
 	rt_settle(ring);
 	assert_int_equal(ring->n_armed, 0);
 	ring_free(ring);
+}
+
+/* Runs 'child' in a process of its own; how it ended, as waitpid() says. */
+static inline int rt_in_child(void (*child)(void))
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct rlimit none = { 0, 0 };
+
+		(void)setrlimit(RLIMIT_CORE, &none);
+		(void)signal(SIGILL, SIG_DFL); /* cmocka would report it. */
+		(void)signal(SIGTRAP, SIG_DFL);
+		(void)freopen("/dev/null", "w", stderr);
+		child();
+		_exit(0);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
 }

@@ -191,8 +191,8 @@ static void a_starving_receive_can_end(void **state)
 	rt_end(ring);
 }
 
-/* Few are posted until the kernel runs out; then twice as many, up to the limit. */
-static void the_posted_grow_with_the_need(void **state)
+/* Few are posted until the kernel runs out; then twice as many per turn, up to the limit. */
+static void the_posted_follow_the_need(void **state)
 {
 	struct ring *ring = rt_open(&(struct ring_options){
 		.files_max = 256, .bufs_max = 256, .bufs_posted = 64, .registered = true });
@@ -202,7 +202,7 @@ static void the_posted_grow_with_the_need(void **state)
 
 	(void)state;
 	ring_buf_refill(ring);
-	assert_int_equal(ring->n_posted, FIRST_TARGET);
+	assert_int_equal(ring->n_posted, TARGET_MIN);
 	for (int i = 0; i < 100; i++) {
 		files[i] = rt_pair(ring, &fds[i]);
 		rt_op_init(&recvs[i]);
@@ -212,6 +212,16 @@ static void the_posted_grow_with_the_need(void **state)
 	for (int i = 0; i < 100; i++)
 		RT_UNTIL(ring, recvs[i].n_final == 1);
 	assert_int_equal(ring->posted_target, 64);
+
+	/* After a second of plenty, half as many; and never below the first few. */
+	for (uint32_t want = 32; want >= TARGET_MIN; want /= 2) {
+		ring->target_set_ns = ring->now_ns - GW_NS_PER_S - 1;
+		ring_buf_refill(ring);
+		assert_int_equal(ring->posted_target, want);
+	}
+	ring->target_set_ns = ring->now_ns - GW_NS_PER_S - 1;
+	ring_buf_refill(ring);
+	assert_int_equal(ring->posted_target, TARGET_MIN);
 	for (int i = 0; i < 100; i++) {
 		ring_buf_give(ring, recvs[i].last.buf);
 		ring_close(ring, files[i]);
@@ -229,7 +239,7 @@ int main(void)
 #endif
 		cmocka_unit_test(two_buffers_serve_many),
 		cmocka_unit_test(a_starving_receive_can_end),
-		cmocka_unit_test(the_posted_grow_with_the_need),
+		cmocka_unit_test(the_posted_follow_the_need),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -87,6 +87,35 @@ static void a_refused_registration_is_survived(void **state)
 	rt_end(ring);
 }
 
+/* The same, and the file is closed before that is known: every operation still ends. */
+static void a_refused_registration_does_not_stop_a_close(void **state)
+{
+	struct ring *ring = rt_ring();
+	struct rt_op polls[RING_FIXED_AFTER];
+	char byte;
+	int fd, good;
+	int32_t file = rt_pair(ring, &fd);
+
+	(void)state;
+	for (int i = 0; i < RING_FIXED_AFTER; i++) {
+		rt_op_init(&polls[i]);
+		ring_poll(ring, &polls[i].op, file, RING_READABLE);
+	}
+	ring_close(ring, file);
+	good = ring->files[file].fd;
+	ring->files[file].fd = 1 << 30;
+	assert_true(io_uring_submit(&ring->uring) >= 0);
+	ring->files[file].fd = good;
+	for (int i = 0; i < RING_FIXED_AFTER; i++) {
+		RT_UNTIL(ring, polls[i].n_final == 1);
+		assert_int_equal(polls[i].last.res, -ECANCELED);
+	}
+	RT_UNTIL(ring, ring->n_closing == 0);
+	assert_int_equal(read(fd, &byte, 1), 0);
+	close(fd);
+	rt_end(ring);
+}
+
 static void an_index_is_used_again_when_really_closed(void **state)
 {
 	struct ring *ring = rt_ring();
@@ -173,6 +202,7 @@ int main(void)
 		cmocka_unit_test(the_third_operation_registers),
 		cmocka_unit_test(a_ring_without_the_table_registers_nothing),
 		cmocka_unit_test(a_refused_registration_is_survived),
+		cmocka_unit_test(a_refused_registration_does_not_stop_a_close),
 		cmocka_unit_test(an_index_is_used_again_when_really_closed),
 		cmocka_unit_test(a_full_table_takes_no_more),
 		cmocka_unit_test(no_descriptor_is_left),
