@@ -4,7 +4,7 @@
 #define T CHARS_TOKEN
 #define Q (CHARS_QUERY | CHARS_TEXT)
 #define P (CHARS_PATH | Q)
-#define H (CHARS_HOST | CHARS_UNRESERVED)
+#define U CHARS_UNRESERVED
 #define X CHARS_HEX
 #define V CHARS_TEXT
 
@@ -27,10 +27,10 @@ const uint8_t chars_class[256] = {
 	['*'] = T | P,
 	['+'] = T | P,
 	[','] = P,
-	['-'] = T | P | H,
-	['.'] = T | P | H,
+	['-'] = T | P | U,
+	['.'] = T | P | U,
 	['/'] = P,
-	['0' ... '9'] = T | P | H | X,
+	['0' ... '9'] = T | P | U | X,
 	[':'] = P,
 	[';'] = P,
 	['<'] = V,
@@ -38,19 +38,19 @@ const uint8_t chars_class[256] = {
 	['>'] = V,
 	['?'] = Q,
 	['@'] = P,
-	['A' ... 'F'] = T | P | H | X,
-	['G' ... 'Z'] = T | P | H,
+	['A' ... 'F'] = T | P | U | X,
+	['G' ... 'Z'] = T | P | U,
 	['['] = P,
 	['\\'] = V,
 	[']'] = P,
 	['^'] = T | V,
-	['_'] = T | P | H,
+	['_'] = T | P | U,
 	['`'] = T | V,
-	['a' ... 'f'] = T | P | H | X,
-	['g' ... 'z'] = T | P | H,
+	['a' ... 'f'] = T | P | U | X,
+	['g' ... 'z'] = T | P | U,
 	['{'] = V,
 	['|'] = T | V,
 	['}'] = V,
-	['~'] = T | P | CHARS_UNRESERVED,
+	['~'] = T | P | U,
 	[0x80 ... 0xff] = V,
 };

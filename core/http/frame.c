@@ -122,8 +122,13 @@ static struct http_refusal judge_framing(struct http_head *head)
 
 struct http_refusal frame_request(struct http_head *head)
 {
-	struct http_refusal refusal = judge_framing(head);
+	const uint64_t framing = UINT64_C(1) << HTTP_FIELD_TRANSFER_ENCODING |
+				 UINT64_C(1) << HTTP_FIELD_CONTENT_LENGTH;
+	struct http_refusal refusal;
 
+	if (!(head->ids & framing)) /* Most requests: no body. */
+		return refuse(0, REASON_NONE);
+	refusal = judge_framing(head);
 	if (refusal.reason == REASON_NONE && head->body == HTTP_BODY_NONE &&
 	    head->content_length > 0)
 		head->body = HTTP_BODY_LENGTH;

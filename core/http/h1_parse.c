@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The first line is judged by line.c as it comes; llhttp gets it when it is
- * whole, and the fields as they come. llhttp checks the grammar of the fields
- * and leaves their spans here; what they mean is decided by judge.c on the
- * stored head. llhttp never sees a body: it is stopped at the end of the head.
+ * The first line is judged by line.c as it comes, more strictly than llhttp
+ * would. So llhttp begins with the fields, from a state in which it has just
+ * read a first line, unless the method is one that only llhttp knows. It checks
+ * the grammar of the fields and leaves their spans here; what they mean is
+ * decided by judge.c on the stored head. llhttp never sees a body: it is stopped
+ * at the end of the head.
  *
  * Every verdict belongs to a byte: it would be the same if the bytes before it
  * came one by one and those behind it never. Hence llhttp is never fed beyond
@@ -154,12 +156,41 @@ static const llhttp_settings_t settings = {
 	.on_headers_complete = on_head_complete,
 };
 
+enum first_line { REQUEST_10, REQUEST_11, RESPONSE_10, RESPONSE_11, N_FIRST_LINES };
+
+/*
+ * llhttp behind a first line of each kind, made when a thread first needs one.
+ * To what llhttp does with fields, all first lines of a kind are the same.
+ */
+static _Thread_local struct {
+	bool ready;
+	llhttp_t at[N_FIRST_LINES];
+} behind_line;
+
+__attribute__((cold)) static void prepare_behind_line(void)
+{
+	static const struct slice lines[N_FIRST_LINES] = {
+		[REQUEST_10] = SLICE_INIT("GET / HTTP/1.0\r\n"),
+		[REQUEST_11] = SLICE_INIT("GET / HTTP/1.1\r\n"),
+		[RESPONSE_10] = SLICE_INIT("HTTP/1.0 200 OK\r\n"),
+		[RESPONSE_11] = SLICE_INIT("HTTP/1.1 200 OK\r\n"),
+	};
+
+	for (int i = 0; i < N_FIRST_LINES; i++) {
+		llhttp_t *llhttp = &behind_line.at[i];
+		llhttp_errno_t error;
+
+		llhttp_init(llhttp, i >= RESPONSE_10 ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
+		error = llhttp_execute(llhttp, lines[i].ptr, lines[i].len);
+		GW_ASSERT(error == HPE_OK && llhttp->lenient_flags == 0);
+	}
+	behind_line.ready = true;
+}
+
 /* Everything but the fields themselves, of which there are none yet. */
 static void h1_begin(struct h1_parser *parser, const struct h1_limits *limits, bool response)
 {
 	GW_ASSERT(limits->head_max <= HTTP_HEAD_MAX && limits->fields_max <= HTTP_FIELDS_MAX);
-	llhttp_init(llhttp_of(parser), response ? HTTP_RESPONSE : HTTP_REQUEST, &settings);
-	GW_ASSERT(llhttp_of(parser)->lenient_flags == 0);
 	memset((char *)parser + H1_LLHTTP_SIZE, 0,
 	       offsetof(struct h1_parser, head.fields) - H1_LLHTTP_SIZE);
 	parser->limits = limits;
@@ -195,14 +226,36 @@ static bool skip_leading(struct h1_parser *parser, const char *base, uint32_t le
 	return parser->leading == len || parser->leading % 2 == 0;
 }
 
-/* Limits of what is to come are checked from the first field on. */
-static void take_line(struct h1_parser *parser, uint32_t end)
+/*
+ * The first line is there and good: ready for fields. A method that line.c does
+ * not know is one of llhttp's list or of none. Its line is judged by llhttp.
+ */
+static enum h1_progress take_line(struct h1_parser *parser, const char *base, uint32_t end)
 {
+	uint32_t kind = (parser->response ? RESPONSE_10 : REQUEST_10) + parser->head.minor;
+	llhttp_t *llhttp = llhttp_of(parser);
+	llhttp_errno_t error;
+
+	GW_ASSERT(parser->head.minor <= 1);
 	parser->line_end = end;
 	parser->line_start = end;
 	if (parser->leading > 0)
 		parser->head.anomalies |= HTTP_ANOMALY_LEADING_CRLF;
 	h1_enter(parser, H1_STATE_FIELDS);
+	if (GW_UNLIKELY(!behind_line.ready))
+		prepare_behind_line();
+	if (GW_LIKELY(parser->response || parser->head.method != HTTP_OTHER)) {
+		*llhttp = behind_line.at[kind];
+		return H1_DONE;
+	}
+	llhttp_init(llhttp, HTTP_REQUEST, &settings);
+	GW_ASSERT(llhttp->lenient_flags == 0);
+	error = llhttp_execute(llhttp, base + parser->leading, end - parser->leading);
+	if (error == HPE_OK)
+		return H1_DONE;
+	return h1_refuse(parser, error == HPE_INVALID_URL
+					 ? refusal_of(parser, 400, REASON_BAD_TARGET)
+					 : refusal_of(parser, 501, REASON_METHOD_UNKNOWN));
 }
 
 /* PARTIAL, or REFUSED, or DONE when the line is there. */
@@ -229,8 +282,7 @@ static enum h1_progress read_request_line(struct h1_parser *parser, const char *
 	refusal = line_take_request(&parser->line, parser->leading, line_len, &parser->head);
 	if (refusal.reason != REASON_NONE)
 		return h1_refuse(parser, refusal);
-	take_line(parser, parser->leading + line_len);
-	return H1_DONE;
+	return take_line(parser, base, parser->leading + line_len);
 }
 
 static enum h1_progress read_status_line(struct h1_parser *parser, const char *base, uint32_t len)
@@ -246,8 +298,7 @@ static enum h1_progress read_status_line(struct h1_parser *parser, const char *b
 	refusal = line_take_status(0, (uint32_t)(lf + 1 - base), &parser->head);
 	if (refusal.reason != REASON_NONE)
 		return h1_refuse(parser, refusal);
-	take_line(parser, (uint32_t)(lf + 1 - base));
-	return H1_DONE;
+	return take_line(parser, base, (uint32_t)(lf + 1 - base));
 }
 
 /* Where the line begins that base[at] is in. */
@@ -361,11 +412,6 @@ static enum h1_progress explain(struct h1_parser *parser, const char *base, uint
 		h1_enter(parser, H1_STATE_FAULT);
 		return read_fault(parser, base, parser->seen);
 	}
-	/* The first line has passed ours already: llhttp can only miss the method in its list. */
-	if (at < parser->line_end && error == HPE_INVALID_URL)
-		return h1_refuse(parser, refusal_of(parser, 400, REASON_BAD_TARGET));
-	if (at < parser->line_end)
-		return h1_refuse(parser, refusal_of(parser, 501, REASON_METHOD_UNKNOWN));
 	return h1_refuse(parser, refusal_of(parser, 400, explain_grammar(parser, base, at)));
 }
 
@@ -419,21 +465,6 @@ static uint32_t find_stop(struct h1_parser *parser, const char *base, uint32_t l
 	return head_max;
 }
 
-/* llhttp from 'from' to 'to'. TRACK is unknown to it, and the same as TRACE to us. */
-static llhttp_errno_t run_llhttp(struct h1_parser *parser, const char *base, uint32_t from,
-				 uint32_t to)
-{
-	llhttp_t *llhttp = llhttp_of(parser);
-
-	if (from == parser->leading && parser->head.method == HTTP_TRACE && !parser->response) {
-		llhttp_errno_t error = llhttp_execute(llhttp, "TRACE", 5);
-
-		GW_ASSERT(error == HPE_OK);
-		from += 5;
-	}
-	return llhttp_execute(llhttp, base + from, to - from);
-}
-
 static enum h1_progress finish(struct h1_parser *parser, char *base, uint32_t len)
 {
 	const char *pos = llhttp_get_error_pos(llhttp_of(parser));
@@ -455,7 +486,7 @@ static enum h1_progress read_fields(struct h1_parser *parser, char *base, uint32
 	llhttp_errno_t error;
 
 	blank_tabs(base, from, stop);
-	error = run_llhttp(parser, base, from, stop);
+	error = llhttp_execute(llhttp_of(parser), base + from, stop - from);
 	if (error == HPE_PAUSED)
 		return finish(parser, base, stop);
 	if (error != HPE_OK)
@@ -481,7 +512,7 @@ enum h1_progress h1_parse_feed(struct h1_parser *parser, char *base, uint32_t le
 			parser->seen = len;
 			return progress;
 		}
-		from = parser->leading;
+		from = parser->line_end;
 	}
 	parser->seen = len;
 	if (parser->state == H1_STATE_FAULT)

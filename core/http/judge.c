@@ -167,7 +167,8 @@ struct http_refusal judge_request(struct http_head *head, char *base, bool secur
 		refusal = judge_rare(head, twice);
 	if (refusal.reason != REASON_NONE)
 		return refusal;
-	if (hop_apply(head, false) != REASON_NONE)
+	head->close = head->minor == 0;
+	if (has(head, HTTP_FIELD_CONNECTION) && hop_apply(head, false) != REASON_NONE)
 		return refuse(400, REASON_CONNECTION_ABUSE);
 	/* What is left leaves the message whole: the connection may go on. */
 	if (head->method == HTTP_TRACE)
@@ -178,7 +179,8 @@ struct http_refusal judge_request(struct http_head *head, char *base, bool secur
 struct http_refusal judge_response(struct http_head *head)
 {
 	name_fields(head);
-	if (hop_apply(head, true) != REASON_NONE)
+	head->close = head->minor == 0;
+	if (has(head, HTTP_FIELD_CONNECTION) && hop_apply(head, true) != REASON_NONE)
 		return refuse(502, REASON_UPSTREAM_HEADER);
 	/* Upgrade is never passed on, so nobody asked for it. */
 	if (head->status == 101)

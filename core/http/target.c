@@ -169,31 +169,52 @@ static bool is_ip_literal(const char *text, uint32_t len)
 	char address[INET6_ADDRSTRLEN];
 	struct in6_addr ignored;
 
-	if (len < 4 || len - 2 >= sizeof(address) || text[0] != '[' || text[len - 1] != ']')
+	if (len - 2 >= sizeof(address))
 		return false;
 	memcpy(address, text + 1, len - 2);
 	address[len - 2] = '\0';
-	return memchr(text, '\0', len) == NULL && inet_pton(AF_INET6, address, &ignored) == 1;
+	return !memchr(text, '\0', len) && inet_pton(AF_INET6, address, &ignored) == 1;
 }
 
-/* A registered name or an IPv4 address: labels of letters, digits, '-' and '_'. */
-static bool is_name(const char *text, uint32_t len)
-{
-	uint32_t label = 0;
+/* clang-format off */
+/* What each byte of a name becomes: letters lower case; 0 for all that none holds. */
+static const char name_chars[256] = {
+	['-'] = '-', ['.'] = '.', ['_'] = '_',
+#define C(upper, lower) [upper] = lower, [lower] = lower,
+	C('A', 'a') C('B', 'b') C('C', 'c') C('D', 'd') C('E', 'e') C('F', 'f') C('G', 'g')
+	C('H', 'h') C('I', 'i') C('J', 'j') C('K', 'k') C('L', 'l') C('M', 'm') C('N', 'n')
+	C('O', 'o') C('P', 'p') C('Q', 'q') C('R', 'r') C('S', 's') C('T', 't') C('U', 'u')
+	C('V', 'v') C('W', 'w') C('X', 'x') C('Y', 'y') C('Z', 'z')
+#undef C
+#define C(digit) [digit] = digit,
+	C('0') C('1') C('2') C('3') C('4') C('5') C('6') C('7') C('8') C('9')
+#undef C
+};
+/* clang-format on */
 
-	for (uint32_t i = 0; i < len; i++) {
-		if (!chars_is(text[i], CHARS_HOST))
+/*
+ * A registered name or an IPv4 address at text[0 .. *ret_len), up to the first
+ * byte that is of neither: labels of letters, digits, '-' and '_', made lower
+ * case. A dot at the end is passed over, one label at least is wanted.
+ */
+static bool take_name(char *text, uint32_t len, uint32_t *ret_len)
+{
+	uint32_t label = 0, i;
+
+	for (i = 0; i < len; i++) {
+		char c = name_chars[(unsigned char)text[i]];
+
+		if (c == 0)
+			break;
+		text[i] = c;
+		if (c != '.')
+			continue;
+		if (i == label || i - label > TARGET_LABEL_MAX)
 			return false;
-		if (text[i] != '.')
-			label++;
-		else if (label == 0)
-			return false;
-		else
-			label = 0;
-		if (label > TARGET_LABEL_MAX)
-			return false;
+		label = i + 1;
 	}
-	return label > 0;
+	*ret_len = i;
+	return i > 0 && i - label <= TARGET_LABEL_MAX;
 }
 
 /* Digits after the ':'; none at all is allowed and means 0. */
@@ -214,33 +235,35 @@ static bool read_port(const char *text, uint32_t len, uint16_t *ret_port)
 	return true;
 }
 
-/* Where the host ends: at the ':' of the port, or at the end. */
-static uint32_t host_end(const char *text, uint32_t len)
+/* The same for "[...]". */
+static bool take_ip_literal(char *text, uint32_t len, uint32_t *ret_len)
 {
-	const char *from = len > 0 && text[0] == '[' ? memchr(text, ']', len) : text;
-	const char *colon = from ? memchr(from, ':', (size_t)(text + len - from)) : NULL;
+	const char *end = memchr(text, ']', len);
 
-	return colon ? (uint32_t)(colon - text) : len;
+	if (!end || !is_ip_literal(text, (uint32_t)(end + 1 - text)))
+		return false;
+	*ret_len = (uint32_t)(end + 1 - text);
+	for (uint32_t i = 0; i < *ret_len; i++)
+		text[i] = slice_lower(text[i]);
+	return true;
 }
 
 enum reason target_canonical_host(char *text, uint16_t len, uint16_t *ret_host_len,
 				  uint16_t *ret_port)
 {
-	uint32_t end = host_end(text, len);
-	uint32_t host_len = end;
+	uint32_t end = 0;
 	uint16_t port = 0;
 
-	if (end < len && !read_port(text + end + 1, len - end - 1, &port))
+	if (len == 0 ||
+	    !(text[0] == '[' ? take_ip_literal(text, len, &end) : take_name(text, len, &end)))
 		return REASON_HOST_INVALID;
-	if (host_len > 1 && text[host_len - 1] == '.')
-		host_len--;
-	if (host_len == 0 || host_len > TARGET_HOST_MAX)
+	if (end < len && (text[end] != ':' || !read_port(text + end + 1, len - end - 1, &port)))
 		return REASON_HOST_INVALID;
-	if (!is_name(text, host_len) && !is_ip_literal(text, end))
+	if (text[end - 1] == '.')
+		end--;
+	if (end > TARGET_HOST_MAX)
 		return REASON_HOST_INVALID;
-	for (uint32_t i = 0; i < host_len; i++)
-		text[i] = slice_lower(text[i]);
-	*ret_host_len = (uint16_t)host_len;
+	*ret_host_len = (uint16_t)end;
 	*ret_port = port;
 	return REASON_NONE;
 }
