@@ -8,7 +8,7 @@
  * error and the connection is closed; a well-formed one that is refused leaves it open.
  *
  * Only root, the daemon's own user and the members of the configured group are served. 16
- * connections at a time; half a frame, an unread reply (5 s) or silence (60 s) ends a connection.
+ * connections at a time; half a frame or an unread reply (5 s) or silence (60 s) ends one.
  *
  * Ownership: control_open() makes everything; after control_close() the memory goes by itself
  * with the last answer of the ring, and 'closed' is called.
@@ -56,6 +56,7 @@ struct control_command {
 
 /* Writes the result of 'status': one msgpack map. */
 typedef void control_status_fn(void *owner, struct pack *result);
+/* The control is freed: the ring owes it no answer any more. */
 typedef void control_closed_fn(void *owner);
 
 struct control_options {
@@ -67,6 +68,7 @@ struct control_options {
 	const struct control_command
 		*commands; /* More than "status" and "help", which are always there. */
 	uint32_t n_commands;
+	uint64_t patience_ns; /* For the rest of a frame, and for a reply to be read; 0: 5 s. */
 };
 
 /*
@@ -85,5 +87,5 @@ size_t control_path(struct slice configured, char path[CONTROL_PATH_MAX], const 
 GW_MUST_USE int control_open(struct ring *ring, const struct control_options *opt,
 			     struct control **ret_control);
 
-/* Stop serving, remove the socket's file. Replies under way are cut. */
+/* Stop serving, remove the socket's file. Replies under way are cut. 'closed' may run inside. */
 void control_close(struct control *control);

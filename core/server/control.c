@@ -1,0 +1,667 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * A client has one operation armed at a time: it is read from until a frame is whole, then the
+ * frame is answered, and nothing more is read until the reply is with the kernel. So a client can
+ * make us hold one frame and one reply, and requests are answered in order by themselves.
+ *
+ * A client that has violated the protocol gets one last reply and is closed (LAST_WORDS, GONE). One
+ * that keeps us waiting in the middle of a frame is STALLED until its receive is called back, as
+ * the last words need the operation. GONE waits for the final answer of whatever was armed, then
+ * the memory is freed.
+ */
+#include <errno.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/base/clock.h"
+#include "core/base/list.h"
+#include "core/document/decode.h"
+#include "core/document/path.h"
+#include "core/server/control.h"
+#include "ring/ring.h"
+#include "ring/ring_buf.h"
+#include "ring/ring_net.h"
+
+enum {
+	LENGTH_SIZE = 4,
+	MEMBERS_MAX = 64, /* Of the group. */
+	NAMES_SIZE = 16 * 1024,
+	VERSION = 1,
+};
+
+#define PATIENCE_NS (5 * GW_NS_PER_S)
+#define SILENCE_NS  (60 * GW_NS_PER_S)
+#define RETRY_NS    (1 * GW_NS_PER_S)
+
+/* clang-format off */
+/*        name        may be followed by */
+#define CLIENT_STATES(X)                                                                   \
+	X(READING,    TO(SENDING) | TO(STALLED) | TO(LAST_WORDS) | TO(GONE))               \
+	X(STALLED,    TO(LAST_WORDS) | TO(GONE))                                           \
+	X(SENDING,    TO(READING) | TO(SENDING) | TO(LAST_WORDS) | TO(GONE))               \
+	X(LAST_WORDS, TO(GONE))                                                            \
+	X(GONE,       0)
+/* clang-format on */
+
+enum client_state {
+#define X(name, next) CLIENT_##name,
+	CLIENT_STATES(X)
+#undef X
+};
+
+#define TO(name) (1u << CLIENT_##name)
+static const uint32_t may_follow[] = {
+#define X(name, next) [CLIENT_##name] = (next),
+	CLIENT_STATES(X)
+#undef X
+};
+#undef TO
+
+struct client {
+	struct control *control;
+	struct list_node link;
+	enum client_state state;
+	int32_t file;
+	struct ring_op io;
+	struct ring_timer timer;
+	uint32_t in_len, out_len;
+	char in[LENGTH_SIZE + CONTROL_FRAME_MAX + RING_BUF_DATA]; /* One receive beyond a frame. */
+	char out[LENGTH_SIZE + CONTROL_REPLY_MAX];
+};
+
+struct control {
+	struct ring *ring;
+	struct control_options opt;
+	char path[CONTROL_PATH_MAX];
+	bool closing;
+	int32_t listener;
+	struct ring_op accept;
+	struct ring_timer retry; /* When accepting was ended by a shortage. */
+	struct list_counted clients;
+	bool has_group;
+	gid_t gid;
+	uint32_t n_members;
+	uid_t members[MEMBERS_MAX];
+	struct report report; /* Of the frame at hand. */
+};
+
+/* What a request's envelope says. */
+struct request {
+	bool has_id;
+	uint64_t id;
+	struct slice command;
+	const struct document_node *args; /* Or NULL. */
+};
+
+/* --- Who may -------------------------------------------------------------------------------- */
+
+static void add_member(struct control *ctl, const char *name)
+{
+	struct passwd entry, *found = NULL;
+	char names[NAMES_SIZE];
+
+	if (ctl->n_members < MEMBERS_MAX &&
+	    getpwnam_r(name, &entry, names, sizeof(names), &found) == 0 && found)
+		ctl->members[ctl->n_members++] = entry.pw_uid;
+}
+
+static int find_group(struct control *ctl)
+{
+	struct group entry, *found = NULL;
+	char names[NAMES_SIZE], name[64];
+	struct writer w = writer_make(name, sizeof(name) - 1);
+	int r;
+
+	if (ctl->opt.group.len == 0)
+		return 0;
+	writer_put(&w, ctl->opt.group);
+	*w.ptr = '\0';
+	if (w.overflow)
+		return -ESRCH;
+	r = getgrnam_r(name, &entry, names, sizeof(names), &found);
+	if (r || !found)
+		return r ? -r : -ESRCH;
+	ctl->has_group = true;
+	ctl->gid = entry.gr_gid;
+	for (char **member = entry.gr_mem; *member; member++)
+		add_member(ctl, *member);
+	return 0;
+}
+
+static bool may_ask(const struct control *ctl, uid_t uid, gid_t gid)
+{
+	if (uid == 0 || uid == geteuid())
+		return true;
+	if (!ctl->has_group)
+		return false;
+	if (gid == ctl->gid)
+		return true;
+	for (uint32_t i = 0; i < ctl->n_members; i++)
+		if (ctl->members[i] == uid)
+			return true;
+	return false;
+}
+
+/* --- Frames --------------------------------------------------------------------------------- */
+
+/* A reply in the making, behind the room for its length. */
+static struct pack begin_reply(struct client *client)
+{
+	return pack_make(client->out + LENGTH_SIZE, CONTROL_REPLY_MAX);
+}
+
+static void end_reply(struct client *client, const struct pack *p)
+{
+	uint32_t len = (uint32_t)writer_len(&p->w);
+
+	GW_ASSERT(!p->w.overflow);
+	for (int i = 0; i < LENGTH_SIZE; i++)
+		client->out[i] = (char)(len >> (24 - 8 * i));
+	client->out_len = LENGTH_SIZE + len;
+}
+
+static void pack_head(struct pack *p, const struct request *req, bool ok)
+{
+	pack_map(p, 4);
+	pack_entry_u64(p, "v", VERSION);
+	pack_key(p, "id");
+	if (req->has_id)
+		pack_u64(p, req->id);
+	else
+		pack_null(p);
+	pack_entry_bool(p, "ok", ok);
+	pack_key(p, ok ? "result" : "error");
+}
+
+static void reply_error(struct client *client, const struct request *req, const char *code,
+			const char *path, const char *message)
+{
+	struct pack p = begin_reply(client);
+
+	pack_head(&p, req, false);
+	pack_map(&p, 3);
+	pack_entry_text(&p, "code", slice_of(code));
+	pack_entry_text(&p, "path", slice_of(path));
+	pack_entry_text(&p, "message", slice_of(message));
+	end_reply(client, &p);
+}
+
+static int run_status(void *owner, const struct document_node *args, struct pack *result,
+		      struct control_error *error)
+{
+	const struct control *ctl = owner;
+
+	(void)args;
+	(void)error;
+	ctl->opt.status(ctl->opt.owner, result);
+	return 0;
+}
+
+static int run_help(void *owner, const struct document_node *args, struct pack *result,
+		    struct control_error *error);
+
+/* They are always there, and get the control itself as owner. */
+static const struct control_command own_commands[] = {
+	{ "help", "what can be asked", run_help },
+	{ "status", "what the daemon is doing", run_status },
+};
+
+static int run_help(void *owner, const struct document_node *args, struct pack *result,
+		    struct control_error *error)
+{
+	const struct control *ctl = owner;
+
+	(void)args;
+	(void)error;
+	pack_map(result, ARRAY_SIZE(own_commands) + ctl->opt.n_commands);
+	for (size_t i = 0; i < ARRAY_SIZE(own_commands); i++)
+		pack_entry_text(result, own_commands[i].name, slice_of(own_commands[i].usage));
+	for (uint32_t i = 0; i < ctl->opt.n_commands; i++)
+		pack_entry_text(result, ctl->opt.commands[i].name,
+				slice_of(ctl->opt.commands[i].usage));
+	return 0;
+}
+
+static bool find_command(const struct control *ctl, struct slice name,
+			 struct control_command *ret_command)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(own_commands); i++)
+		if (slice_eq(slice_of(own_commands[i].name), name)) {
+			*ret_command = own_commands[i];
+			return true;
+		}
+	for (uint32_t i = 0; i < ctl->opt.n_commands; i++)
+		if (slice_eq(slice_of(ctl->opt.commands[i].name), name)) {
+			*ret_command = ctl->opt.commands[i];
+			return true;
+		}
+	return false;
+}
+
+static bool is_own(const struct control_command *command)
+{
+	return command->run == run_help || command->run == run_status;
+}
+
+static void run_command(struct client *client, const struct request *req)
+{
+	struct control *ctl = client->control;
+	struct control_error error = { .code = "internal", .path = "" };
+	struct control_command command;
+	struct pack p = begin_reply(client);
+	char shown[PATH_SHOWN_MAX];
+
+	if (!find_command(ctl, req->command, &command)) {
+		(void)snprintf(error.message, sizeof(error.message),
+			       "unknown command %s; 'help' lists them",
+			       path_show(req->command, shown));
+		reply_error(client, req, "unknown_command", "command", error.message);
+		return;
+	}
+	pack_head(&p, req, true);
+	if (command.run(is_own(&command) ? ctl : ctl->opt.owner, req->args, &p, &error) < 0)
+		reply_error(client, req, error.code, error.path, error.message);
+	else if (p.w.overflow)
+		reply_error(client, req, "limit", "", "the reply is too long for one frame");
+	else
+		end_reply(client, &p);
+}
+
+static int refuse_key(struct control *ctl, enum report_code code, const char *key, const char *text)
+{
+	report_add(&ctl->report, code, (struct report_place){ 0 }, slice_of(key), "%s", text);
+	return -EINVAL;
+}
+
+static int read_key(struct control *ctl, const struct document_node *node, struct request *req)
+{
+	bool is_number = node->kind == DOCUMENT_INT && !node->negative;
+
+	if (slice_eq(node->key, SLICE("v"))) {
+		if (!is_number || node->number != VERSION)
+			return refuse_key(ctl, REPORT_VALUE, "v", "only version 1 is spoken here");
+	} else if (slice_eq(node->key, SLICE("id"))) {
+		if (!is_number)
+			return refuse_key(ctl, REPORT_TYPE, "id", "must be a number, 0 or more");
+		req->has_id = true;
+		req->id = node->number;
+	} else if (slice_eq(node->key, SLICE("command"))) {
+		if (node->kind != DOCUMENT_TEXT)
+			return refuse_key(ctl, REPORT_TYPE, "command", "must be a text");
+		req->command = node->text;
+	} else if (slice_eq(node->key, SLICE("args"))) {
+		if (node->kind != DOCUMENT_MAP && node->kind != DOCUMENT_NULL)
+			return refuse_key(ctl, REPORT_TYPE, "args", "must be a map");
+		req->args = node->kind == DOCUMENT_MAP ? node : NULL;
+	} else {
+		return refuse_key(ctl, REPORT_UNKNOWN_KEY, "",
+				  "a request has the keys v, id, command and args");
+	}
+	return 0;
+}
+
+/* The envelope. Strict: what an older server does not know, it must not pass over. */
+static int read_request(struct control *ctl, const struct document_node *root, struct request *req)
+{
+	static const struct slice needed[] = { SLICE_INIT("v"), SLICE_INIT("id"),
+					       SLICE_INIT("command") };
+	int r = 0;
+
+	if (root->kind != DOCUMENT_MAP)
+		return refuse_key(ctl, REPORT_TYPE, "", "a request is a map");
+	for (const struct document_node *node = root->first; r == 0 && node; node = node->next)
+		r = read_key(ctl, node, req);
+	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(needed); i++)
+		if (!document_get(root, needed[i]))
+			r = refuse_key(ctl, REPORT_MISSING_KEY, needed[i].ptr, "is missing");
+	return r;
+}
+
+/* Answers a frame; 0, or -EINVAL when the reply is the last. */
+static int answer_frame(struct client *client, struct slice frame)
+{
+	struct control *ctl = client->control;
+	struct document *doc = NULL;
+	struct request req = { 0 };
+	int r;
+
+	report_init(&ctl->report, NULL);
+	r = decode_read(frame, &ctl->report, &doc);
+	if (r == 0)
+		r = read_request(ctl, document_root(doc), &req);
+	if (r == 0) {
+		run_command(client, &req);
+	} else if (ctl->report.n) {
+		const struct report_error *error = &ctl->report.errors[0];
+
+		reply_error(client, &req, report_code_name(error->code), error->path, error->text);
+	} else {
+		reply_error(client, &req, "limit", "", "out of memory");
+	}
+	document_free(doc);
+	return r;
+}
+
+/* --- A client ------------------------------------------------------------------------------- */
+
+static void client_enter(struct client *client, enum client_state next);
+
+static void free_control_if_done(struct control *ctl)
+{
+	if (!ctl->closing || ctl->accept.armed || ctl->clients.n)
+		return;
+
+	control_closed_fn *closed = ctl->opt.closed;
+	void *owner = ctl->opt.owner;
+
+	free(ctl);
+	if (closed)
+		closed(owner);
+}
+
+static void free_client(struct client *client)
+{
+	struct control *ctl = client->control;
+
+	GW_ASSERT(client->state == CLIENT_GONE && !client->io.armed);
+	list_counted_remove(&ctl->clients, &client->link);
+	free(client);
+	free_control_if_done(ctl);
+}
+
+static uint64_t patience_ns(const struct client *client)
+{
+	return client->control->opt.patience_ns ? client->control->opt.patience_ns : PATIENCE_NS;
+}
+
+static uint32_t frame_len(const struct client *client)
+{
+	uint32_t len = 0;
+
+	for (int i = 0; i < LENGTH_SIZE; i++)
+		len = len << 8 | (unsigned char)client->in[i];
+	return len;
+}
+
+static void last_words(struct client *client, const char *code, const char *message)
+{
+	const struct request unknown = { 0 };
+
+	reply_error(client, &unknown, code, "", message);
+	client_enter(client, CLIENT_LAST_WORDS);
+}
+
+/* Answers the next frame if it is there, else reads on. */
+static void go_on(struct client *client)
+{
+	uint32_t len;
+	int r;
+
+	if (client->in_len < LENGTH_SIZE) {
+		client_enter(client, CLIENT_READING);
+		return;
+	}
+	len = frame_len(client);
+	if (len == 0 || len > CONTROL_FRAME_MAX) {
+		last_words(client, "too_large", "a frame has 1 to 65536 bytes");
+		return;
+	}
+	if (client->in_len < LENGTH_SIZE + len) {
+		client_enter(client, CLIENT_READING);
+		return;
+	}
+	r = answer_frame(client, slice_make(client->in + LENGTH_SIZE, len));
+	client->in_len -= LENGTH_SIZE + len;
+	memmove(client->in, client->in + LENGTH_SIZE + len, client->in_len);
+	client_enter(client, r < 0 ? CLIENT_LAST_WORDS : CLIENT_SENDING);
+}
+
+/* The only way to change state: checks the edge, then does the entry's work. */
+static void client_enter(struct client *client, enum client_state next)
+{
+	struct ring *ring = client->control->ring;
+	uint64_t now_ns = ring_now_ns(ring);
+
+	/* Reading goes on as reading: the frame's deadline stands. */
+	if (client->state == CLIENT_READING && next == CLIENT_READING) {
+		ring_recv(ring, &client->io, client->file, false);
+		return;
+	}
+	GW_ASSERT(may_follow[client->state] & (1u << next));
+	client->state = next;
+	switch (next) {
+	case CLIENT_READING:
+		ring_recv(ring, &client->io, client->file, client->in_len == 0);
+		ring_timer_set(ring, &client->timer,
+			       now_ns + (client->in_len ? patience_ns(client) : SILENCE_NS));
+		break;
+	case CLIENT_SENDING:
+	case CLIENT_LAST_WORDS:
+		ring_send(ring, &client->io, client->file, client->out, client->out_len);
+		ring_timer_set(ring, &client->timer, now_ns + patience_ns(client));
+		break;
+	case CLIENT_STALLED:
+		ring_cancel(ring, &client->io);
+		break;
+	case CLIENT_GONE:
+		ring_timer_cancel(ring, &client->timer);
+		ring_close(ring, client->file);
+		if (!client->io.armed)
+			free_client(client);
+		break;
+	}
+}
+
+static void on_input(struct client *client, const struct ring_answer *answer)
+{
+	struct control *ctl = client->control;
+	bool was_empty = client->in_len == 0;
+
+	if (answer->res > 0) {
+		GW_ASSERT(client->in_len + (uint32_t)answer->res <= sizeof(client->in));
+		memcpy(client->in + client->in_len, ring_buf_data(answer->buf),
+		       (size_t)answer->res);
+		client->in_len += (uint32_t)answer->res;
+		ring_buf_give(ctl->ring, answer->buf);
+		if (was_empty) /* The whole frame has from now on. */
+			ring_timer_set(ctl->ring, &client->timer,
+				       ring_now_ns(ctl->ring) + patience_ns(client));
+		go_on(client);
+	} else if (answer->res == 0 && client->in_len) {
+		last_words(client, "truncated", "the frame is shorter than it said");
+	} else {
+		client_enter(client, CLIENT_GONE);
+	}
+}
+
+static void on_answer(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct client *client = GW_CONTAINER_OF(op, struct client, io);
+
+	GW_ASSERT(!answer->more);
+	switch (client->state) {
+	case CLIENT_READING:
+		on_input(client, answer);
+		break;
+	case CLIENT_SENDING:
+		if (answer->res == (int32_t)client->out_len)
+			go_on(client);
+		else
+			client_enter(client, CLIENT_GONE);
+		break;
+	case CLIENT_LAST_WORDS:
+		client_enter(client, CLIENT_GONE);
+		break;
+	case CLIENT_STALLED:
+		if (answer->buf) /* It came, but too late. */
+			ring_buf_give(client->control->ring, answer->buf);
+		last_words(client, "timeout", "the rest of the frame did not come");
+		break;
+	case CLIENT_GONE:
+		if (answer->buf)
+			ring_buf_give(client->control->ring, answer->buf);
+		free_client(client);
+		break;
+	}
+}
+
+static void on_timeout(struct ring_timer *timer)
+{
+	struct client *client = GW_CONTAINER_OF(timer, struct client, timer);
+
+	client_enter(client, client->state == CLIENT_READING && client->in_len ? CLIENT_STALLED
+									       : CLIENT_GONE);
+}
+
+static void on_connection(struct control *ctl, int32_t file)
+{
+	struct client *client;
+	uid_t uid;
+	gid_t gid;
+
+	if (ctl->closing || ctl->clients.n == CONTROL_CLIENTS_MAX ||
+	    ring_peer_cred(ctl->ring, file, &uid, &gid) < 0 || !may_ask(ctl, uid, gid)) {
+		ring_close(ctl->ring, file);
+		return;
+	}
+	client = calloc(1, sizeof(*client));
+	if (!client) {
+		ring_close(ctl->ring, file);
+		return;
+	}
+	client->control = ctl;
+	client->file = file;
+	client->state = CLIENT_SENDING; /* As after a reply: reading is entered next. */
+	ring_op_init(&client->io, on_answer);
+	ring_timer_init(&client->timer, on_timeout);
+	list_counted_push_back(&ctl->clients, &client->link);
+	client_enter(client, CLIENT_READING);
+}
+
+/* --- The listener --------------------------------------------------------------------------- */
+
+static void on_accept(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct control *ctl = GW_CONTAINER_OF(op, struct control, accept);
+
+	if (answer->res >= 0)
+		on_connection(ctl, answer->res);
+	if (answer->more)
+		return;
+	if (ctl->closing)
+		free_control_if_done(ctl);
+	else if (answer->res >= 0)
+		ring_accept(ctl->ring, &ctl->accept, ctl->listener);
+	else /* No descriptors or memory: not a moment to try at once. */
+		ring_timer_set(ctl->ring, &ctl->retry, ring_now_ns(ctl->ring) + RETRY_NS);
+}
+
+static void on_retry(struct ring_timer *timer)
+{
+	struct control *ctl = GW_CONTAINER_OF(timer, struct control, retry);
+
+	ring_accept(ctl->ring, &ctl->accept, ctl->listener);
+}
+
+static int listen_at(struct control *ctl)
+{
+	struct ring_listen how = { .backlog = CONTROL_CLIENTS_MAX, .mode = 0660, .group = -1 };
+	struct ring_addr addr;
+	char text[CONTROL_PATH_MAX + 8];
+	struct writer w = writer_make(text, sizeof(text));
+
+	writer_lit(&w, "unix:");
+	writer_put(&w, slice_of(ctl->path));
+	if (w.overflow || ring_addr_parse(writer_slice(&w), &addr) < 0)
+		return -ENAMETOOLONG;
+	if (ctl->has_group)
+		how.group = (int)ctl->gid;
+	return ring_listen(ctl->ring, &addr, &how, &ctl->listener);
+}
+
+int control_open(struct ring *ring, const struct control_options *opt, struct control **ret_control)
+{
+	struct control *ctl;
+	int r;
+
+	GW_ASSERT(opt->status);
+	if (opt->path.len == 0 || opt->path.len >= CONTROL_PATH_MAX)
+		return -ENAMETOOLONG;
+	ctl = calloc(1, sizeof(*ctl));
+	if (!ctl)
+		return -ENOMEM;
+	ctl->ring = ring;
+	ctl->opt = *opt;
+	memcpy(ctl->path, opt->path.ptr, opt->path.len);
+	list_counted_init(&ctl->clients);
+	ring_op_init(&ctl->accept, on_accept);
+	ring_timer_init(&ctl->retry, on_retry);
+	r = find_group(ctl);
+	if (r == 0)
+		r = listen_at(ctl);
+	if (r < 0) {
+		free(ctl);
+		return r;
+	}
+	ring_accept(ring, &ctl->accept, ctl->listener);
+	*ret_control = ctl;
+	return 0;
+}
+
+void control_close(struct control *ctl)
+{
+	GW_ASSERT(!ctl->closing);
+	(void)unlink(ctl->path); /* Gone already is gone. */
+	ring_timer_cancel(ctl->ring, &ctl->retry);
+	ring_close(ctl->ring, ctl->listener);
+	list_each(node, &ctl->clients.list)
+	{
+		struct client *client = list_entry(node, struct client, link);
+
+		if (client->state != CLIENT_GONE)
+			client_enter(client, CLIENT_GONE);
+	}
+	ctl->closing = true; /* Only now: nothing above may free the control. */
+	free_control_if_done(ctl);
+}
+
+/* --- Where ---------------------------------------------------------------------------------- */
+
+/* 'folder'/sluice/control.sock if a socket can be made there; its length or 0. */
+static size_t path_in(const char *folder, char path[CONTROL_PATH_MAX])
+{
+	int len = snprintf(path, CONTROL_PATH_MAX, "%s/sluice", folder);
+
+	if (len < 0 || (size_t)len + sizeof("/control.sock") > CONTROL_PATH_MAX)
+		return 0;
+	if (mkdir(path, 0750) < 0 && errno != EEXIST)
+		return 0;
+	if (access(path, W_OK | X_OK) < 0)
+		return 0;
+	memcpy(path + len, "/control.sock", sizeof("/control.sock"));
+	return (size_t)len + sizeof("/control.sock") - 1;
+}
+
+size_t control_path(struct slice configured, char path[CONTROL_PATH_MAX], const char **ret_why)
+{
+	const char *runtime = getenv("XDG_RUNTIME_DIR");
+	size_t len = 0;
+
+	*ret_why = NULL;
+	if (!slice_eq(configured, SLICE("auto"))) {
+		GW_ASSERT(configured.len < CONTROL_PATH_MAX);
+		if (configured.len)
+			memcpy(path, configured.ptr, configured.len);
+		path[configured.len] = '\0';
+		return configured.len;
+	}
+	len = path_in("/run", path);
+	if (len == 0 && runtime && runtime[0] == '/')
+		len = path_in(runtime, path);
+	if (len == 0)
+		*ret_why = "neither /run/sluice nor $XDG_RUNTIME_DIR/sluice can be written";
+	return len;
+}
