@@ -55,8 +55,8 @@ struct ring_op {
 	int32_t file;          /* Private to the ring. */
 	uint8_t kind;          /* Private to the ring. */
 	uint8_t place;         /* Private to the ring. */
-	bool armed;            /* Set by arming, cleared just before the final answer. Read-only outside. */
-	bool stopping;         /* ring_cancel() was asked; the final answer is still due. */
+	bool armed;    /* Set by arming, cleared just before the final answer. Read-only outside. */
+	bool stopping; /* ring_cancel() was asked; the final answer is still due. */
 };
 
 struct ring_timer;

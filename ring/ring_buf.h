@@ -27,8 +27,8 @@ enum {
 
 struct ring_buf {
 	uint8_t *mem;
-	uint32_t size;         /* Of mem: ROOM + DATA + TAIL. */
-	uint32_t start;        /* The data is mem[start .. start + len). */
+	uint32_t size;  /* Of mem: ROOM + DATA + TAIL. */
+	uint32_t start; /* The data is mem[start .. start + len). */
 	uint32_t len;
 	uint32_t id;           /* Private to the ring. */
 	uint32_t note;         /* For whoever holds it, like link. */

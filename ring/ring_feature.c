@@ -176,6 +176,9 @@ static void put_features(struct writer *w, uint32_t present)
 		if (!(present & 1u << i)) {
 			writer_lit(w, "; without ");
 			writer_put(w, slice_of(features[i].name));
+			writer_lit(w, " (");
+			writer_put(w, slice_of(features[i].without));
+			writer_char(w, ')');
 		}
 	}
 }

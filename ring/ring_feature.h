@@ -17,6 +17,7 @@
 #include "core/base/slice.h"
 
 /*        name           since   what is done without it */
+/* clang-format off */
 #define RING_FEATURES(X)                                                                           \
 	X(NO_SQARRAY, "6.6", "the submission queue keeps its index array")                         \
 	X(RECV_FAIR, "6.12", "multishot receive is not used")                                      \
@@ -28,10 +29,12 @@ enum ring_feature_bit {
 #undef X
 	RING_N_FEATURES
 };
+/* clang-format on */
 
 struct ring_probe {
-	uint32_t features;   /* 1 << ring_feature_bit. ~features is the feature_mask of ring_open(). */
-	char line[256];      /* One line: what is there, or what is refused and the usual causes. */
+	uint32_t
+		features; /* 1 << ring_feature_bit. ~features is the feature_mask of ring_open(). */
+	char line[320];   /* One line: what is there, or what is refused and the usual causes. */
 };
 
 /*

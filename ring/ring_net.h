@@ -24,7 +24,7 @@
 struct ring_addr {
 	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX; 0 is none. */
 	uint8_t path_len;
-	uint16_t port;  /* Host order. */
+	uint16_t port; /* Host order. */
 	union {
 		uint8_t ip[16]; /* Network order; 4 bytes for AF_INET. */
 		char path[108]; /* AF_UNIX, not NUL-terminated when full. */
@@ -41,10 +41,10 @@ enum { RING_ADDR_TEXT = 128 };
 size_t ring_addr_format(const struct ring_addr *addr, char text[RING_ADDR_TEXT]);
 
 struct ring_listen {
-	uint32_t backlog;    /* 0: 4,096 or what the system allows. */
-	bool reuse_port;     /* Each worker has its own socket on one port. */
-	uint32_t mode;       /* Unix sockets: permission bits; the file is created with them. */
-	int group;           /* Unix sockets: gid, or -1. */
+	uint32_t backlog; /* 0: 4,096 or what the system allows. */
+	bool reuse_port;  /* Each worker has its own socket on one port. */
+	uint32_t mode;    /* Unix sockets: permission bits; the file is created with them. */
+	int group;        /* Unix sockets: gid, or -1. */
 };
 
 /* Open, bind, listen. 0 or -errno. A stale Unix socket file is replaced, a live one is -EADDRINUSE. */

@@ -199,6 +199,7 @@ static int socket_connect(ares_socket_t fd, const struct sockaddr *addr, ares_so
 	return connect(fd, addr, len);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): c-ares asks for seven. */
 static ares_ssize_t socket_receive(ares_socket_t fd, void *data, size_t size, int flags,
 				   struct sockaddr *from, ares_socklen_t *from_len, void *owner)
 {

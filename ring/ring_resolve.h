@@ -24,9 +24,9 @@ typedef void ring_resolved_fn(void *owner, int status, const struct ring_addr *a
 			      uint32_t n_addrs, uint32_t ttl_s);
 
 struct ring_resolver_options {
-	const char *servers;  /* "1.2.3.4:53,[::1]:53"; NULL: those of /etc/resolv.conf. */
-	uint32_t timeout_ms;  /* Of the first try; later ones wait longer. 0: 2,000. */
-	uint32_t tries;       /* Per server; 0: 3. */
+	const char *servers; /* "1.2.3.4:53,[::1]:53"; NULL: those of /etc/resolv.conf. */
+	uint32_t timeout_ms; /* Of the first try; later ones wait longer. 0: 2,000. */
+	uint32_t tries;      /* Per server; 0: 3. */
 };
 
 /* Reads the system's configuration (resolv.conf, nsswitch). 0, -ENOMEM, -EINVAL or -EIO. */

@@ -116,7 +116,7 @@ uint32_t ring_setup_enter_flags(const struct io_uring *uring, uint32_t feature_m
 {
 	uint32_t features = ring_setup_features(uring, feature_mask);
 
-	return features & 1u << RING_FEATURE_BIT_NO_IOWAIT ? ENTER_NO_IOWAIT : 0;
+	return (features & 1u << RING_FEATURE_BIT_NO_IOWAIT) ? ENTER_NO_IOWAIT : 0;
 }
 
 int ring_setup_restrict(struct io_uring *uring)

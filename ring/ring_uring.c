@@ -358,23 +358,23 @@ void ring_free(struct ring *ring)
 
 /* --- Timers ------------------------------------------------------------------------------- */
 
-static void fire(struct wheel_timer *due)
+static void timer_due(struct wheel_timer *due)
 {
 	struct ring_timer *timer = GW_CONTAINER_OF(due, struct ring_timer, due);
 
 	timer->fire(timer);
 }
 
-void ring_timer_init(struct ring_timer *timer, ring_timer_fn *fn)
+void ring_timer_init(struct ring_timer *timer, ring_timer_fn *fire)
 {
-	GW_ASSERT(fn);
-	timer->fire = fn;
-	wheel_timer_init(&timer->due, fire);
+	GW_ASSERT(fire);
+	timer->fire = fire;
+	wheel_timer_init(&timer->due, timer_due);
 }
 
 void ring_timer_set(struct ring *ring, struct ring_timer *timer, uint64_t deadline_ns)
 {
-	GW_ASSERT(timer->due.fn == fire);
+	GW_ASSERT(timer->due.fn == timer_due);
 	wheel_add(&ring->wheel, &timer->due, deadline_ns);
 }
 

@@ -66,7 +66,7 @@ static void the_probe_says_what_is_there(void **state)
 	assert_int_equal(ring_probe(SLICE("6.1"), &probe), 0);
 	assert_int_equal(probe.features, 0);
 	assert_true(says(&probe, "nothing newer than Linux 6.1"));
-	assert_true(says(&probe, "without NO_IOWAIT"));
+	assert_true(says(&probe, "without NO_IOWAIT (idle time"));
 	assert_int_equal(ring_probe(SLICE("bogus"), &probe), -EINVAL);
 	assert_true(says(&probe, "SLUICE_URING_MASK") && says(&probe, "bogus"));
 	assert_int_equal(probe.features, 0);

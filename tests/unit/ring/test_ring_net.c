@@ -29,7 +29,7 @@ static void tcp_sockets_are_tuned(void **state)
 {
 	struct ring *ring = rt_ring();
 	struct ring_addr addr, name;
-	int32_t listener = rt_listen(ring, &addr), made;
+	int32_t listener = rt_listen(ring, &addr), made = -1;
 	struct rt_op accept;
 	int fd = rt_dial(&addr);
 
@@ -115,7 +115,7 @@ static void unix_sockets_have_a_mode_and_peers_a_name(void **state)
 	struct ring_addr addr = unix_addr("mode"), name;
 	struct ring_listen how = { .mode = 0660, .group = (int)getgid() };
 	struct rt_op accept, connect;
-	int32_t listener, file;
+	int32_t listener = -1, file = -1;
 	mode_t mask = umask(077);
 	struct stat st;
 	uid_t uid;
