@@ -24,7 +24,8 @@ function(gw_find_library target name header)
   target_include_directories(${target} INTERFACE "${${target}_include}")
 endfunction()
 
-# gw_require(TARGET HEADER LEAST MACRO...): the version that the macros in HEADER make up.
+# gw_require(TARGET HEADER LEAST MACRO...): the version that the macros in HEADER
+# make up; it is left in TARGET_version.
 function(gw_require target header least)
   set(version "")
   file(STRINGS "${${target}_include}/${header}" lines REGEX "^#[ \t]*define[ \t].*VERSION")
@@ -38,6 +39,7 @@ function(gw_require target header least)
       "least ${least} is needed: run './dev deps'")
   endif()
   message(STATUS "${target}: ${${target}_library} ${version}")
+  set(${target}_version "${version}" PARENT_SCOPE)
 endfunction()
 
 gw_find_library(gw_uring liburing.a liburing.h)

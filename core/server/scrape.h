@@ -9,23 +9,23 @@
  */
 #pragma once
 
-#include <stdio.h>
+#include <stdbool.h>
+#include <stdint.h>
 
 #include "core/base/growbuf.h"
 #include "core/base/log.h"
 #include "core/base/metric_render.h"
 #include "ring/ring.h"
 
-/* All of it outlives the call. */
+/* All of it outlives the call: leave out a ring before it is freed. */
 struct scrape_view {
 	struct metric_view metrics;
 	const struct ring *const *rings; /* Of the data workers. */
 	uint32_t n_rings;
 	const struct log *log; /* NULL: none. */
+	uint64_t n_dns_failures;
+	bool draining;
 };
 
-/* The whole page, Prometheus text 0.0.4. */
+/* The whole page, Prometheus text 0.0.4; docs/METRICS.md is made from it. */
 void scrape_render(const struct scrape_view *view, struct growbuf *out);
-
-/* docs/METRICS.md: every metric that scrape_render() can show, with type and help. */
-void scrape_reference(FILE *to);

@@ -15,8 +15,10 @@ void server_metrics(void *owner, struct growbuf *out)
 			     .routes = { route_names, ARRAY_SIZE(route_names) },
 			     .services = { route_names, ARRAY_SIZE(route_names) } },
 		.rings = s->rings,
-		.n_rings = s->n_running,
+		.n_rings = s->state < SERVER_DRAINING ? s->n_running : 0, /* Then workers free them. */
 		.log = s->log,
+		.n_dns_failures = targets_n_failures(s->targets),
+		.draining = s->state > SERVER_SERVING,
 	};
 
 	scrape_render(&view, out);
