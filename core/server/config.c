@@ -406,10 +406,11 @@ void config_free(struct config *config)
 int config_print(const struct config *config, FILE *to)
 {
 	char *buf = malloc(PRINT_SIZE);
-	struct writer w = writer_make(buf, PRINT_SIZE);
+	struct writer w;
 
 	if (!buf)
 		return -ENOMEM;
+	w = writer_make(buf, PRINT_SIZE);
 	emit_yaml(&w, &config_schema, config);
 	for (uint32_t i = 0; i < config->n_upstreams; i++) {
 		writer_lit(&w, "# --upstream ");

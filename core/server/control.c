@@ -18,9 +18,8 @@
 
 #include "core/base/clock.h"
 #include "core/base/list.h"
-#include "core/document/decode.h"
-#include "core/document/path.h"
 #include "core/server/control.h"
+#include "core/server/control_request.h"
 #include "ring/ring.h"
 #include "ring/ring_buf.h"
 #include "ring/ring_net.h"
@@ -29,7 +28,6 @@ enum {
 	LENGTH_SIZE = 4,
 	MEMBERS_MAX = 64, /* Of the group. */
 	NAMES_SIZE = 16 * 1024,
-	VERSION = 1,
 };
 
 #define PATIENCE_NS (5 * GW_NS_PER_S)
@@ -85,15 +83,6 @@ struct control {
 	gid_t gid;
 	uint32_t n_members;
 	uid_t members[MEMBERS_MAX];
-	struct report report; /* Of the frame at hand. */
-};
-
-/* What a request's envelope says. */
-struct request {
-	bool has_id;
-	uint64_t id;
-	struct slice command;
-	const struct document_node *args; /* Or NULL. */
 };
 
 /* --- Who may -------------------------------------------------------------------------------- */
@@ -163,188 +152,6 @@ static void end_reply(struct client *client, const struct pack *p)
 	client->out_len = LENGTH_SIZE + len;
 }
 
-static void pack_head(struct pack *p, const struct request *req, bool ok)
-{
-	pack_map(p, 4);
-	pack_entry_u64(p, "v", VERSION);
-	pack_key(p, "id");
-	if (req->has_id)
-		pack_u64(p, req->id);
-	else
-		pack_null(p);
-	pack_entry_bool(p, "ok", ok);
-	pack_key(p, ok ? "result" : "error");
-}
-
-static void reply_error(struct client *client, const struct request *req, const char *code,
-			const char *path, const char *message)
-{
-	struct pack p = begin_reply(client);
-
-	pack_head(&p, req, false);
-	pack_map(&p, 3);
-	pack_entry_text(&p, "code", slice_of(code));
-	pack_entry_text(&p, "path", slice_of(path));
-	pack_entry_text(&p, "message", slice_of(message));
-	end_reply(client, &p);
-}
-
-static int run_status(void *owner, const struct document_node *args, struct pack *result,
-		      struct control_error *error)
-{
-	const struct control *ctl = owner;
-
-	(void)args;
-	(void)error;
-	ctl->opt.status(ctl->opt.owner, result);
-	return 0;
-}
-
-static int run_help(void *owner, const struct document_node *args, struct pack *result,
-		    struct control_error *error);
-
-/* They are always there, and get the control itself as owner. */
-static const struct control_command own_commands[] = {
-	{ "help", "what can be asked", run_help },
-	{ "status", "what the daemon is doing", run_status },
-};
-
-static int run_help(void *owner, const struct document_node *args, struct pack *result,
-		    struct control_error *error)
-{
-	const struct control *ctl = owner;
-
-	(void)args;
-	(void)error;
-	pack_map(result, ARRAY_SIZE(own_commands) + ctl->opt.n_commands);
-	for (size_t i = 0; i < ARRAY_SIZE(own_commands); i++)
-		pack_entry_text(result, own_commands[i].name, slice_of(own_commands[i].usage));
-	for (uint32_t i = 0; i < ctl->opt.n_commands; i++)
-		pack_entry_text(result, ctl->opt.commands[i].name,
-				slice_of(ctl->opt.commands[i].usage));
-	return 0;
-}
-
-static bool find_command(const struct control *ctl, struct slice name,
-			 struct control_command *ret_command)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(own_commands); i++)
-		if (slice_eq(slice_of(own_commands[i].name), name)) {
-			*ret_command = own_commands[i];
-			return true;
-		}
-	for (uint32_t i = 0; i < ctl->opt.n_commands; i++)
-		if (slice_eq(slice_of(ctl->opt.commands[i].name), name)) {
-			*ret_command = ctl->opt.commands[i];
-			return true;
-		}
-	return false;
-}
-
-static bool is_own(const struct control_command *command)
-{
-	return command->run == run_help || command->run == run_status;
-}
-
-static void run_command(struct client *client, const struct request *req)
-{
-	struct control *ctl = client->control;
-	struct control_error error = { .code = "internal", .path = "" };
-	struct control_command command;
-	struct pack p = begin_reply(client);
-	char shown[PATH_SHOWN_MAX];
-
-	if (!find_command(ctl, req->command, &command)) {
-		(void)snprintf(error.message, sizeof(error.message),
-			       "unknown command %s; 'help' lists them",
-			       path_show(req->command, shown));
-		reply_error(client, req, "unknown_command", "command", error.message);
-		return;
-	}
-	pack_head(&p, req, true);
-	if (command.run(is_own(&command) ? ctl : ctl->opt.owner, req->args, &p, &error) < 0)
-		reply_error(client, req, error.code, error.path, error.message);
-	else if (p.w.overflow)
-		reply_error(client, req, "limit", "", "the reply is too long for one frame");
-	else
-		end_reply(client, &p);
-}
-
-static int refuse_key(struct control *ctl, enum report_code code, const char *key, const char *text)
-{
-	report_add(&ctl->report, code, (struct report_place){ 0 }, slice_of(key), "%s", text);
-	return -EINVAL;
-}
-
-static int read_key(struct control *ctl, const struct document_node *node, struct request *req)
-{
-	bool is_number = node->kind == DOCUMENT_INT && !node->negative;
-
-	if (slice_eq(node->key, SLICE("v"))) {
-		if (!is_number || node->number != VERSION)
-			return refuse_key(ctl, REPORT_VALUE, "v", "only version 1 is spoken here");
-	} else if (slice_eq(node->key, SLICE("id"))) {
-		if (!is_number)
-			return refuse_key(ctl, REPORT_TYPE, "id", "must be a number, 0 or more");
-		req->has_id = true;
-		req->id = node->number;
-	} else if (slice_eq(node->key, SLICE("command"))) {
-		if (node->kind != DOCUMENT_TEXT)
-			return refuse_key(ctl, REPORT_TYPE, "command", "must be a text");
-		req->command = node->text;
-	} else if (slice_eq(node->key, SLICE("args"))) {
-		if (node->kind != DOCUMENT_MAP && node->kind != DOCUMENT_NULL)
-			return refuse_key(ctl, REPORT_TYPE, "args", "must be a map");
-		req->args = node->kind == DOCUMENT_MAP ? node : NULL;
-	} else {
-		return refuse_key(ctl, REPORT_UNKNOWN_KEY, "",
-				  "a request has the keys v, id, command and args");
-	}
-	return 0;
-}
-
-/* The envelope. Strict: what an older server does not know, it must not pass over. */
-static int read_request(struct control *ctl, const struct document_node *root, struct request *req)
-{
-	static const struct slice needed[] = { SLICE_INIT("v"), SLICE_INIT("id"),
-					       SLICE_INIT("command") };
-	int r = 0;
-
-	if (root->kind != DOCUMENT_MAP)
-		return refuse_key(ctl, REPORT_TYPE, "", "a request is a map");
-	for (const struct document_node *node = root->first; r == 0 && node; node = node->next)
-		r = read_key(ctl, node, req);
-	for (size_t i = 0; r == 0 && i < ARRAY_SIZE(needed); i++)
-		if (!document_get(root, needed[i]))
-			r = refuse_key(ctl, REPORT_MISSING_KEY, needed[i].ptr, "is missing");
-	return r;
-}
-
-/* Answers a frame; 0, or -EINVAL when the reply is the last. */
-static int answer_frame(struct client *client, struct slice frame)
-{
-	struct control *ctl = client->control;
-	struct document *doc = NULL;
-	struct request req = { 0 };
-	int r;
-
-	report_init(&ctl->report, NULL);
-	r = decode_read(frame, &ctl->report, &doc);
-	if (r == 0)
-		r = read_request(ctl, document_root(doc), &req);
-	if (r == 0) {
-		run_command(client, &req);
-	} else if (ctl->report.n) {
-		const struct report_error *error = &ctl->report.errors[0];
-
-		reply_error(client, &req, report_code_name(error->code), error->path, error->text);
-	} else {
-		reply_error(client, &req, "limit", "", "out of memory");
-	}
-	document_free(doc);
-	return r;
-}
-
 /* --- A client ------------------------------------------------------------------------------- */
 
 static void client_enter(struct client *client, enum client_state next);
@@ -388,15 +195,17 @@ static uint32_t frame_len(const struct client *client)
 
 static void last_words(struct client *client, const char *code, const char *message)
 {
-	const struct request unknown = { 0 };
+	struct pack p = begin_reply(client);
 
-	reply_error(client, &unknown, code, "", message);
+	control_request_refuse(&p, code, message);
+	end_reply(client, &p);
 	client_enter(client, CLIENT_LAST_WORDS);
 }
 
 /* Answers the next frame if it is there, else reads on. */
 static void go_on(struct client *client)
 {
+	struct pack p;
 	uint32_t len;
 	int r;
 
@@ -413,7 +222,10 @@ static void go_on(struct client *client)
 		client_enter(client, CLIENT_READING);
 		return;
 	}
-	r = answer_frame(client, slice_make(client->in + LENGTH_SIZE, len));
+	p = begin_reply(client);
+	r = control_request_answer(&client->control->opt, slice_make(client->in + LENGTH_SIZE, len),
+				   &p);
+	end_reply(client, &p);
 	client->in_len -= LENGTH_SIZE + len;
 	memmove(client->in, client->in + LENGTH_SIZE + len, client->in_len);
 	client_enter(client, r < 0 ? CLIENT_LAST_WORDS : CLIENT_SENDING);

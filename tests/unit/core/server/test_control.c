@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/un.h>
 
+#include "core/document/decode.h"
 #include "core/document/encode.h"
 #include "core/document/yaml.h"
 
