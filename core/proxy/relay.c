@@ -17,8 +17,10 @@ static void end(struct relay *r, enum relay_end how)
 	r->user->ended(r, how);
 }
 
-/* Fill the pipe: 1 to go on, 0 when there is nothing now, or the end was told. */
-static bool fill(struct relay *r)
+/* What a move has come to: how the relay ends is told last, for its owner may free it then. */
+enum outcome { OUTCOME_MOVED, OUTCOME_WAITS, OUTCOME_OVER };
+
+static enum outcome fill(struct relay *r, enum relay_end *ret_how)
 {
 	uint64_t want = r->left < r->pipe->size ? r->left : r->pipe->size;
 	int32_t n = ring_splice_in(r->ring, r->source, r->pipe, (uint32_t)want);
@@ -26,49 +28,52 @@ static bool fill(struct relay *r)
 	if (n > 0) {
 		r->left -= (uint32_t)n;
 		r->in += (uint32_t)n;
-		return true;
+		return OUTCOME_MOVED;
 	}
-	if (n == -EAGAIN)
+	if (n == -EAGAIN) {
 		ring_poll(r->ring, &r->op, r->source, RING_READABLE);
-	else
-		end(r, n == 0 ? RELAY_SOURCE_ENDED : RELAY_SOURCE_FAILED);
-	return false;
+		return OUTCOME_WAITS;
+	}
+	*ret_how = n == 0 ? RELAY_SOURCE_ENDED : RELAY_SOURCE_FAILED;
+	return OUTCOME_OVER;
 }
 
-static bool empty(struct relay *r, uint64_t *moved)
+static enum outcome empty(struct relay *r, uint64_t *moved, enum relay_end *ret_how)
 {
 	int32_t n = ring_splice_out(r->ring, r->pipe, r->sink, r->pipe->held);
 
 	if (n > 0) {
 		r->out += (uint32_t)n;
 		*moved += (uint32_t)n;
-		return true;
+		return OUTCOME_MOVED;
 	}
-	if (n == -EAGAIN)
+	if (n == -EAGAIN) {
 		ring_poll(r->ring, &r->op, r->sink, RING_WRITABLE);
-	else
-		end(r, RELAY_SINK_FAILED);
-	return false;
+		return OUTCOME_WAITS;
+	}
+	*ret_how = RELAY_SINK_FAILED;
+	return OUTCOME_OVER;
+}
+
+static bool is_done(const struct relay *r)
+{
+	return r->pipe->held == 0 && r->left == 0;
 }
 
 /* Until a file has to be waited for, the quantum is used up, or all is done. */
 static void step(struct relay *r)
 {
+	enum outcome outcome = OUTCOME_MOVED;
+	enum relay_end how = RELAY_OK;
 	uint64_t moved = 0;
 
-	while (r->pipe && moved < RELAY_QUANTUM) {
-		if (r->pipe->held == 0 && r->left == 0)
-			break;
-		if (r->pipe->held > 0 ? !empty(r, &moved) : !fill(r))
-			break;
-	}
-	if (moved && r->pipe)
+	while (outcome == OUTCOME_MOVED && moved < RELAY_QUANTUM && !is_done(r))
+		outcome = r->pipe->held > 0 ? empty(r, &moved, &how) : fill(r, &how);
+	if (moved)
 		r->user->moved(r, moved);
-	if (!r->pipe || r->op.armed)
-		return;
-	if (r->pipe->held == 0 && r->left == 0)
-		end(r, RELAY_OK);
-	else
+	if (outcome == OUTCOME_OVER || is_done(r))
+		end(r, how);
+	else if (outcome == OUTCOME_MOVED)
 		ring_soon(r->ring, &r->op);
 }
 
