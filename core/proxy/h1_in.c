@@ -74,6 +74,7 @@ static void body_begin(struct h1 *c, const struct http_head *head, bool end)
 	c->in_left = head->content_length;
 	c->http10 = head->minor == 0;
 	c->last = c->last || head->close;
+	c->trailers_len = 0;
 	c->credit = c->held->len; /* What came along may be told at once. */
 	if (head->body == HTTP_BODY_CHUNKED)
 		chunk_begin(&c->chunks);
@@ -234,12 +235,15 @@ static void step_plain(struct h1 *c)
 /* Trailers that are not complete yet outlive the buffer they came in. */
 static bool trailers_keep(struct h1 *c)
 {
-	if (c->trailers_len == 0 || c->trailers)
+	uint32_t len = (uint32_t)c->trailers_len + c->chunks.line; /* The line that has begun, too. */
+
+	if (len == 0 || c->trailers)
 		return true;
 	c->trailers = ring_buf_take(c->transport.ring);
 	if (!c->trailers)
 		return false;
-	memcpy(c->trailers->mem, c->proxy->trailers, c->trailers_len);
+	memcpy(c->trailers->mem, c->proxy->trailers,
+	       len < CHUNK_TRAILERS_MAX ? len : CHUNK_TRAILERS_MAX);
 	return true;
 }
 
@@ -252,16 +256,21 @@ static struct slice trailers_text(const struct h1 *c)
 static void chunks_done(struct h1 *c, struct ring_buf *buf)
 {
 	struct slice lines = trailers_text(c);
+	struct ring_buf *kept = c->trailers;
 
+	c->trailers = NULL; /* Ours until they are told: the connection may end meanwhile. */
+	c->trailers_len = 0;
 	if (lines.len == 0) {
 		deliver(c, buf, true);
-		return;
+	} else {
+		h1_enter(c, H1_IN_DONE);
+		if (buf)
+			c->stream.user->body(&c->stream, buf, false);
+		if (c->open)
+			c->stream.user->trailers(&c->stream, lines);
 	}
-	h1_enter(c, H1_IN_DONE);
-	if (buf)
-		c->stream.user->body(&c->stream, buf, false);
-	if (c->open)
-		c->stream.user->trailers(&c->stream, lines);
+	if (kept)
+		ring_buf_give(c->transport.ring, kept);
 }
 
 static void chunks_refused(struct h1 *c, struct http_refusal refusal)
@@ -299,7 +308,8 @@ static void step_chunks(struct h1 *c)
 		if (c->held->len == 0)
 			held_give(c);
 	}
-	if ((piece.payload_len > 0 && !buf) || !trailers_keep(c)) {
+	if ((piece.payload_len > 0 && !buf) ||
+	    (piece.progress == CHUNK_MORE && !trailers_keep(c))) {
 		if (buf)
 			ring_buf_give(c->transport.ring, buf);
 		no_buffer(c);
