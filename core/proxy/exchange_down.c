@@ -102,7 +102,9 @@ static void pass_interim(struct exchange *ex, const struct http_head *head)
 static void message_of(const struct exchange *ex, const struct http_head *head,
 		       struct stream_message *ret_message)
 {
-	bool bodiless = ex->head_request || head->status == 204 || head->status == 304;
+	/* A length of 0 is told as well: else a client would wait for the end of the connection. */
+	bool bodiless = ex->head_request || head->status == 204 || head->status == 304 ||
+			head->body == HTTP_BODY_NONE;
 
 	*ret_message = (struct stream_message){
 		.head = head,
