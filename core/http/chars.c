@@ -2,8 +2,8 @@
 #include "core/http/chars.h"
 
 #define T CHARS_TOKEN
-#define Q (CHARS_QUERY | CHARS_TEXT)
-#define P (CHARS_PATH | Q)
+#define Q (CHARS_TARGET | CHARS_TEXT)
+#define P (CHARS_SEGMENT | Q)
 #define U CHARS_UNRESERVED
 #define X CHARS_HEX
 #define V CHARS_TEXT
@@ -29,7 +29,7 @@ const uint8_t chars_class[256] = {
 	[','] = P,
 	['-'] = T | P | U,
 	['.'] = T | P | U,
-	['/'] = P,
+	['/'] = Q,
 	['0' ... '9'] = T | P | U | X,
 	[':'] = P,
 	[';'] = P,

@@ -13,8 +13,8 @@
 
 enum {
 	CHARS_TOKEN = 1 << 0,      /* tchar (RFC 9110 5.6.2): names, methods. */
-	CHARS_PATH = 1 << 1,       /* Stands for itself in a path, '/' included; not '%' nor '?'. */
-	CHARS_QUERY = 1 << 2,      /* In a target at all: the former, '%' and '?'. */
+	CHARS_SEGMENT = 1 << 1,    /* Stands for itself in a path: not '/', '%', '?'. */
+	CHARS_TARGET = 1 << 2,     /* In a target at all: the former and these three. */
 	CHARS_UNRESERVED = 1 << 3, /* RFC 3986 2.3. */
 	CHARS_HEX = 1 << 4,
 	CHARS_TEXT = 1 << 5, /* In a field value: blanks, visible, 0x80 and above. */

@@ -48,7 +48,7 @@ static struct http_refusal judge_target_char(uint32_t i, char c, uint32_t target
 {
 	if (c == '\t')
 		return refuse(400, REASON_BAD_REQUEST_LINE);
-	if (!chars_is(c, CHARS_QUERY))
+	if (!chars_is(c, CHARS_TARGET))
 		return refuse(400, REASON_BAD_TARGET);
 	return i < target_max ? fine : refuse(414, REASON_URI_TOO_LONG);
 }
@@ -141,7 +141,7 @@ bool line_is_request(struct line_reader *reader, const char *text, uint32_t len,
 		method++;
 	if (method == 0 || method > LINE_METHOD_MAX || text[method] != ' ' ||
 	    method + 1 >= version - 1 || version - 1 - (method + 1) > target_max ||
-	    !chars_all(text + method + 1, version - 1 - (method + 1), CHARS_QUERY))
+	    !chars_all(text + method + 1, version - 1 - (method + 1), CHARS_TARGET))
 		return false;
 	reader->target = method + 1;
 	reader->version = version;

@@ -19,16 +19,15 @@ struct path {
  */
 static bool is_plain(const char *text, uint32_t len)
 {
-	char before = 0;
-
+	if (len == 0 || text[0] != '/')
+		return false;
 	for (uint32_t i = 0; i < len; i++) {
-		if (!chars_is(text[i], CHARS_PATH))
+		if (GW_LIKELY(chars_is(text[i], CHARS_SEGMENT)))
+			continue;
+		if (text[i] != '/' || (i + 1 < len && (text[i + 1] == '/' || text[i + 1] == '.')))
 			return false;
-		if (before == '/' && (text[i] == '/' || text[i] == '.'))
-			return false;
-		before = text[i];
 	}
-	return len > 0 && text[0] == '/';
+	return true;
 }
 
 /* An escape at p->next: append what it stands for, or the escape itself in upper case. */
@@ -65,7 +64,7 @@ static enum reason take_segment(struct path *p)
 
 		if (c == '%')
 			reason = take_escape(p);
-		else if (!chars_is(c, CHARS_PATH))
+		else if (!chars_is(c, CHARS_SEGMENT))
 			reason = REASON_BAD_TARGET;
 		else
 			p->text[p->done++] = p->text[p->next++];
@@ -288,7 +287,7 @@ static struct http_refusal resolve_path(struct http_head *head, char *base)
 	reason = target_canonical_path(text, &head->path.len, &changed);
 	if (reason != REASON_NONE)
 		return refuse(400, reason);
-	if (!chars_all(base + head->query.off, head->query.len, CHARS_QUERY))
+	if (!chars_all(base + head->query.off, head->query.len, CHARS_TARGET))
 		return refuse(400, REASON_BAD_TARGET);
 	if (changed)
 		head->anomalies |= HTTP_ANOMALY_PATH_NORMALISED;
@@ -325,7 +324,7 @@ static struct http_refusal resolve_absolute(struct http_head *head, char *base, 
 	if (!no_path)
 		return resolve_path(head, base);
 
-	if (!chars_all(text + end, len - end, CHARS_QUERY))
+	if (!chars_all(text + end, len - end, CHARS_TARGET))
 		return refuse(400, REASON_BAD_TARGET);
 	refusal = refuse(0, REASON_NONE);
 	head->query = head->path;
