@@ -183,6 +183,26 @@ void h1_out_written(struct h1 *c, int res)
 
 /* --- Calls. ---------------------------------------------------------------------------------- */
 
+/* The last chunk with its trailers, in a buffer of its own. */
+static void push_chunks_end(struct h1 *c, struct slice lines)
+{
+	struct ring_buf *buf = ring_buf_take(c->transport.ring);
+	struct writer out;
+
+	if (!buf) {
+		c->out_failed = true;
+		return;
+	}
+	out = writer_make(ring_buf_data(buf), RING_BUF_DATA);
+	writer_lit(&out, "0\r\n");
+	writer_put(&out, lines);
+	writer_lit(&out, "\r\n");
+	GW_ASSERT(!out.overflow);
+	buf->len = (uint32_t)writer_len(&out);
+	head_goes_first(c, buf);
+	push(c, buf, 0);
+}
+
 void h1_send_head(struct stream *s, struct slice bytes, const struct stream_message *message,
 		  bool end)
 {
@@ -199,6 +219,8 @@ void h1_send_head(struct stream *s, struct slice bytes, const struct stream_mess
 	}
 	if (end) {
 		GW_ASSERT(c->out_body != HTTP_BODY_LENGTH || c->out_left == 0 || message->announce);
+		if (c->out_body == HTTP_BODY_CHUNKED) /* An empty body has an end as well. */
+			push_chunks_end(c, SLICE(""));
 		c->out_ended = true;
 		pump(c);
 	}
@@ -239,26 +261,6 @@ static void wrap_chunk(struct ring_buf *buf, bool end)
 		memcpy(tail + 2, chunks_end, sizeof(chunks_end) - 1);
 		buf->len += sizeof(chunks_end) - 1;
 	}
-}
-
-/* The last chunk with its trailers, in a buffer of its own. */
-static void push_chunks_end(struct h1 *c, struct slice lines)
-{
-	struct ring_buf *buf = ring_buf_take(c->transport.ring);
-	struct writer out;
-
-	if (!buf) {
-		c->out_failed = true;
-		return;
-	}
-	out = writer_make(ring_buf_data(buf), RING_BUF_DATA);
-	writer_lit(&out, "0\r\n");
-	writer_put(&out, lines);
-	writer_lit(&out, "\r\n");
-	GW_ASSERT(!out.overflow);
-	buf->len = (uint32_t)writer_len(&out);
-	head_goes_first(c, buf);
-	push(c, buf, 0);
 }
 
 static void push_body(struct h1 *c, struct ring_buf *buf, bool end)
