@@ -205,20 +205,12 @@ struct io_uring_sqe *ring_sqe_when_full(struct ring *ring)
 
 /* --- A turn ------------------------------------------------------------------------------- */
 
-static bool has_completions(const struct ring *ring)
-{
-	const struct io_uring_cq *cq = &ring->uring.cq;
-
-	return io_uring_smp_load_acquire(cq->ktail) != *cq->khead;
-}
-
-/* How long this turn may sleep. */
+/* How long this turn may sleep. With completions left over from the last one it will not. */
 static uint64_t sleep_ns(const struct ring *ring, uint64_t wait_ns_max)
 {
 	uint64_t next_ns, now_ns;
 
-	if (wait_ns_max == 0 || !list_is_empty(&ring->due) || has_completions(ring) ||
-	    ring_post_waiting(ring))
+	if (wait_ns_max == 0 || !list_is_empty(&ring->due) || ring_post_waiting(ring))
 		return 0;
 	next_ns = wheel_next_ns(&ring->wheel);
 	if (next_ns == WHEEL_NEVER)

@@ -217,6 +217,17 @@ static void stale_answers_are_counted(void **state)
 	assert_int_equal(ring_stats(ring)->stale_answers, 1);
 	assert_int_equal(ring->n_bufs_free, n_free + 1);
 
+	/* The same when another operation has the slot by now. */
+	ring_recv(ring, &recv.op, file, false);
+	assert_int_equal(recv.op.slot, slot);
+	cqe.flags = 0;
+	ring_complete(ring, &cqe);
+	assert_int_equal(ring_stats(ring)->stale_answers, 2);
+	assert_int_equal(recv.n_answers, 1);
+	ring_cancel(ring, &recv.op);
+	RT_UNTIL(ring, recv.n_final == 2);
+	assert_int_equal(recv.last.res, -ECANCELED);
+
 	cqe.user_data = ring_user_data(KIND_ACCEPT, slot, generation);
 	cqe.flags = 0;
 	cqe.res = fd;

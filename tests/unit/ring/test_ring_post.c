@@ -178,12 +178,28 @@ static void a_full_mailbox_says_so(void **state)
 	free(a.values);
 }
 
+/* A writer may have put its word and not rung yet: the reader takes it all the same. */
+static void a_word_is_taken_before_the_bell(void **state)
+{
+	static struct peer a;
+
+	(void)state;
+	peer_init(&a, &a);
+	assert_int_equal(ring_enable(a.ring), 0);
+	assert_true(put(&a.ring->mail, (uintptr_t)&a.values[0]));
+	assert_int_equal(ring_turn(a.ring, RT_PATIENCE_NS), 0);
+	assert_int_equal(a.n_got, 1);
+	ring_free(a.ring);
+	free(a.values);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(two_threads_talk),
 		cmocka_unit_test(a_word_wakes_a_sleeper),
 		cmocka_unit_test(a_full_mailbox_says_so),
+		cmocka_unit_test(a_word_is_taken_before_the_bell),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
