@@ -169,7 +169,11 @@ void h1_out_written(struct h1 *c, int res)
 		write_failed(c, res);
 		return;
 	}
-	GW_ASSERT(c->writing && buf);
+	if (!c->writing) { /* The end was all there was to say. */
+		tell(c);
+		return;
+	}
+	GW_ASSERT(buf);
 	c->writing = false;
 	list_remove(&buf->link);
 	c->out_sent += buf->note;
@@ -291,9 +295,11 @@ void h1_send_body(struct stream *s, struct ring_buf *buf, bool end)
 		push_chunks_end(c, SLICE(""));
 	if (!end)
 		return;
-	GW_ASSERT(c->out_body != HTTP_BODY_LENGTH || c->out_left == 0);
+	GW_ASSERT(c->out_body != HTTP_BODY_LENGTH || c->out_left == 0 || c->out_dead);
 	c->out_ended = true;
 	pump(c);
+	if (!c->writing && !c->out_dead) /* Nothing is left to write, which 'sent' has to tell. */
+		transport_fail(&c->transport, 0);
 }
 
 void h1_send_trailers(struct stream *s, struct slice lines)

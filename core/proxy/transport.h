@@ -81,7 +81,7 @@ static inline void transport_write(struct transport *t, const void *data, uint32
 	t->ops->write(t, data, len);
 }
 
-/* Have 'written' say 'error' soon, as if a write had failed. Not while one is pending. */
+/* Have 'written' say 'error' (or 0) soon, without a write. Not while one is pending. */
 static inline void transport_fail(struct transport *t, int error)
 {
 	t->ops->fail(t, error);
