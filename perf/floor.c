@@ -48,10 +48,10 @@ struct pipe {
 /* Side 2i is a client, 2i + 1 its connection to the origin. */
 struct side {
 	int fd;
-	uint32_t n_armed;     /* Operations of the kernel on this side. */
-	bool has_ended;       /* It will send nothing more. */
-	bool is_sending;      /* Bytes from here are on their way to the peer. */
-	uint16_t queued;      /* One more buffer from here, waiting for that. */
+	uint32_t n_armed; /* Operations of the kernel on this side. */
+	bool has_ended;   /* It will send nothing more. */
+	bool is_sending;  /* Bytes from here are on their way to the peer. */
+	uint16_t queued;  /* One more buffer from here, waiting for that. */
 	uint32_t queued_len;
 	struct pipe pipe;
 	uint32_t in_pipe;
@@ -392,7 +392,8 @@ static void turn(void)
 
 	if (r < 0 && r != -ETIME && r != -EINTR)
 		net_die("enter", -r);
-	io_uring_for_each_cqe(&ring, head, cqe) {
+	io_uring_for_each_cqe(&ring, head, cqe)
+	{
 		on_cqe(cqe);
 		n++;
 	}

@@ -62,7 +62,7 @@ struct part {
 struct conn {
 	int fd;
 	enum state state;
-	bool wants_out;    /* Registered for EPOLLOUT. */
+	bool wants_out; /* Registered for EPOLLOUT. */
 	bool close_after;
 	bool in_trailers;
 	uint32_t in_len;
@@ -170,8 +170,8 @@ static void answer_text(struct conn *c, const char *status, const char *text)
 	int body_len = len < DEFAULT_LEN ? DEFAULT_LEN : len;
 
 	begin_answer(c);
-	snprintf(fields, sizeof(fields),
-		 "Content-Type: text/plain\r\nContent-Length: %d\r\n", body_len);
+	snprintf(fields, sizeof(fields), "Content-Type: text/plain\r\nContent-Length: %d\r\n",
+		 body_len);
 	add_head(c, status, fields);
 	len = snprintf(c->head + c->parts[0].len, sizeof(c->head) - c->parts[0].len, "%-*s",
 		       DEFAULT_LEN, text);
@@ -512,7 +512,8 @@ static void build_answers(void)
 	default_len = (uint32_t)snprintf(default_answer, sizeof(default_answer),
 					 "HTTP/1.1 200 OK\r\nServer: origin\r\n"
 					 "Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
-					 "%.*s", DEFAULT_LEN, DEFAULT_LEN, block);
+					 "%.*s",
+					 DEFAULT_LEN, DEFAULT_LEN, block);
 }
 
 static int watch_signals(void)

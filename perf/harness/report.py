@@ -2,6 +2,7 @@
 """Results as a Markdown section and as an SVG plot."""
 
 import datetime
+import os
 import platform
 import re
 import statistics
@@ -40,13 +41,20 @@ def trouble(results):
             counts[kind] = counts.get(kind, 0) + n
     words = [f"{n} {kind}" for kind, n in sorted(counts.items())]
     words += sorted({r.failure for r in results if r.failure})
+    coarse = sum(r.is_coarse for r in results)
+    if coarse:
+        words.append(f"{coarse} of {len(results)} runs too short of CPU time to count")
     return "; ".join(words).replace("|", "/").replace("\n", " ")
 
 
 def best_peer(by_proxy):
-    """(name, CPU) of the cheapest nginx or HAProxy that had no errors, or None."""
+    """
+    (name, CPU) of the cheapest nginx or HAProxy, or None. Only one whose answers
+    had errors is left out: a run that failed must not make its peer look dearer.
+    """
     costs = [(median(by_proxy[name], "cpu_us"), name) for name in PEERS
-             if name in by_proxy and good(by_proxy[name]) and not trouble(by_proxy[name])]
+             if name in by_proxy and good(by_proxy[name])
+             and not any(r.errors for r in by_proxy[name])]
     return min(costs)[::-1] if costs else None
 
 
@@ -57,8 +65,10 @@ def _row(scenario, name, by_proxy):
     peer = best_peer(by_proxy)
     if not good(results):
         return f"| {scenario.text} | {name} | failed | | | | | {mark} |"
-    ratio = median(results, "cpu_us") / peer[1] if peer else None
-    return (f"| {scenario.text} | {name} | {_spread(results)} | {_number(ratio)} | "
+    ratio = _number(median(results, "cpu_us") / peer[1]) if peer else ""
+    if name == "sluice" and scenario.target:
+        ratio += f" (target {scenario.target:.2f})"
+    return (f"| {scenario.text} | {name} | {_spread(results)} | {ratio} | "
             f"{_number(median(results, 'rps'), 0)} | {_number(median(results, 'p50_ms'))} | "
             f"{_number(median(results, 'p99_ms'))} | {mark} |")
 
@@ -104,8 +114,9 @@ def _cpu_model():
 
 def section(title, command, versions, notes, table):
     today = datetime.date.today().isoformat()
-    head = [f"## {title}", "", f"`{command}`, {today}, Linux {platform.release()}, {_cpu_model()}; "
-            + "; ".join(versions) + ".", ""]
+    busy = os.getloadavg()[2]
+    head = [f"## {title}", "", f"`{command}`, {today}, Linux {platform.release()}, {_cpu_model()}, "
+            f"load average of the last 15 minutes {busy:.1f}; " + "; ".join(versions) + ".", ""]
     return "\n".join(head + [*notes, "", table, ""]) + "\n"
 
 

@@ -196,7 +196,8 @@ static void turn(void)
 
 	if (r < 0 && r != -ETIME && r != -EINTR)
 		net_die("enter", -r);
-	io_uring_for_each_cqe(&ring, head, cqe) {
+	io_uring_for_each_cqe(&ring, head, cqe)
+	{
 		on_cqe(cqe);
 		n++;
 	}
@@ -295,8 +296,10 @@ static void parse(int argc, char **argv)
 			run_ms = (uint32_t)net_number("-t", optarg, 10, 10000);
 			break;
 		default:
-			fprintf(stderr, "usage: %s [-f none|sqe|call|lazy] [-n requests] "
-					"[-t run ms]\n", argv[0]);
+			fprintf(stderr,
+				"usage: %s [-f none|sqe|call|lazy] [-n requests] "
+				"[-t run ms]\n",
+				argv[0]);
 			exit(2);
 		}
 	}

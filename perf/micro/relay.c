@@ -30,18 +30,18 @@ enum {
 	N_SQ = 1024,
 	N_CQ = 8192,
 	N_EPOLL_EVENTS = 256,
-	HEAD_LEN = 160,    /* What a serialised head would take. */
+	HEAD_LEN = 160, /* What a serialised head would take. */
 	NO_BUF = UINT16_MAX,
 };
 
 enum recv_way {
-	RECV_ONESHOT,       /* One RECV per message, tried at once. */
-	RECV_POLL_FIRST,    /* One RECV per message, poll armed first. */
-	RECV_MULTISHOT,     /* One RECV for the whole connection. */
-	RECV_MIXED,         /* Clients multishot, origin poll first. */
-	RECV_POLL,          /* POLL_ADD per message, then recv(2). */
-	RECV_POLL_MULTI,    /* One POLL_ADD for the connection, then recv(2). */
-	RECV_EPOLL,         /* No ring at all: epoll, recv(2). */
+	RECV_ONESHOT,    /* One RECV per message, tried at once. */
+	RECV_POLL_FIRST, /* One RECV per message, poll armed first. */
+	RECV_MULTISHOT,  /* One RECV for the whole connection. */
+	RECV_MIXED,      /* Clients multishot, origin poll first. */
+	RECV_POLL,       /* POLL_ADD per message, then recv(2). */
+	RECV_POLL_MULTI, /* One POLL_ADD for the connection, then recv(2). */
+	RECV_EPOLL,      /* No ring at all: epoll, recv(2). */
 	RECV_N_WAYS,
 };
 
@@ -66,9 +66,9 @@ enum kind { KIND_RECV, KIND_SEND, KIND_POLL };
 
 struct side {
 	int fd;
-	uint16_t held;  /* Buffer of a message that is on its way to the peer. */
+	uint16_t held; /* Buffer of a message that is on its way to the peer. */
 	bool armed;
-	char *out;      /* A fresh head, or a whole message with SEND_COPY. */
+	char *out; /* A fresh head, or a whole message with SEND_COPY. */
 	struct iovec iov[2];
 	struct msghdr msg;
 };
@@ -76,9 +76,9 @@ struct side {
 struct options {
 	enum recv_way recv;
 	enum send_way send;
-	bool skip;       /* IOSQE_CQE_SKIP_SUCCESS on sends. */
-	bool fixed;      /* Operations name a registered slot. */
-	bool eager;      /* recv(2) right after a send, before anything is armed. */
+	bool skip;  /* IOSQE_CQE_SKIP_SUCCESS on sends. */
+	bool fixed; /* Operations name a registered slot. */
+	bool eager; /* recv(2) right after a send, before anything is armed. */
 	uint32_t n_posted;
 	uint32_t buf_size;
 	uint32_t min_wait_us;
@@ -373,7 +373,8 @@ static void turn_ring(void)
 	if (r < 0 && r != -ETIME && r != -EINTR)
 		net_die("enter", -r);
 	now.n_enters++;
-	io_uring_for_each_cqe(&ring, head, cqe) {
+	io_uring_for_each_cqe(&ring, head, cqe)
+	{
 		on_cqe(cqe);
 		n++;
 	}

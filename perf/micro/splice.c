@@ -239,8 +239,10 @@ static void parse(int argc, char **argv)
 			run_ms = (uint32_t)net_number("-t", optarg, 10, 10000);
 			break;
 		default:
-			fprintf(stderr, "usage: %s [-w splice|copy] [-r room KiB] [-b body KiB] "
-					"[-t run ms]\n", argv[0]);
+			fprintf(stderr,
+				"usage: %s [-w splice|copy] [-r room KiB] [-b body KiB] "
+				"[-t run ms]\n",
+				argv[0]);
 			exit(2);
 		}
 	}
