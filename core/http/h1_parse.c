@@ -328,10 +328,18 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-/* What is wrong with the fields, from the bytes up to the one at 'at' that llhttp stumbled over. */
+static bool is_bare_lf(const char *base, uint32_t at)
+{
+	return base[at] == '\n' && base[at - 1] != '\r';
+}
+
+/*
+ * What is wrong with the fields, from the bytes up to the one at 'at' that llhttp
+ * stumbled over. Of a bare LF in place of a line it tells the byte behind it.
+ */
 static enum reason explain_grammar(const struct h1_parser *parser, const char *base, uint32_t at)
 {
-	if (base[at] == '\n' && base[at - 1] != '\r')
+	if (is_bare_lf(base, at - 1) || is_bare_lf(base, at))
 		return REASON_BARE_LF;
 	if (is_blank(base[line_of(base, at)]) && parser->head.n_fields > 0)
 		return REASON_OBS_FOLD;
