@@ -43,12 +43,13 @@ static struct ring_timer *timer_of(struct list_node *node)
 
 void ring_timer_set(struct ring *ring, struct ring_timer *timer, uint64_t deadline_ns)
 {
-	struct list_node *at = ring->timers.head.prev;
+	struct list_node *at;
 
 	GW_ASSERT(timer->fire);
 	GW_ASSERT(deadline_ns < UINT64_MAX / 2); /* A span that wrapped, or none meant. */
 	ring_timer_cancel(ring, timer);
 	timer->due.tick = due_of(ring, deadline_ns);
+	at = ring->timers.head.prev;
 	while (at != &ring->timers.head && timer_of(at)->due.tick > timer->due.tick)
 		at = at->prev;
 	list_insert_after_(at, &timer->due.node);

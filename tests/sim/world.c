@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One seed from beginning to end. */
+#include "tests/sim/world.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/proxy/listener.h"
+#include "core/proxy/proxy.h"
+#include "tests/sim/origin.h"
+#include "tests/sim/visitor.h"
+
+#define S  GW_NS_PER_S
+#define MS GW_NS_PER_MS
+
+static const struct ring_addr front = { .family = AF_INET, .port = 8080, .ip = { 127, 0, 0, 1 } };
+
+const char *world_ending_name(enum world_ending ending)
+{
+	static const char *const names[] = {
+#define X(name) #name,
+		WORLD_ENDINGS(X)
+#undef X
+	};
+
+	GW_ASSERT(ending < WORLD_N_ENDINGS);
+	return names[ending];
+}
+
+struct deal *world_deal(struct world *w, uint64_t nonce)
+{
+	uint64_t i = nonce - w->seed * WORLD_DEALS_MAX;
+
+	if (i >= w->n_deals)
+		sim_fail(w->ring, "%016" PRIx64 " is the nonce of no request", nonce);
+	return &w->deals[i];
+}
+
+/* --- What the world is like ---------------------------------------------------------------- */
+
+static uint64_t below(struct world *w, uint64_t n)
+{
+	return rng_below(&w->rng, n);
+}
+
+static struct sim_faults some_faults(struct world *w)
+{
+	struct sim_faults f = { .reset_cuts = 500 };
+
+	if (w->calm)
+		return f;
+	f.accept_emfile = (uint16_t)below(w, 60);
+	f.socket_refused = (uint16_t)below(w, 40);
+	f.send_again = (uint16_t)below(w, 200);
+	f.send_short = (uint16_t)below(w, 300);
+	f.poll_spurious = (uint16_t)below(w, 100);
+	f.pipe_refused = (uint16_t)below(w, 200);
+	f.pipe_full = (uint16_t)below(w, 200);
+	f.timer_late = (uint16_t)below(w, 200);
+	f.slow = (uint16_t)below(w, 30);
+	return f;
+}
+
+static void make_ring(struct world *w, bool trace)
+{
+	struct ring_options ring = {
+		.files_max = w->calm ? 128 : 24 + (uint32_t)below(w, 40),
+		.bufs_max = w->calm ? 256 : 24 + (uint32_t)below(w, 100),
+		.bufs_posted = 1u << below(w, 5),
+		.pipes_max = w->calm ? 32 : 1 + (uint32_t)below(w, 8),
+		.turn_answers = below(w, 3) ? 512 : 1 + (uint32_t)below(w, 4),
+	};
+	struct sim_options sim = {
+		.seed = w->seed,
+		.faults = some_faults(w),
+		.send_size = 1024u << below(w, 8),
+		.window_size = 1024u << below(w, 8),
+		.pipe_size = 4096u << below(w, 7),
+		.batch_ns = (uint32_t)below(w, 40000),
+		.steps_max = 3000000,
+		.trace = trace,
+	};
+
+	GW_ASSERT(ring_open(&ring, &w->ring) == 0);
+	sim_configure(w->ring, &sim);
+	GW_ASSERT(ring_enable(w->ring) == 0);
+}
+
+static void some_options(struct world *w, struct proxy_options *opt)
+{
+	*opt = (struct proxy_options){
+		.limits = h1_limits_default,
+		.head_ns = 10 * S,
+		.keepalive_ns = 20 * S,
+		.linger_ns = 5 * S,
+		.splice_min = below(w, 3) ? 1u << below(w, 16) : UINT64_MAX,
+		.clients_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
+		.upstreams_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
+		.heads_max = w->calm ? 64 : 1 + (uint32_t)below(w, 16),
+		.via = SLICE_INIT("sluice-sim"),
+	};
+}
+
+static struct ring_addr origin_addr(uint32_t i)
+{
+	return (struct ring_addr){ .family = AF_INET,
+				   .port = (uint16_t)(3000 + i),
+				   .ip = { 10, 0, 0, (uint8_t)(1 + i) } };
+}
+
+static void add_endpoint(struct policy_service *service, uint32_t origin)
+{
+	struct policy_endpoint *endpoint = &service->endpoints[service->n_endpoints++];
+	struct ring_addr addr = origin_addr(origin);
+
+	endpoint->n_addrs = 1;
+	endpoint->addrs[0].family = addr.family;
+	endpoint->addrs[0].port = addr.port;
+	memcpy(endpoint->addrs[0].ip, addr.ip, sizeof(addr.ip));
+	memcpy(endpoint->authority, "origin:80", 9);
+	endpoint->authority_len = 9;
+}
+
+static struct policy_table *make_table(struct world *w, uint32_t generation)
+{
+	struct policy_table *table = calloc(1, sizeof(*table));
+	struct policy_service *service;
+	uint32_t first = (uint32_t)below(w, WORLD_ORIGINS);
+	uint32_t n = 1 + (uint32_t)below(w, WORLD_ORIGINS);
+
+	GW_ASSERT(table);
+	service = &table->services[0];
+	table->generation = generation;
+	table->enabled = true;
+	table->n_services = 1;
+	table->n_routes = 1;
+	table->routes[0] = (struct policy_route){ .max_body = UINT64_MAX, .retry = true };
+	service->n_name = 3;
+	memcpy(service->name, "sim", 3);
+	service->max_idle = (uint16_t)below(w, 5);
+	service->max_requests = below(w, 3) ? 0 : 1 + (uint32_t)below(w, 4);
+	service->timeouts = (struct policy_timeouts){
+		.connect_ns = 2 * S,
+		.response_head_ns = 15 * S,
+		.body_idle_ns = 10 * S,
+		.write_stall_ns = 12 * S,
+		.pool_idle_ns = 8 * S,
+	};
+	for (uint32_t i = 0; i < n; i++)
+		add_endpoint(service, (first + i) % WORLD_ORIGINS);
+	table_check(table);
+	return table;
+}
+
+/* --- Life ---------------------------------------------------------------------------------- */
+
+static void check_step(void *owner)
+{
+	struct world *w = owner;
+
+	if (w->proxy)
+		proxy_check(w->proxy);
+}
+
+static void begin_drain(struct world *w)
+{
+	if (w->draining)
+		return;
+	w->draining = true;
+	sim_say(w->ring, "drain");
+	if (w->listener->state != LISTENER_CLOSED)
+		listener_drain(w->listener);
+	proxy_drain(w->proxy);
+	w->quiet_by_ns = ring_now_ns(w->ring) + 200 * S;
+	world_saw(w, WORLD_DRAINED);
+}
+
+static void drain(struct ring *ring, struct sim_event *event)
+{
+	(void)ring;
+	begin_drain(GW_CONTAINER_OF(event, struct world, drain));
+}
+
+static void abort_now(struct ring *ring, struct sim_event *event)
+{
+	struct world *w = GW_CONTAINER_OF(event, struct world, abort);
+
+	begin_drain(w);
+	sim_say(ring, "abort");
+	proxy_abort(w->proxy);
+	w->quiet_by_ns = ring_now_ns(ring) + 1 * S;
+	w->aborted = true;
+	world_saw(w, WORLD_ABORTED);
+}
+
+static void adopt(struct ring *ring, struct sim_event *event)
+{
+	struct world *w = GW_CONTAINER_OF(event, struct world, adopt);
+
+	(void)ring;
+	seat_offer(&w->proxy->seat, w->tables[1]);
+	world_saw(w, WORLD_ADOPTED);
+}
+
+static void watch(struct ring *ring, struct sim_event *event)
+{
+	struct world *w = GW_CONTAINER_OF(event, struct world, watch);
+
+	for (uint32_t i = 0; i < w->n_visitors; i++)
+		visitor_watch(w->visitors[i]);
+	sim_event_at(ring, &w->watch, ring_now_ns(ring) + 10 * S);
+}
+
+static void people(struct world *w)
+{
+	uint32_t n = 1 + (uint32_t)below(w, WORLD_VISITORS_MAX);
+
+	for (uint32_t i = 0; i < WORLD_ORIGINS; i++) {
+		struct ring_addr addr = origin_addr(i);
+
+		w->origins[i] = origin_new(w, &addr);
+	}
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t first = w->n_deals;
+
+		w->n_deals += 1 + (uint32_t)below(w, WORLD_DEALS_MAX / WORLD_VISITORS_MAX);
+		for (uint32_t k = first; k < w->n_deals; k++)
+			w->deals[k].plan = plan_make(w->seed * WORLD_DEALS_MAX + k, w->calm);
+		w->visitors[w->n_visitors++] = visitor_new(w, first, w->n_deals - first);
+	}
+}
+
+static void schedule(struct world *w)
+{
+	uint64_t now_ns = ring_now_ns(w->ring);
+
+	w->drain.run = drain;
+	w->abort.run = abort_now;
+	w->adopt.run = adopt;
+	w->watch.run = watch;
+	sim_event_at(w->ring, &w->watch, now_ns + 10 * S);
+	if (below(w, 3) == 0)
+		sim_event_at(w->ring, &w->adopt, now_ns + below(w, 500 * MS));
+	if (!w->calm && below(w, 3) == 0) {
+		uint64_t at_ns = now_ns + below(w, 1 * S);
+
+		sim_event_at(w->ring, &w->drain, at_ns);
+		if (below(w, 2))
+			sim_event_at(w->ring, &w->abort, at_ns + below(w, 3 * S));
+	}
+}
+
+static void turn(struct world *w)
+{
+	GW_ASSERT(ring_turn(w->ring, UINT64_MAX) == 0);
+	if (w->draining && !proxy_is_quiet(w->proxy) && ring_now_ns(w->ring) > w->quiet_by_ns)
+		sim_fail(w->ring, "not quiet in time");
+	if (w->aborted && w->listener->state == LISTENER_OPEN)
+		sim_fail(w->ring, "listens after the abort");
+}
+
+static void live(struct world *w)
+{
+	while (w->n_visitors_over < w->n_visitors)
+		turn(w);
+	begin_drain(w);
+	while (!proxy_is_quiet(w->proxy))
+		turn(w);
+}
+
+static void add_counts(struct sim_counts *sum, const struct sim_counts *c)
+{
+	for (size_t i = 0; i < sizeof(*sum) / sizeof(uint64_t); i++)
+		((uint64_t *)sum)[i] += ((const uint64_t *)c)[i];
+}
+
+static void end(struct world *w)
+{
+	proxy_destroy(w->proxy);
+	w->proxy = NULL;
+	for (uint32_t i = 0; i < w->n_visitors; i++)
+		visitor_free(w->visitors[i]);
+	for (uint32_t i = 0; i < WORLD_ORIGINS; i++)
+		origin_free(w->origins[i]);
+	sim_event_drop(w->ring, &w->drain);
+	sim_event_drop(w->ring, &w->abort);
+	sim_event_drop(w->ring, &w->adopt);
+	sim_event_drop(w->ring, &w->watch);
+	ring_free(w->ring);
+	free(w->tables[0]);
+	free(w->tables[1]);
+}
+
+void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
+	       struct sim_counts *counts)
+{
+	static struct proxy_shared shared;
+	static struct metric_set *metrics;
+	struct world w = { .seed = seed, .front = front, .endings = endings };
+	struct proxy_options options;
+	struct listener listener;
+	int32_t file;
+
+	if (!metrics)
+		GW_ASSERT(metric_create(0, &metrics) == 0);
+	rng_seed(&w.rng, seed);
+	w.calm = below(&w, 4) == 0;
+	if (w.calm)
+		world_saw(&w, WORLD_CALM);
+	make_ring(&w, trace);
+	some_options(&w, &options);
+	w.tables[0] = make_table(&w, 1);
+	w.tables[1] = make_table(&w, 2);
+	GW_ASSERT(proxy_create(&(struct proxy_parts){ .ring = w.ring,
+						      .options = &options,
+						      .shared = &shared,
+						      .metrics = metrics,
+						      .table = w.tables[0],
+						      .seed = seed },
+			       &w.proxy) == 0);
+	GW_ASSERT(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file) == 0);
+	w.listener = &listener;
+	listener_open(&listener, w.proxy, file, NULL, 0);
+	sim_on_step(w.ring, check_step, &w);
+	people(&w);
+	schedule(&w);
+	live(&w);
+	add_counts(counts, sim_counts(w.ring));
+	end(&w);
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * world.h - one seed: a gateway between visitors and origins, from start to quiet.
+ *
+ * The world keeps a deal for each request: what both sides planned, and what
+ * each has really done. The rules it watches over:
+ *  1 A reply that carries a nonce answers the request with that nonce, byte for
+ *    byte, and is complete only if an origin completed it.
+ *  2 An origin holds a complete request only if its visitor sent it completely
+ *    and validly; once if the method is not idempotent, else at most twice.
+ *  3 Nothing of a request refused by its head reaches an origin.
+ *  4 Each request is answered once, or its connection ends; nothing waits for
+ *    ever, and a drain ends in its time.
+ *  5 In a calm world every request gets its origin's reply.
+ *  6 After the end nothing is left (ring_free).
+ */
+#pragma once
+
+#include "tests/sim/plan.h"
+#include "tests/sim/sim.h"
+#include "tests/sim/sim_net.h"
+
+/* What a set of seeds must have seen, each at least once. */
+/* clang-format off */
+#define WORLD_ENDINGS(X) \
+	X(REPLY_WHOLE)     /* An origin's reply, complete. */ \
+	X(REPLY_CUT)       /* It ended early, and so it looked to the visitor. */ \
+	X(OWN_400) X(OWN_408) X(OWN_417) X(OWN_431) X(OWN_502) X(OWN_503) X(OWN_504) \
+	X(OWN_OTHER) \
+	X(CLOSED_UNANSWERED) /* By the gateway, in order. */ \
+	X(RESET_UNANSWERED)  /* By the gateway. */ \
+	X(VISITOR_LEFT)      /* Before its answer. */ \
+	X(NOT_ACCEPTED) \
+	X(RETRIED)           /* An origin saw it twice. */ \
+	X(INTERIM) X(CONTINUED) X(TRAILERS) X(PIPELINED) X(EARLY_REPLY) X(HALF_CLOSED) \
+	X(ADOPTED)           /* A second policy. */ \
+	X(DRAINED) X(ABORTED) X(CALM)
+/* clang-format on */
+
+enum world_ending {
+#define X(name) WORLD_##name,
+	WORLD_ENDINGS(X)
+#undef X
+		WORLD_N_ENDINGS
+};
+
+const char *world_ending_name(enum world_ending ending);
+
+enum { WORLD_VISITORS_MAX = 10, WORLD_DEALS_MAX = 40, WORLD_ORIGINS = 3 };
+
+struct deal {
+	struct plan plan;
+	bool asked;       /* Some of it was sent. */
+	bool ask_whole;   /* All of it, validly. */
+	bool reply_whole; /* An origin has sent all of a reply. */
+	uint8_t n_seen;   /* Its head reached an origin, */
+	uint8_t n_held;   /* all of it did. */
+};
+
+struct visitor;
+struct origin;
+struct proxy;
+struct listener;
+
+struct world {
+	uint64_t seed;
+	struct rng rng; /* For what is decided before the world runs. */
+	bool calm;
+	struct ring *ring;
+	struct proxy *proxy;
+	struct listener *listener;
+	struct ring_addr front;
+	struct deal deals[WORLD_DEALS_MAX];
+	uint32_t n_deals;
+	struct visitor *visitors[WORLD_VISITORS_MAX];
+	uint32_t n_visitors, n_visitors_over;
+	struct origin *origins[WORLD_ORIGINS];
+	struct sim_event drain, abort, adopt, watch;
+	struct policy_table *tables[2];
+	bool draining, aborted;
+	uint64_t quiet_by_ns; /* A drain's bound. */
+	uint64_t *endings;    /* WORLD_N_ENDINGS, summed over seeds. */
+};
+
+/* Runs one seed; traps when a rule is broken. */
+void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
+	       struct sim_counts *counts);
+
+/* The deal of a nonce that a peer was told; never NULL: an unknown nonce is a failure. */
+struct deal *world_deal(struct world *w, uint64_t nonce);
+
+static inline void world_saw(struct world *w, enum world_ending ending)
+{
+	w->endings[ending]++;
+}
