@@ -152,20 +152,59 @@ void encode_json(struct writer *w, const struct document_node *root)
 	}
 }
 
+/* In double quotes: JSON's escapes are YAML's, but YAML also reads some of what JSON lets stand. */
+static void put_quoted(struct writer *w, struct slice text)
+{
+	static const struct {
+		struct slice utf8, escape;
+	} special[] = {
+		{ SLICE_INIT("\xe2\x80\xa8"), SLICE_INIT("\\u2028") }, /* Line ends. */
+		{ SLICE_INIT("\xe2\x80\xa9"), SLICE_INIT("\\u2029") },
+		{ SLICE_INIT("\xef\xbb\xbf"), SLICE_INIT("\\ufeff") }, /* Not printable. */
+		{ SLICE_INIT("\xef\xbf\xbe"), SLICE_INIT("\\ufffe") },
+		{ SLICE_INIT("\xef\xbf\xbf"), SLICE_INIT("\\uffff") },
+	};
+
+	writer_char(w, '"');
+	while (text.len) {
+		unsigned char c = (unsigned char)text.ptr[0];
+		size_t n = 1;
+
+		for (size_t i = 0; c >= 0xe2 && i < ARRAY_SIZE(special); i++) {
+			if (slice_starts_with(text, special[i].utf8)) {
+				writer_put(w, special[i].escape);
+				n = 3;
+				break;
+			}
+		}
+		if (n == 1 && c < 0x20) {
+			writer_lit(w, "\\x");
+			writer_char(w, "0123456789abcdef"[c >> 4]);
+			writer_char(w, "0123456789abcdef"[c & 15]);
+		} else if (n == 1) {
+			if (c == '"' || c == '\\')
+				writer_char(w, '\\');
+			writer_char(w, text.ptr[0]);
+		}
+		text = slice_drop(text, n);
+	}
+	writer_char(w, '"');
+}
+
 void encode_yaml_text(struct writer *w, struct slice text)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				    "0123456789_./-";
 	struct document_node value;
-	bool is_plain = text.len > 0 && text.ptr[0] != '-' && yaml_scalar(text, &value) == 0 &&
-			value.kind == DOCUMENT_TEXT;
+	bool is_plain = text.len > 0 && text.ptr[0] != '-' && text.ptr[0] != '.' &&
+			yaml_scalar(text, &value) == 0 && value.kind == DOCUMENT_TEXT;
 
 	for (size_t i = 0; is_plain && i < text.len; i++)
 		is_plain = text.ptr[i] && strchr(plain, text.ptr[i]);
 	if (is_plain)
 		writer_put(w, text);
 	else
-		jsonw_string(w, text, SIZE_MAX);
+		put_quoted(w, text);
 }
 
 static void indent(struct writer *w, const struct trail *trail)

@@ -360,20 +360,23 @@ int form_url(struct slice text, struct form_url *ret_url)
 	return parse_authority(rest, ret_url);
 }
 
-/* Length of the well-formed sequence at the start of s, 0 when it is not one (RFC 3629 4). */
-static size_t utf8_len(struct slice s)
+/*
+ * Length of the well-formed sequence at the start of s, 0 when it is not one (RFC 3629 4) or is a
+ * control character: U+0000 to U+001F and U+007F to U+009F.
+ */
+static size_t char_len(struct slice s)
 {
 	const unsigned char *p = (const unsigned char *)s.ptr;
 	unsigned char low = 0x80, high = 0xbf;
 	size_t n;
 
 	if (p[0] < 0x80)
-		return 1;
+		return p[0] < 0x20 || p[0] == 0x7f ? 0 : 1;
 	if (p[0] < 0xc2 || p[0] > 0xf4)
 		return 0;
 	n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	if (p[0] == 0xe0)
-		low = 0xa0; /* Shorter forms exist. */
+	if (p[0] == 0xe0 || p[0] == 0xc2)
+		low = 0xa0; /* Shorter forms exist; after 0xc2: controls. */
 	else if (p[0] == 0xed)
 		high = 0x9f; /* Surrogates. */
 	else if (p[0] == 0xf0)
@@ -391,10 +394,9 @@ static size_t utf8_len(struct slice s)
 bool form_is_text(struct slice text)
 {
 	while (text.len) {
-		size_t n = utf8_len(text);
-		unsigned char c = (unsigned char)text.ptr[0];
+		size_t n = char_len(text);
 
-		if (n == 0 || c < 0x20 || c == 0x7f)
+		if (n == 0)
 			return false;
 		text = slice_drop(text, n);
 	}

@@ -91,7 +91,9 @@ def test_half_a_frame(t):
     with Control(g.control_path) as half, Control(g.control_path) as other:
         half.sock.sendall(EXAMPLE[:10])
         t.check(other.ask("status")["ok"], "another connection")
-        t.equal(half.reply(), None, "reply to half a frame")
+        r = half.reply()
+        t.check(r and r["ok"] is False and r["error"]["code"] == "timeout", f"reply to half a frame: {r}")
+        t.equal(half.reply(), None, "after the last words")
 
 
 def test_too_many_connections(t):
