@@ -282,6 +282,14 @@ static void push_body(struct h1 *c, struct ring_buf *buf, bool end)
 	push(c, buf, payload);
 }
 
+static void end_message(struct h1 *c)
+{
+	c->out_ended = true;
+	pump(c);
+	if (!c->writing && !c->out_dead) /* Nothing is left to write, which 'sent' has to tell. */
+		transport_fail(&c->transport, 0);
+}
+
 void h1_send_body(struct stream *s, struct ring_buf *buf, bool end)
 {
 	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
@@ -296,10 +304,7 @@ void h1_send_body(struct stream *s, struct ring_buf *buf, bool end)
 	if (!end)
 		return;
 	GW_ASSERT(c->out_body != HTTP_BODY_LENGTH || c->out_left == 0 || c->out_dead);
-	c->out_ended = true;
-	pump(c);
-	if (!c->writing && !c->out_dead) /* Nothing is left to write, which 'sent' has to tell. */
-		transport_fail(&c->transport, 0);
+	end_message(c);
 }
 
 void h1_send_trailers(struct stream *s, struct slice lines)
@@ -309,8 +314,7 @@ void h1_send_trailers(struct stream *s, struct slice lines)
 	GW_ASSERT(c->open && c->out_begun && !c->out_ended);
 	if (c->out_body == HTTP_BODY_CHUNKED && !c->out_dead)
 		push_chunks_end(c, lines);
-	c->out_ended = true;
-	pump(c);
+	end_message(c);
 }
 
 void h1_flush(struct stream *s)
