@@ -328,18 +328,10 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t';
 }
 
-static bool is_bare_lf(const char *base, uint32_t at)
-{
-	return base[at] == '\n' && base[at - 1] != '\r';
-}
-
-/*
- * What is wrong with the fields, from the bytes up to the one at 'at' that llhttp
- * stumbled over. Of a bare LF in place of a line it tells the byte behind it.
- */
+/* What is wrong with the fields, from the bytes up to the one at 'at' that llhttp refused. */
 static enum reason explain_grammar(const struct h1_parser *parser, const char *base, uint32_t at)
 {
-	if (is_bare_lf(base, at - 1) || is_bare_lf(base, at))
+	if (base[at] == '\n' && base[at - 1] != '\r')
 		return REASON_BARE_LF;
 	if (is_blank(base[line_of(base, at)]) && parser->head.n_fields > 0)
 		return REASON_OBS_FOLD;
@@ -406,14 +398,32 @@ static enum h1_progress read_fault(struct h1_parser *parser, const char *base, u
 						    slice_make(text, (size_t)(lf - 1 - text)))));
 }
 
-static enum h1_progress explain(struct h1_parser *parser, const char *base, uint32_t len,
-				llhttp_errno_t error)
+/*
+ * Which byte did llhttp refuse? Its own word is that byte or the one behind it.
+ * So try without the latter, from the state 'before' the bytes from 'from' on.
+ */
+static uint32_t find_fault(struct h1_parser *parser, llhttp_t *before, const char *base,
+			   uint32_t from)
 {
+	static const llhttp_settings_t no_callbacks = { 0 };
 	const char *pos = llhttp_get_error_pos(llhttp_of(parser));
-	uint32_t at = pos >= base && pos < base + len ? (uint32_t)(pos - base) : len - 1;
+	uint32_t at = (uint32_t)(pos - base);
+
+	GW_ASSERT(pos >= base + from && at <= parser->seen);
+	if (at == from)
+		return at;
+	before->settings = (void *)(uintptr_t)&no_callbacks; /* Not const there, but not written. */
+	return llhttp_execute(before, base + from, at - from) == HPE_OK ? at : at - 1;
+}
+
+static enum h1_progress explain(struct h1_parser *parser, llhttp_t *before, const char *base,
+				uint32_t from, llhttp_errno_t error)
+{
+	uint32_t at;
 
 	if (error == HPE_USER)
 		return h1_refuse(parser, parser->refusal);
+	at = find_fault(parser, before, base, from);
 	if (error == HPE_UNEXPECTED_CONTENT_LENGTH || error == HPE_INVALID_CONTENT_LENGTH ||
 	    error == HPE_INVALID_TRANSFER_ENCODING) {
 		parser->line_start = fault_line_of(base, at);
@@ -491,6 +501,7 @@ static enum h1_progress read_fields(struct h1_parser *parser, char *base, uint32
 {
 	enum reason too_large;
 	uint32_t stop = find_stop(parser, base, len, &too_large);
+	llhttp_t before = *llhttp_of(parser);
 	llhttp_errno_t error;
 
 	blank_tabs(base, from, stop);
@@ -498,7 +509,7 @@ static enum h1_progress read_fields(struct h1_parser *parser, char *base, uint32
 	if (error == HPE_PAUSED)
 		return finish(parser, base, stop);
 	if (error != HPE_OK)
-		return explain(parser, base, stop, error);
+		return explain(parser, &before, base, from, error);
 	if (too_large != REASON_NONE)
 		return h1_refuse(parser, refusal_of(parser, 431, too_large));
 	return H1_PARTIAL;
