@@ -242,11 +242,8 @@ static void put_build(struct growbuf *out)
 
 static void put_control(const struct scrape_view *view, struct growbuf *out)
 {
-	struct slice draining = SLICE("gateway_draining");
 	struct slice failures = SLICE("gateway_dns_failures_total");
 
-	metric_render_head(out, draining, SLICE("gauge"), SLICE("1 while the gateway shuts down"));
-	metric_render_sample(out, draining, SLICE(""), view->draining);
 	metric_render_head(out, failures, SLICE("counter"), SLICE("Failed name resolutions"));
 	metric_render_sample(out, failures, SLICE(""), view->n_dns_failures);
 }

@@ -9,7 +9,6 @@
  */
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 #include "core/base/growbuf.h"
@@ -24,7 +23,6 @@ struct scrape_view {
 	uint32_t n_rings;
 	const struct log *log; /* NULL: none. */
 	uint64_t n_dns_failures;
-	bool draining;
 };
 
 /* The whole page, Prometheus text 0.0.4; docs/METRICS.md is made from it. */

@@ -18,7 +18,6 @@ void server_metrics(void *owner, struct growbuf *out)
 		.n_rings = s->state < SERVER_DRAINING ? s->n_running : 0, /* Then workers free them. */
 		.log = s->log,
 		.n_dns_failures = targets_n_failures(s->targets),
-		.draining = s->state > SERVER_SERVING,
 	};
 
 	scrape_render(&view, out);
