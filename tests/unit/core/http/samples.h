@@ -23,6 +23,16 @@ static const char *const sample_requests[] = {
 	"GET https://a/ HTTP/1.1\r\nHost: a\r\nX-Client-Cert-DN: x\r\ntraceparent: 00-1\r\n\r\n",
 };
 
+#define SAMPLE_CHUNKED "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+
+static const char *const sample_bodies[] = {
+	SAMPLE_CHUNKED "5\r\nhello\r\n0\r\n\r\n",
+	SAMPLE_CHUNKED "1\r\na\r\n1;x\r\nb\r\n1;x=y\r\nc\r\n00\r\nX: y\r\n\r\n",
+	SAMPLE_CHUNKED "a;x=\"y;\\\"\"\r\n0123456789\r\nA\r\n0123456789\r\n0\r\n\r\n",
+	SAMPLE_CHUNKED "0\r\nA: b\r\nHost: c\r\n\r\nGET / HTTP/1.1\r\n\r\n",
+	"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\n0123456789GET / HTTP/1.1\r\n\r\n",
+};
+
 static const char *const sample_responses[] = {
 	"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nServer: x\r\n\r\nabc",
 	"HTTP/1.1 304\r\nETag: \"x\"\r\nContent-Length: 100\r\n\r\n",

@@ -22,6 +22,7 @@ struct wire_message {
 	enum h1_progress progress;
 	struct http_refusal refusal; /* Of the head or of the body. */
 	bool complete;               /* Head and body. */
+	uint32_t head_end, end;      /* Where they ended in the stream. */
 	bool close;
 	uint16_t status; /* What the client would be told, 200 when forwarded. */
 	char *head;      /* Serialised for the upstream; NULL when refused. */
@@ -98,6 +99,7 @@ static inline void wire_begin(struct wire *wire)
 static inline void wire_end_message(struct wire *wire, struct wire_message *message)
 {
 	message->complete = true;
+	message->end = wire->at;
 	wire->state = message->close || wire->response ? WIRE_OVER : WIRE_HEAD;
 	if (wire->state == WIRE_HEAD)
 		wire->parser.seen = UINT32_MAX; /* Begins with the next byte. */
@@ -124,6 +126,7 @@ static inline void wire_take_head(struct wire *wire, struct wire_message *messag
 		return;
 	}
 	wire->at += head->wire_len;
+	message->head_end = wire->at;
 	wire->left = head->content_length;
 	wire->state = WIRE_BODY;
 	chunk_begin(&wire->chunks);
