@@ -285,6 +285,7 @@ int ring_turn(struct ring *ring, uint64_t wait_ns_max)
 	if (GW_UNLIKELY(ring->failed))
 		return ring->failed;
 	ring_buf_refill(ring);
+	show_gauges(ring); /* Before sleeping: they stay true while nothing happens. */
 	r = enter(ring, sleep_ns(ring, wait_ns_max));
 	if (GW_UNLIKELY(r < 0)) {
 		ring->failed = r;
@@ -299,7 +300,6 @@ int ring_turn(struct ring *ring, uint64_t wait_ns_max)
 	ring_complete_due(ring, &line);
 	ring_post_deliver(ring);
 	wheel_advance(&ring->wheel, ring->now_ns, RING_TIMERS_PER_TURN);
-	show_gauges(ring);
 	return ring->failed;
 }
 

@@ -38,7 +38,8 @@ struct server {
 	const struct options *options;
 	struct ring *ring;
 	struct proxy *proxy; /* Of the control ring: for the admin listener and the demo's origin. */
-	struct metric_set *metrics;
+	struct metric_set *metrics; /* Of that proxy; shown to nobody. */
+	struct metric_set *own;     /* What the daemon as a whole shows. */
 	struct proxy_shared *shared;
 	struct log *log;
 	struct log_source *log_source;
@@ -53,8 +54,9 @@ struct server {
 	struct control *control;
 	struct ring_op signals;
 	struct ring_timer tick, deadline;
+	struct worker_listener *listeners;
 	struct worker *workers;
-	struct metric_set **metric_sets;
+	struct metric_set **metric_sets; /* Our own, then the workers'. */
 	const struct ring **rings;
 	uint32_t n_workers, n_running, n_ended;
 	uint32_t feature_mask;

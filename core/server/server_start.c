@@ -75,8 +75,11 @@ static int open_home(struct server *s)
 	if (r < 0)
 		return fail("ring", r);
 	r = metric_create(METRIC_NO_WORKER, &s->metrics);
+	if (r == 0)
+		r = metric_create(METRIC_NO_WORKER, &s->own);
 	if (r < 0)
 		return fail("metrics", r);
+	s->metric_sets[0] = s->own;
 	parts.ring = s->ring;
 	parts.metrics = s->metrics;
 	r = proxy_create(&parts, &s->proxy);
@@ -187,10 +190,11 @@ static int start_workers(struct server *s)
 	};
 	int cpus[CONFIG_WORKERS_MAX];
 	uint32_t n_cpus = thread_cpus(cpus, CONFIG_WORKERS_MAX);
-	int r = settings_listeners(config, &parts.listeners);
+	int r = settings_listeners(config, &s->listeners);
 
 	if (r < 0)
 		return fail("listeners", r);
+	parts.listeners = s->listeners;
 	for (uint32_t i = 0; i < s->n_workers; i++) {
 		const char *what;
 
@@ -199,7 +203,7 @@ static int start_workers(struct server *s)
 		r = worker_start(&s->workers[i], &parts, &what);
 		if (r < 0)
 			return fail(what, r);
-		s->metric_sets[i] = s->workers[i].metrics;
+		s->metric_sets[i + 1] = s->workers[i].metrics;
 		s->rings[i] = s->workers[i].ring;
 		s->n_running++;
 	}
@@ -213,7 +217,7 @@ static int reserve(struct server *s)
 		LOG_ALWAYS(LOG_WARN, "capacity", LOG_STR("text", slice_of(s->capacity.warning)));
 	s->shared = calloc(1, sizeof(*s->shared));
 	s->workers = calloc(s->n_workers, sizeof(*s->workers));
-	s->metric_sets = calloc(s->n_workers, sizeof(*s->metric_sets));
+	s->metric_sets = calloc(s->n_workers + 1, sizeof(*s->metric_sets));
 	s->rings = calloc(s->n_workers, sizeof(*s->rings));
 	if (!s->shared || !s->workers || !s->metric_sets || !s->rings)
 		return fail("memory", -ENOMEM);
@@ -360,6 +364,8 @@ void server_tear_down(struct server *s)
 		close_home(s);
 	if (s->metrics)
 		metric_destroy(s->metrics);
+	if (s->own)
+		metric_destroy(s->own);
 	if (s->log_source)
 		log_detach(s->log_source);
 	if (s->log)
@@ -372,5 +378,6 @@ void server_tear_down(struct server *s)
 	free(s->rings);
 	free(s->metric_sets);
 	free(s->workers);
+	free(s->listeners);
 	free(s->shared);
 }

@@ -56,6 +56,12 @@ static void release_old(struct server *s)
 
 /* --- States. --------------------------------------------------------------------------------- */
 
+static void not_ready(struct server *s)
+{
+	atomic_store_explicit(&s->shared->unready, true, memory_order_relaxed);
+	metric_gauge_set(s->own, METRIC_DRAINING, 1);
+}
+
 void server_enter(struct server *s, enum server_state next)
 {
 	const struct config_timeouts *t = &s->settings->config->timeouts;
@@ -66,7 +72,7 @@ void server_enter(struct server *s, enum server_state next)
 		LOG_ALWAYS(LOG_INFO, "state", LOG_STR("state", slice_of(state_names[next])));
 	switch (next) {
 	case SERVER_GRACE:
-		atomic_store_explicit(&s->shared->unready, true, memory_order_relaxed);
+		not_ready(s);
 		ring_timer_set(s->ring, &s->deadline, ring_now_ns(s->ring) + t->drain_grace_ns);
 		break;
 	case SERVER_DRAINING:
@@ -74,7 +80,7 @@ void server_enter(struct server *s, enum server_state next)
 		server_tell(s, WORKER_DRAIN);
 		break;
 	case SERVER_ABORTING:
-		atomic_store_explicit(&s->shared->unready, true, memory_order_relaxed);
+		not_ready(s);
 		ring_timer_cancel(s->ring, &s->deadline);
 		server_tell(s, WORKER_ABORT);
 		break;

@@ -11,7 +11,7 @@ void server_metrics(void *owner, struct growbuf *out)
 	struct server *s = owner;
 	struct scrape_view view = {
 		.metrics = { .sets = s->metric_sets,
-			     .n_sets = s->n_running,
+			     .n_sets = s->n_running + 1,
 			     .routes = { route_names, ARRAY_SIZE(route_names) },
 			     .services = { route_names, ARRAY_SIZE(route_names) } },
 		.rings = s->rings,
@@ -32,7 +32,7 @@ const char *server_unready(void *owner)
 
 static int64_t gauge(const struct server *s, enum metric_gauge which)
 {
-	struct metric_view view = { .sets = s->metric_sets, .n_sets = s->n_running };
+	struct metric_view view = { .sets = s->metric_sets, .n_sets = s->n_running + 1 };
 
 	return metric_sum_gauge(&view, which);
 }

@@ -54,38 +54,36 @@ void settings_free(struct settings *s)
 	free(s);
 }
 
-static int copy_nets(const struct config_listener *from, struct worker_listener *to)
+static struct peer_net *copy_nets(const struct config_listener *from, struct worker_listener *to,
+				  struct peer_net *nets)
 {
-	struct peer_net *nets;
-
-	if (from->n_trusted_proxies == 0)
-		return 0;
-	nets = calloc(from->n_trusted_proxies, sizeof(*nets));
-	if (!nets)
-		return -ENOMEM;
-	for (uint32_t i = 0; i < from->n_trusted_proxies; i++) {
-		nets[i].family = from->trusted_proxies[i].family;
-		nets[i].prefix = from->trusted_proxies[i].bits;
-		memcpy(nets[i].ip, from->trusted_proxies[i].ip, sizeof(nets[i].ip));
-	}
 	to->trusted = nets;
 	to->n_trusted = from->n_trusted_proxies;
-	return 0;
+	for (uint32_t i = 0; i < from->n_trusted_proxies; i++, nets++) {
+		nets->family = from->trusted_proxies[i].family;
+		nets->prefix = from->trusted_proxies[i].bits;
+		memcpy(nets->ip, from->trusted_proxies[i].ip, sizeof(nets->ip));
+	}
+	return nets;
 }
 
 int settings_listeners(const struct config *config, struct worker_listener **ret_listeners)
 {
-	struct worker_listener *listeners = calloc(config->n_listeners, sizeof(*listeners));
+	struct worker_listener *listeners;
+	struct peer_net *nets;
+	size_t n_nets = 0;
 
+	for (uint32_t i = 0; i < config->n_listeners; i++)
+		n_nets += config->listeners[i].n_trusted_proxies;
+	listeners = calloc(1, config->n_listeners * sizeof(*listeners) + n_nets * sizeof(*nets));
 	if (!listeners)
 		return -ENOMEM;
+	nets = (struct peer_net *)(listeners + config->n_listeners);
 	for (uint32_t i = 0; i < config->n_listeners; i++) {
 		int r = ring_addr_parse(config->listeners[i].address, &listeners[i].addr);
 
 		GW_ASSERT(r == 0); /* config_load() has checked it. */
-		r = copy_nets(&config->listeners[i], &listeners[i]);
-		if (r < 0)
-			return r;
+		nets = copy_nets(&config->listeners[i], &listeners[i], nets);
 	}
 	*ret_listeners = listeners;
 	return 0;

@@ -26,9 +26,6 @@ GW_MUST_USE int settings_create(struct config *config, const struct environment_
 				struct slice via, struct settings **ret_settings);
 void settings_free(struct settings *settings);
 
-/*
- * The listeners of a configuration, with their networks. 0, -ENOMEM. The array and what it points to
- * live until the process ends: listeners do not change without a restart.
- */
+/* The listeners of a configuration, with their networks, as one piece to be freed. 0 or -ENOMEM. */
 GW_MUST_USE int settings_listeners(const struct config *config,
 				   struct worker_listener **ret_listeners);
