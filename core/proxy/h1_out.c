@@ -7,7 +7,10 @@
 #include "core/http/h1_write.h"
 #include "core/proxy/proxy.h"
 
-enum { DRAIN_WORTH = 65536 }; /* A body rest up to here is read away to keep the connection. */
+enum {
+	DRAIN_WORTH = 65536, /* A body rest up to here is read away to keep the connection. */
+	APPEND_MAX = 4096,   /* Larger pieces keep their buffer instead of being copied. */
+};
 
 static const char chunks_end[] = "0\r\n\r\n";
 
@@ -76,8 +79,29 @@ void h1_out_forget(struct h1 *c)
 	c->out_head.len = 0;
 }
 
+/*
+ * What waits behind others is put together, or a peer that sends a few bytes at
+ * a time to one that does not read would hold a whole buffer for each few.
+ */
+static bool append(struct h1 *c, struct ring_buf *buf, uint32_t payload)
+{
+	struct list_node *node = list_last(&c->out_bufs);
+	struct ring_buf *last = node ? list_entry(node, struct ring_buf, link) : NULL;
+
+	if (!last || buf->len > APPEND_MAX || buf->len > ring_buf_tailroom(last) ||
+	    (c->writing && last == first_buf(c)))
+		return false;
+	memcpy(ring_buf_data(last) + last->len, ring_buf_data(buf), buf->len);
+	last->len += buf->len;
+	last->note += payload;
+	ring_buf_give(c->transport.ring, buf);
+	return true;
+}
+
 static void push(struct h1 *c, struct ring_buf *buf, uint32_t payload)
 {
+	if (append(c, buf, payload))
+		return;
 	buf->note = payload;
 	list_push_back(&c->out_bufs, &buf->link);
 }
