@@ -465,7 +465,8 @@ static void client_input_ended(struct h1 *c, int32_t res)
 		h1_fault(c, 502, REASON_UPSTREAM_RESET, !c->head);
 		break;
 	case H1_IN_BODY:
-		if (res < 0) {
+		/* Whoever writes first is told of a reset; a receive then only finds an end. */
+		if (res < 0 || (c->out_dead && c->in_body == HTTP_BODY_UNTIL_CLOSE)) {
 			h1_fault(c, 0, REASON_UPSTREAM_RESET_MIDBODY, false);
 		} else if (c->in_body == HTTP_BODY_UNTIL_CLOSE) {
 			deliver(c, NULL, true);
