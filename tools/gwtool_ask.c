@@ -141,8 +141,8 @@ int gwtool_ask(const char *path, const char *command, struct document **ret_repl
 	       const struct document_node **ret_result, bool *ret_ok)
 {
 	const struct document_node *result;
-	struct document *reply;
-	int fd, r = dial(path, &fd);
+	struct document *reply = NULL;
+	int fd = -1, r = dial(path, &fd);
 
 	if (r < 0)
 		return r;

@@ -41,44 +41,69 @@ static int add_leaf(struct document *doc, const struct wire_token *t)
 	return document_leaf(doc, &leaf);
 }
 
-static int build(struct slice bytes, struct document *doc)
-{
+struct walk {
+	struct document *doc;
+	struct wire wire;
+	uint32_t n_open;
 	uint32_t left[DOCUMENT_DEPTH_MAX]; /* Entries that each open map or list still has. */
-	uint32_t n_open = 0;
-	struct wire wire = { .rest = bytes };
+};
+
+/* The scan has seen that it is there. */
+static struct wire_token next_token(struct walk *w)
+{
+	struct wire_token t = { 0 };
+	int r = wire_next(&w->wire, &t);
+
+	GW_ASSERT(r == 0);
+	return t;
+}
+
+static int add_value(struct walk *w)
+{
+	struct wire_token t = next_token(w);
+	int r;
+
+	if (t.kind != WIRE_LIST && t.kind != WIRE_MAP)
+		return add_leaf(w->doc, &t);
+	r = document_begin(w->doc, t.kind == WIRE_MAP ? DOCUMENT_MAP : DOCUMENT_LIST, nowhere);
+	if (r == 0)
+		w->left[w->n_open++] = t.n;
+	return r;
+}
+
+/* The next entry of the innermost map or list, or its end. */
+static int step(struct walk *w)
+{
 	int r = 0;
 
-	while (r == 0 && !document_is_whole(doc)) {
-		struct wire_token t;
-
-		if (n_open && left[n_open - 1]-- == 0) {
-			document_end(doc);
-			n_open--;
-			continue;
-		}
-		if (document_wants_key(doc)) {
-			r = wire_next(&wire, &t);
-			GW_ASSERT(r == 0 && t.kind == WIRE_TEXT);
-			r = document_key(doc, t.text, nowhere);
-			if (r < 0)
-				return r;
-		}
-		r = wire_next(&wire, &t);
-		GW_ASSERT(r == 0);
-		if (t.kind != WIRE_LIST && t.kind != WIRE_MAP) {
-			r = add_leaf(doc, &t);
-			continue;
-		}
-		r = document_begin(doc, t.kind == WIRE_MAP ? DOCUMENT_MAP : DOCUMENT_LIST, nowhere);
-		if (r == 0)
-			left[n_open++] = t.n;
+	if (w->left[w->n_open - 1]-- == 0) {
+		document_end(w->doc);
+		w->n_open--;
+		return 0;
 	}
+	if (document_wants_key(w->doc)) {
+		struct wire_token key = next_token(w);
+
+		GW_ASSERT(key.kind == WIRE_TEXT);
+		r = document_key(w->doc, key.text, nowhere);
+	}
+	return r < 0 ? r : add_value(w);
+}
+
+static int build(struct slice bytes, struct document *doc)
+{
+	struct walk w = { .doc = doc, .wire.rest = bytes };
+	int r = add_value(&w);
+
+	while (r == 0 && w.n_open)
+		r = step(&w);
+	GW_ASSERT(r < 0 || document_is_whole(doc));
 	return r;
 }
 
 int decode_read(struct slice bytes, struct report *rep, struct document **ret_doc)
 {
-	struct document *doc;
+	struct document *doc = NULL;
 	int r = prescan_check(bytes, rep);
 
 	if (r == 0)

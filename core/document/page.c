@@ -186,6 +186,7 @@ static void put_object(struct writer *w, const struct schema *schema);
 
 static void put_words(struct writer *w, const struct schema_word *words)
 {
+	GW_ASSERT(words);
 	jsonw_key(w, SLICE("enum"));
 	writer_char(w, '[');
 	for (const struct schema_word *word = words; word->text; word++) {

@@ -215,44 +215,53 @@ static void refuse_upstream(struct report *rep, const char *text, int why)
 			   shown);
 }
 
+static int add_upstream(const struct config_override *over, struct report *rep,
+			struct config_block *block, struct config_upstream *ret_upstream)
+{
+	struct slice text = arena_dup(&block->arena, slice_of(over->text));
+	struct form_url url;
+	int r;
+
+	if (!text.ptr && *over->text)
+		return -ENOMEM;
+	rep->source = over->said_by;
+	r = form_url(text, &url);
+	if (r < 0) {
+		refuse_upstream(rep, over->text, r);
+		return -EINVAL;
+	}
+	*ret_upstream = (struct config_upstream){ .text = text, .url = url };
+	return 0;
+}
+
 /* All overrides of "upstreams", from the first one on. */
 static int apply_upstreams(const struct config_override *over, uint32_t n, struct report *rep,
 			   struct config_block *block)
 {
 	struct config_upstream *list =
 		arena_zalloc(&block->arena, sizeof(*list) * CONFIG_UPSTREAMS_MAX, 16);
-	uint32_t n_list = 0, n_before = rep->n_all;
+	uint32_t n_list = 0;
+	int worst = 0;
 
 	if (!list)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < n; i++) {
-		struct form_url url;
-
+	for (uint32_t i = 0; worst != -ENOMEM && i < n; i++) {
 		if (strcmp(over[i].path, "upstreams") != 0)
 			continue;
-		rep->source = over[i].said_by;
-
-		int r = form_url(slice_of(over[i].text), &url);
-
-		if (r < 0) {
-			refuse_upstream(rep, over[i].text, r);
-		} else if (n_list == CONFIG_UPSTREAMS_MAX) {
+		if (n_list == CONFIG_UPSTREAMS_MAX) {
 			report_add(rep, REPORT_LIMIT, nowhere, (struct slice){ 0 },
 				   "at most %d upstreams are allowed", CONFIG_UPSTREAMS_MAX);
-			break;
-		} else {
-			struct slice text = arena_dup(&block->arena, slice_of(over[i].text));
-
-			if (!text.ptr)
-				return -ENOMEM;
-			r = form_url(text, &url); /* Now it points into the copy. */
-			GW_ASSERT(r == 0);
-			list[n_list++] = (struct config_upstream){ .text = text, .url = url };
+			return -EINVAL;
 		}
+
+		int r = add_upstream(&over[i], rep, block, &list[n_list]);
+
+		n_list += r == 0;
+		worst = r < 0 ? r : worst;
 	}
 	block->config.upstreams = list;
 	block->config.n_upstreams = n_list;
-	return rep->n_all == n_before ? 0 : -EINVAL;
+	return worst;
 }
 
 /* Was the path already dealt with, together with an earlier override? */
@@ -369,7 +378,7 @@ int config_load(const char *file, const struct config_override *over, uint32_t n
 		struct report *rep, struct config **ret_config)
 {
 	struct document *doc = NULL;
-	struct config_block *block;
+	struct config_block *block = NULL;
 	size_t len = 0;
 	int r = 0;
 
@@ -382,6 +391,7 @@ int config_load(const char *file, const struct config_override *over, uint32_t n
 		r = make_block(len, &block);
 	if (r < 0)
 		goto free_document;
+	GW_ASSERT(block);
 	r = fill_block(doc, over, n_over, rep, block);
 	if (r == 0)
 		*ret_config = &block->config;

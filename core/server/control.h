@@ -88,4 +88,4 @@ GW_MUST_USE int control_open(struct ring *ring, const struct control_options *op
 			     struct control **ret_control);
 
 /* Stop serving, remove the socket's file. Replies under way are cut. 'closed' may run inside. */
-void control_close(struct control *control);
+void control_close(struct control *ctl);

@@ -131,11 +131,15 @@ static bool is_repeatable(const struct flag *flag)
 	return strcmp(flag->path, "listeners") == 0 || strcmp(flag->path, "upstreams") == 0;
 }
 
-static bool was_given(const struct options *opt, const char *said_by)
+/* Of a flag that sets one value the last counts, so that a wrapper's flags can be overruled. */
+static bool replace_earlier(struct options *opt, const struct flag *flag, const char *value)
 {
-	for (uint32_t i = 0; i < opt->n_overrides; i++)
-		if (strcmp(opt->overrides[i].said_by, said_by) == 0)
+	for (uint32_t i = 0; i < opt->n_overrides; i++) {
+		if (strcmp(opt->overrides[i].said_by, flag->name) == 0) {
+			opt->overrides[i].text = value;
 			return true;
+		}
+	}
 	return false;
 }
 
@@ -159,8 +163,8 @@ static int apply(struct reader *rd, const struct flag *flag, const char *value)
 		return set_mode(rd, flag);
 	rd->configures = true;
 	if (flag->path) {
-		if (!is_repeatable(flag) && was_given(opt, flag->name))
-			return refuse(rd, flag->name, "is given twice");
+		if (!is_repeatable(flag) && replace_earlier(opt, flag, value))
+			return 0;
 		return add_override(rd, flag->path, value, flag->name);
 	}
 	if (!flag->value) {

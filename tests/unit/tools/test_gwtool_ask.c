@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The tool against daemons that answer well, badly, or not at all: each a child that sends fixed bytes. */
+/* Against daemons that answer well, badly, or not at all: each a child that sends fixed bytes. */
 #include "tools/gwtool_ask.c"
 
 #include <setjmp.h>

@@ -77,6 +77,9 @@ static void flags_are_read(void **state)
 	assert_string_equal(override("workers"), "3");
 	assert_string_equal(override("control.path"), "off");
 	assert_string_equal(override("admin.address"), ":9");
+	assert_int_equal(parse("--workers 1 --control off --workers=2"), 0);
+	assert_string_equal(override("workers"), "2");
+	assert_int_equal(opt.n_overrides, 2);
 	assert_int_equal(parse("-cf.json"), 0);
 	assert_string_equal(opt.file, "f.json");
 	assert_int_equal(parse("--config=f.json"), 0);
@@ -117,7 +120,6 @@ static const struct {
 	{ "--workers", "sluice: --workers: needs a value (N)" },
 	{ "-c", "sluice: --config: needs a value (FILE)" },
 	{ "--demo=1", "sluice: --demo: takes no value" },
-	{ "--workers 1 --workers 2", "sluice: --workers: is given twice" },
 	{ "-c a -c b", "sluice: --config: is given twice" },
 	{ "-t -T", "sluice: --show: cannot be combined with the mode chosen before it" },
 };
