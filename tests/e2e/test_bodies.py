@@ -57,8 +57,7 @@ def downloads(t, splice):
 
 def test_downloads(t):
     g = downloads(t, True)
-    m = g.metrics()
-    t.check(m.sum("gateway_bytes_spliced_total") > 0, "nothing was spliced")
+    t.check(g.wait_metric(lambda m: m.sum("gateway_bytes_spliced_total") > 0), "nothing was spliced")
 
 
 def test_downloads_without_splice(t):

@@ -63,7 +63,10 @@ class Chaos:
             conn.reset()
         elif way == 4:
             conn.read_body(msg)
-            conn.send(response(200, body, fields) + response(200, b"[poison]"))
+            # In the segment of the last byte; poison that comes later nobody could tell from an answer.
+            whole = response(200, body, fields)
+            conn.send(whole[:-1])
+            conn.send(whole[-1:] + response(200, b"[poison]"))
         elif way == 5:
             conn.read_body(msg)
             conn.send(b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\nContent-Length: 5\r\n\r\nabc")

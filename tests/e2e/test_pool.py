@@ -38,8 +38,8 @@ def test_one_connection_serves_many(t):
             t.equal(c.ask("GET", f"/{i}/{k}").status, 200, "answer")
         c.close()
     t.equal(len(u.connections), 1, "upstream connections for 100 requests in a row")
-    m = g.metrics()
-    t.equal((m.sum("upstream_pool_hits_total"), m.sum("upstream_pool_misses_total")), (99, 1), "hits and misses")
+    t.check(g.wait_metric(lambda m: (m.sum("upstream_pool_hits_total"), m.sum("upstream_pool_misses_total")) == (99, 1)),
+            "upstream_pool_hits_total and upstream_pool_misses_total are not 99 and 1")
 
 
 def test_reuse_at_steady_load(t):

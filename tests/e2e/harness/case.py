@@ -55,13 +55,18 @@ class Case:
 
     def gateway(self, *upstreams, rest=True, **kw):
         """A gateway in front of these; rest=False when the test leaves it in a state that isn't rest."""
-        folder = os.path.join(self.folder, f"gateway{len(self._gateways)}")
-        os.mkdir(folder)
+        folder = tempfile.mkdtemp(prefix="gateway", dir=self.folder)
+        os.chmod(folder, 0o755)
         if kw.get("user"):
             shutil.chown(folder, kw["user"])
         g = Gateway(folder, upstreams, **kw)
         self._gateways.append((g, rest))
         return g
+
+    def forget(self, gateway):
+        """The test has ended this gateway in its own way."""
+        gateway.stop()
+        self._gateways = [(g, rest) for g, rest in self._gateways if g is not gateway]
 
     def pair(self, handler=echo, **kw):
         """(gateway, upstream)"""

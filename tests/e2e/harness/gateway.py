@@ -65,12 +65,12 @@ class Gateway:
     """A running sluice. Its folder holds the configuration, the access log and the control socket."""
 
     def __init__(self, folder, upstreams=(), config=None, listener=None, flags=(), env=None,
-                 splice=True, prefix=(), user=None, bare=False):
+                 splice=True, prefix=(), user=None, bare=False, control=None):
         self.folder = folder
         self.events = []
         self.cond = threading.Condition()
         self.access_path = os.path.join(folder, "access.log")
-        self.control_path = os.path.join(folder, "control.sock")
+        self.control_path = control or os.path.join(folder, "control.sock")
         self.config_path = os.path.join(folder, "sluice.yaml")
         self.write_config(config or {}, listener or {})
         argv = list(prefix) + [PROGRAM]
@@ -139,7 +139,6 @@ class Gateway:
             raise Failed("did not come up: " + " | ".join(self.stderr_lines[-5:]))
         self.address = parse_address(public["address"])
         self.admin = parse_address(admin["address"])
-        self.armed_at_start = self.metrics().sum(ARMED)
 
     @property
     def addresses(self):
@@ -197,7 +196,8 @@ class Gateway:
     def at_rest(self, timeout_s=5.0):
         """None when nothing is held any more, else the gauges that differ.
 
-        Each pooled upstream connection has one receive armed, its death watcher.
+        What may stay armed: an accept for each worker and listener, and for each pooled upstream connection one receive,
+        its death watcher.
         """
         wrong = {}
 
@@ -209,12 +209,16 @@ class Gateway:
                     wrong[name] = got
             kept = m.sum("upstream_connections_idle") or 0
             armed = m.sum(ARMED)
-            if armed is None or armed > self.armed_at_start + kept:
+            if armed is None or armed > self.n_workers() * len(self.addresses) + kept:
                 wrong[ARMED] = armed
             return not wrong
 
         self.wait_metric(quiet, timeout_s)
         return wrong or None
+
+    def n_workers(self):
+        n = self.config.get("workers", "auto")
+        return len(os.sched_getaffinity(0)) if n == "auto" else n
 
     def running(self):
         return self.process.poll() is None

@@ -114,7 +114,7 @@ class Session:
                 self._finish(None)
         elif whole >= self.n_answers and self.probe:
             self.probed = True
-            self.pieces, self.at = self.pieces + [self.probe], len(self.pieces)
+            self.pieces = self.pieces + [self.probe]
         elif whole >= self.n_answers and not self.wait_close:
             self._finish(None)
 

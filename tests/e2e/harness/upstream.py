@@ -96,10 +96,11 @@ class Connection:
             return False
         if len(self.raw) < KEPT_RAW:
             self.raw += data[:KEPT_RAW - len(self.raw)]
+        n = len(self.messages)
         try:
             self.reader.feed(data)
         finally:
-            self.upstream.notify()
+            self.upstream.arrived(self.messages[n:])
         return True
 
     def read_body(self, msg):
@@ -177,6 +178,7 @@ class Upstream:
     def __init__(self, handler=echo, family="ipv4", path=None, port=0, backlog=512, rcvbuf=None):
         self.handler = handler
         self.connections = []
+        self.messages = []  # Of all connections, in the order in which their heads arrived.
         self.violations = []
         self.cond = threading.Condition()
         self.stopping = False
@@ -234,9 +236,10 @@ class Upstream:
                     return got
                 self.cond.wait(min(left, 0.5))
 
-    @property
-    def messages(self):
-        return [m for c in list(self.connections) for m in list(c.messages)]
+    def arrived(self, messages):
+        with self.cond:
+            self.messages += messages
+            self.cond.notify_all()
 
     @property
     def n_bytes(self):
