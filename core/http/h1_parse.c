@@ -119,14 +119,18 @@ static int on_field(llhttp_t *llhttp, const char *at, size_t len)
 		field->name.len = (uint16_t)(field->name.len + len);
 		return HPE_OK;
 	}
-	if (head->n_fields == parser->limits->fields_max) {
-		parser->refusal = refusal_of(parser, 431, REASON_TOO_MANY_HEADERS);
-		return HPE_USER;
-	}
+	parser->overfull = head->n_fields == parser->limits->fields_max;
+	if (parser->overfull)
+		return HPE_OK; /* Judged with its ':', not sooner if the bytes are cut before. */
 	field = &head->fields[head->n_fields++];
 	field->name = (struct http_span){ (uint16_t)off, (uint16_t)len };
 	field->value = (struct http_span){ (uint16_t)off, 0 };
 	return HPE_OK;
+}
+
+static int on_field_complete(llhttp_t *llhttp)
+{
+	return parser_of(llhttp)->overfull ? -1 : HPE_OK;
 }
 
 static int on_value(llhttp_t *llhttp, const char *at, size_t len)
@@ -152,6 +156,7 @@ static int on_head_complete(llhttp_t *llhttp)
 
 static const llhttp_settings_t settings = {
 	.on_header_field = on_field,
+	.on_header_field_complete = on_field_complete,
 	.on_header_value = on_value,
 	.on_headers_complete = on_head_complete,
 };
@@ -410,8 +415,8 @@ static uint32_t find_fault(struct h1_parser *parser, llhttp_t *before, const cha
 	uint32_t at = (uint32_t)(pos - base);
 
 	GW_ASSERT(pos >= base + from && at <= parser->seen);
-	if (at == from)
-		return at;
+	if (at == from || at == parser->seen)
+		return at == from ? at : at - 1;
 	before->settings = (void *)(uintptr_t)&no_callbacks; /* Not const there, but not written. */
 	return llhttp_execute(before, base + from, at - from) == HPE_OK ? at : at - 1;
 }
@@ -421,8 +426,8 @@ static enum h1_progress explain(struct h1_parser *parser, llhttp_t *before, cons
 {
 	uint32_t at;
 
-	if (error == HPE_USER)
-		return h1_refuse(parser, parser->refusal);
+	if (error == HPE_CB_HEADER_FIELD_COMPLETE)
+		return h1_refuse(parser, refusal_of(parser, 431, REASON_TOO_MANY_HEADERS));
 	at = find_fault(parser, before, base, from);
 	if (error == HPE_UNEXPECTED_CONTENT_LENGTH || error == HPE_INVALID_CONTENT_LENGTH ||
 	    error == HPE_INVALID_TRANSFER_ENCODING) {

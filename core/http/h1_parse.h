@@ -42,6 +42,7 @@ struct h1_parser {
 	uint16_t leading;        /* Private: blank-line bytes before the request. */
 	uint8_t state;           /* Private. */
 	bool response;           /* Private. */
+	bool overfull;           /* Private: the field being named is one too many. */
 	struct line_reader line; /* Private. */
 	struct http_head head;   /* Good after H1_DONE, base included. */
 };
