@@ -24,7 +24,7 @@
 #include "ring/ring_feature.h"
 #include "ring/ring_pipe.h"
 
-#define PAGE 4096u
+#define PAGE         4096u
 #define RING_MEMLOCK (256u * 1024u) /* Of one ring of full size. */
 
 enum {
@@ -33,8 +33,9 @@ enum {
 	PAIRS_PERMILLE = 430, /* Of a worker's descriptors: clients, and as many upstreams. */
 	CLIENTS_MAX = 262144, /* Per worker. */
 	CLIENTS_FEW = 4096,   /* Fewer than this are warned of although nobody asked for more. */
-	CLIENT_MEMORY = 32 * 1024, /* At the most, besides buffers, with its request and its upstream. */
-	UPSTREAMS_MIN = 1024,      /* Where descriptors allow: few clients may use many endpoints. */
+	CLIENT_MEMORY =
+		32 * 1024,    /* At the most, besides buffers, with its request and its upstream. */
+	UPSTREAMS_MIN = 1024, /* Where descriptors allow: few clients may use many endpoints. */
 	BUFS_MIN = 256,
 	BUFS_MAX = 65536,
 	FILES_SLACK = 16,
@@ -217,8 +218,8 @@ static struct share share_of(const struct environment_wish *wish,
 		.fds = fds > wish->n_listeners ? fds - wish->n_listeners : 0,
 		.memory = grant->memory / 2 / wish->n_workers,
 		.pipes = pipes / wish->n_workers,
-		.clients_wished = wish->clients / wish->n_workers +
-				  (wish->clients % wish->n_workers != 0),
+		.clients_wished =
+			wish->clients / wish->n_workers + (wish->clients % wish->n_workers != 0),
 	};
 }
 
@@ -245,7 +246,8 @@ static void fill_capacity(const struct share *share, uint32_t n_listeners,
 
 	ret->clients = (uint32_t)clients;
 	ret->upstreams = (uint32_t)upstreams;
-	ret->files = (uint32_t)(clients + upstreams + gate_room(clients) + n_listeners + FILES_SLACK);
+	ret->files =
+		(uint32_t)(clients + upstreams + gate_room(clients) + n_listeners + FILES_SLACK);
 	ret->bufs = (uint32_t)least(most(bufs, BUFS_MIN), BUFS_MAX);
 	ret->pipes = (uint32_t)most(least(left / 2, least(share->pipes, clients)), 1);
 }
@@ -370,9 +372,9 @@ static void check_sysctls(FILE *to)
 	uint64_t backlog = read_number("/proc/sys/net/core/somaxconn", SOMAXCONN_GOOD);
 
 	say(to, "kernel.io_uring_disabled", disabled == 0 ? "ok" : "off",
-	    disabled == 0 ? "0" :
-	    disabled == 1 ? "1: only for the group in kernel.io_uring_group" :
-			    "2: io_uring is refused to everybody");
+	    disabled == 0   ? "0"
+	    : disabled == 1 ? "1: only for the group in kernel.io_uring_group"
+			    : "2: io_uring is refused to everybody");
 	say_number(to, "net.core.somaxconn", backlog >= SOMAXCONN_GOOD, backlog,
 		   backlog >= SOMAXCONN_GOOD ? "" : ": bursts of more new connections are dropped");
 }

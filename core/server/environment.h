@@ -23,10 +23,10 @@ struct environment_wish {
 
 /* What the system grants, read by environment_grant(); tests make up their own. */
 struct environment_grant {
-	uint64_t nofile;       /* Descriptors of the process. */
-	uint64_t memlock;      /* Bytes; UINT64_MAX: no limit. */
-	uint64_t memory;       /* Bytes of the machine or its cgroup. */
-	uint64_t pipe_pages;   /* Of this user; UINT64_MAX: no limit. */
+	uint64_t nofile;     /* Descriptors of the process. */
+	uint64_t memlock;    /* Bytes; UINT64_MAX: no limit. */
+	uint64_t memory;     /* Bytes of the machine or its cgroup. */
+	uint64_t pipe_pages; /* Of this user; UINT64_MAX: no limit. */
 };
 
 /* Per worker, for proxy_options and ring_options. */

@@ -29,7 +29,7 @@ enum {
 	LOCAL_IDLE_S = 30,
 	LOCAL_HEAD_S = 10,
 	LOCAL_STALL_S = 5,
-	LOCAL_TEXT_MAX = 512,           /* Of each text of a request; longer ones are cut. */
+	LOCAL_TEXT_MAX = 512,        /* Of each text of a request; longer ones are cut. */
 	LOCAL_ANSWER_MAX = 64 << 20, /* Bytes of one answer. */
 };
 

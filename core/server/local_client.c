@@ -11,7 +11,7 @@
 #include "core/proxy/proxy.h"
 #include "core/server/local_private.h"
 
-#define LINGER_NS (2 * GW_NS_PER_S)
+#define LINGER_NS  (2 * GW_NS_PER_S)
 #define WINDOW_LEN ((size_t)LOCAL_WINDOW * RING_BUF_DATA)
 
 #define TO(state) (1u << LOCAL_##state)
@@ -329,7 +329,8 @@ static void keep(struct local_client *client, const struct http_head *head, bool
 		.method = (enum http_method)head->method,
 		.path = keep_text(client->path, path),
 		.path_len = path.len,
-		.forwarded_for = keep_field(client->forwarded_for, head, HTTP_FIELD_X_FORWARDED_FOR),
+		.forwarded_for =
+			keep_field(client->forwarded_for, head, HTTP_FIELD_X_FORWARDED_FOR),
 		.request_id = keep_field(client->request_id, head, HTTP_FIELD_X_REQUEST_ID),
 	};
 }
@@ -438,5 +439,6 @@ void local_client_check(const struct local_client *client)
 	GW_ASSERT(client->state < LOCAL_N_STATES);
 	GW_ASSERT(client->in_flight <= client->submitted && client->in_flight <= WINDOW_LEN);
 	GW_ASSERT((client->state == LOCAL_OVER) == client->h1.closing);
-	GW_ASSERT(client->h1.open == (client->state == LOCAL_READING || client->state == LOCAL_SENDING));
+	GW_ASSERT(client->h1.open ==
+		  (client->state == LOCAL_READING || client->state == LOCAL_SENDING));
 }

@@ -24,7 +24,7 @@ enum local_state {
 #define X(name, next) LOCAL_##name,
 	LOCAL_STATES(X)
 #undef X
-	LOCAL_N_STATES
+		LOCAL_N_STATES
 };
 
 struct local {

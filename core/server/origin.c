@@ -55,10 +55,11 @@ static void handle(void *owner, const struct local_request *request, struct loca
 
 	(void)owner;
 	if (request->method == HTTP_GET || request->method == HTTP_HEAD)
-		growbuf_lit(out, "Hello from behind Sluice.\n\n"
-				 "Sluice is an edge gateway for Linux: a strict, fast HTTP reverse\n"
-				 "proxy on io_uring. This page comes from the origin that --demo\n"
-				 "starts; give --upstream URL to proxy to a server of yours.\n\n");
+		growbuf_lit(out,
+			    "Hello from behind Sluice.\n\n"
+			    "Sluice is an edge gateway for Linux: a strict, fast HTTP reverse\n"
+			    "proxy on io_uring. This page comes from the origin that --demo\n"
+			    "starts; give --upstream URL to proxy to a server of yours.\n\n");
 	growbuf_lit(out, "What came through the gateway:\n");
 	put_fact(out, SLICE("method"), http_method_name(request->method));
 	put_number(out, SLICE("path length"), request->path_len);

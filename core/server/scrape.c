@@ -27,9 +27,13 @@ static const struct ring_row {
 } ring_rows[] = {
 #define STAT(field) offsetof(struct ring_stats, field)
 #define COUNTER(name, field, help)                                                                 \
-	{ SLICE_INIT(name), SLICE_INIT("counter"), SLICE_INIT(help), STAT(field), FOLD_SUM }
+	{                                                                                          \
+		SLICE_INIT(name), SLICE_INIT("counter"), SLICE_INIT(help), STAT(field), FOLD_SUM   \
+	}
 #define GAUGE(name, field, fold, help)                                                             \
-	{ SLICE_INIT(name), SLICE_INIT("gauge"), SLICE_INIT(help), STAT(field), fold }
+	{                                                                                          \
+		SLICE_INIT(name), SLICE_INIT("gauge"), SLICE_INIT(help), STAT(field), fold         \
+	}
 	/* clang-format off */
 	COUNTER("gateway_uring_sqe_total", sqes, "Operations submitted"),
 	COUNTER("gateway_uring_cqe_total", cqes, "Completions handled"),
@@ -45,7 +49,7 @@ static const struct ring_row {
 	GAUGE("gateway_uring_cq_entries", cq_size, FOLD_LEAST, "Size of the smallest completion queue; below 8192 RLIMIT_MEMLOCK is low"),
 	GAUGE("gateway_buffers_lent", bufs_held, FOLD_SUM, "Receive buffers held by connections"),
 	GAUGE("gateway_pipes_used", pipes_held, FOLD_SUM, "Splice pipes in use"),
-	/* clang-format on */
+/* clang-format on */
 #undef GAUGE
 #undef COUNTER
 #undef STAT
@@ -182,7 +186,9 @@ static const struct process_row {
 	bool is_ns; /* Shown as seconds. */
 } process_rows[] = {
 #define ROW(name, type, value, is_ns, help)                                                        \
-	{ SLICE_INIT(name), SLICE_INIT(type), SLICE_INIT(help), value, is_ns }
+	{                                                                                          \
+		SLICE_INIT(name), SLICE_INIT(type), SLICE_INIT(help), value, is_ns                 \
+	}
 	/* clang-format off */
 	ROW("process_start_time_seconds", "gauge", start_ns, true, "Start of the process, since 1970"),
 	ROW("process_cpu_seconds_total", "counter", cpu_ns, true, "Processor time, user and system"),
@@ -190,7 +196,7 @@ static const struct process_row {
 	ROW("process_virtual_memory_bytes", "gauge", virtual_bytes, false, "Address space reserved"),
 	ROW("process_open_fds", "gauge", open_fds, false, "Open descriptors"),
 	ROW("process_max_fds", "gauge", max_fds, false, "Most descriptors allowed"),
-	/* clang-format on */
+/* clang-format on */
 #undef ROW
 };
 
@@ -231,7 +237,7 @@ static void put_build(struct growbuf *out)
 	(void)uname(&system);
 	writer_lit(&labels, "version=\"" GW_VERSION "\",llhttp=\"" GW_LLHTTP_VERSION
 			    "\",liburing=\"" GW_URING_VERSION "\",kernel=\"");
-	writer_put(&labels, slice_of(system.release)); /* At most 64 bytes, the kernel's own text. */
+	writer_put(&labels, slice_of(system.release)); /* Of the kernel: at most 64 bytes. */
 	writer_lit(&labels, "\"");
 	GW_ASSERT(!labels.overflow);
 	metric_render_head(out, name, SLICE("gauge"), SLICE("1; what runs here, in the labels"));

@@ -58,7 +58,8 @@ static const struct {
 	  "content-length: 9\r\n", "\r\n\r\n" },
 	{ "starting", "GET /readyz", "starting", "503 Service Unavailable", "retry-after: 1\r\n",
 	  "\r\n\r\nstarting\n" },
-	{ "draining", "GET /readyz", "draining", "503 Service Unavailable", "", "\r\n\r\ndraining\n" },
+	{ "draining", "GET /readyz", "draining", "503 Service Unavailable", "",
+	  "\r\n\r\ndraining\n" },
 	{ "ready, delete", "DELETE /readyz", NULL, "405 Method Not Allowed", "allow: GET, HEAD\r\n",
 	  "method not allowed\n" },
 	{ "elsewhere", "GET /", NULL, "404 Not Found", "", "/metrics /livez /readyz\n" },
@@ -78,7 +79,8 @@ static void pages_are_answered(void **state)
 
 		world.unready = cases[i].unready;
 		(void)snprintf(request, sizeof(request),
-			       "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", cases[i].line);
+			       "%s HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
+			       cases[i].line);
 		(void)snprintf(status, sizeof(status), "HTTP/1.1 %s\r\n", cases[i].status);
 		lt_ask(addr, request, text, sizeof(text));
 		len = strlen(text);

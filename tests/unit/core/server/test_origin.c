@@ -88,9 +88,10 @@ static void long_texts_are_cut(void **state)
 	(void)state;
 	memset(id, 'i', sizeof(id) - 1);
 	id[sizeof(id) - 1] = '\0';
-	(void)snprintf(request, sizeof(request),
-		       "GET /%s HTTP/1.1\r\nHost: x\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n",
-		       id, id);
+	(void)snprintf(
+		request, sizeof(request),
+		"GET /%s HTTP/1.1\r\nHost: x\r\nX-Request-Id: %s\r\nConnection: close\r\n\r\n", id,
+		id);
 	lt_ask(begin(), request, text, sizeof(text));
 	lt_has(text, "  path length: 1025\n");
 	lt_has(text, "  x-request-id: iii");

@@ -171,7 +171,8 @@ static void the_process_is_described(void **state)
 	assert_true(start_s <= now_s && start_s > now_s - 600);
 	assert_true(cpu_s > 0 && cpu_s < 600);
 	assert_true(value("process_resident_memory_bytes") > 1 << 20);
-	assert_true(value("process_virtual_memory_bytes") >= value("process_resident_memory_bytes"));
+	assert_true(value("process_virtual_memory_bytes") >=
+		    value("process_resident_memory_bytes"));
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
 	assert_true(value("process_max_fds") == (double)limit.rlim_cur);
 	assert_true(fds >= 3 + N_RINGS);
@@ -193,7 +194,8 @@ static void the_build_is_described(void **state)
 	(void)state;
 	assert_int_equal(uname(&system), 0);
 	(void)snprintf(want, sizeof(want),
-		       "\ngateway_build_info{version=\"%s\",llhttp=\"%s\",liburing=\"%s\",kernel=\"%s\"} 1\n",
+		       "\ngateway_build_info{version=\"%s\",llhttp=\"%s\",liburing=\"%s\","
+		       "kernel=\"%s\"} 1\n",
 		       GW_VERSION, GW_LLHTTP_VERSION, GW_URING_VERSION, system.release);
 	if (!strstr(render(), want))
 		fail_msg("no '%s'", want);
@@ -320,27 +322,29 @@ static void put_reasons(struct growbuf *out)
 
 static void put_reference(struct growbuf *out, struct slice page)
 {
-	growbuf_lit(out,
-		    "# Metrics\n\n"
-		    "Made from a scrape by `GW_WRITE_DOCS=1 build/dev/tests/unit/unit.core.server.scrape`;"
-		    " do not edit.\n\n"
-		    "`GET /metrics` of the admin listener answers in the Prometheus text format 0.0.4. "
-		    "Counters and histograms begin at 0 with the process and are summed over all "
-		    "workers when they are asked for; no worker waits for a scrape, so two rows of one "
-		    "scrape need not agree to the last event.\n\n");
+	growbuf_lit(
+		out,
+		"# Metrics\n\n"
+		"Made from a scrape by `GW_WRITE_DOCS=1 build/dev/tests/unit/unit.core.server."
+		"scrape`; do not edit.\n\n"
+		"`GET /metrics` of the admin listener answers in the Prometheus text format 0.0.4. "
+		"Counters and histograms begin at 0 with the process and are summed over all "
+		"workers when they are asked for; no worker waits for a scrape, so two rows of one "
+		"scrape need not agree to the last event.\n\n");
 	put_families(out, page);
-	growbuf_lit(out,
-		    "\n`route` and `upstream` are names of the policy; `_local` was answered by the "
-		    "gateway itself, `_rejected` got no route, `_other` has no name any more. "
-		    "A row of `gateway_rare_events_total` appears with its first event.\n\n"
-		    "With no client connected, `gateway_uring_ops_armed` is a constant plus "
-		    "`upstream_connections_idle`, and `gateway_buffers_lent` and `gateway_pipes_used` "
-		    "are 0: what stays above that has leaked.\n\n"
-		    "## Reasons\n\n"
-		    "The same words in replies, in the access log and in metrics: *rejected* is "
-		    "`gateway_rejected_requests_total`, *closed* is "
-		    "`gateway_connections_closed_total`, *upstream* is `upstream_errors_total`. "
-		    "Without a status there is no reply, or its cause decides.\n\n");
+	growbuf_lit(
+		out,
+		"\n`route` and `upstream` are names of the policy; `_local` was answered by the "
+		"gateway itself, `_rejected` got no route, `_other` has no name any more. "
+		"A row of `gateway_rare_events_total` appears with its first event.\n\n"
+		"With no client connected, `gateway_uring_ops_armed` is a constant plus "
+		"`upstream_connections_idle`, and `gateway_buffers_lent` and `gateway_pipes_used` "
+		"are 0: what stays above that has leaked.\n\n"
+		"## Reasons\n\n"
+		"The same words in replies, in the access log and in metrics: *rejected* is "
+		"`gateway_rejected_requests_total`, *closed* is "
+		"`gateway_connections_closed_total`, *upstream* is `upstream_errors_total`. "
+		"Without a status there is no reply, or its cause decides.\n\n");
 	put_reasons(out);
 }
 
@@ -382,7 +386,8 @@ static void the_page_is_up_to_date(void **state)
 	len = fread(got, 1, sizeof(got), file);
 	assert_int_equal(fclose(file), 0);
 	if (!slice_eq(slice_make(got, len), growbuf_slice(&want)))
-		fail_msg("%s is not what a scrape shows: make it anew, as its third line tells", path);
+		fail_msg("%s is not what a scrape shows: make it anew, as its third line tells",
+			 path);
 	growbuf_fini(&want);
 }
 
