@@ -13,6 +13,7 @@
  */
 #include "core/http/h1_parse.h"
 
+#include "core/http/fault.h"
 #include "core/http/judge.h"
 
 /* Its methods would have the names of ours. They are not used: methods are read by line.c. */
@@ -306,73 +307,6 @@ static enum h1_progress read_status_line(struct h1_parser *parser, const char *b
 	return take_line(parser, base, (uint32_t)(lf + 1 - base));
 }
 
-/* Where the line begins that base[at] is in. */
-static uint32_t line_of(const char *base, uint32_t at)
-{
-	const char *before = memrchr(base, '\n', at);
-
-	return before ? (uint32_t)(before + 1 - base) : 0;
-}
-
-/*
- * The line that made the framing wrong. That of an empty length is found wrong
- * by the first byte of the next line.
- */
-static uint32_t fault_line_of(const char *base, uint32_t at)
-{
-	uint32_t line = line_of(base, at);
-
-	if (memchr(base + line, ':', at + 1 - line))
-		return line;
-	GW_ASSERT(line > 0);
-	return line_of(base, line - 1);
-}
-
-static bool is_blank(char c)
-{
-	return c == ' ' || c == '\t';
-}
-
-/* What is wrong with the fields, from the bytes up to the one at 'at' that llhttp refused. */
-static enum reason explain_grammar(const struct h1_parser *parser, const char *base, uint32_t at)
-{
-	if (base[at] == '\n' && base[at - 1] != '\r')
-		return REASON_BARE_LF;
-	if (is_blank(base[line_of(base, at)]) && parser->head.n_fields > 0)
-		return REASON_OBS_FOLD;
-	return REASON_BAD_HEADER;
-}
-
-/* Has a field of that id come in a line before the one at 'line'? */
-static bool came_before(const struct http_head *head, uint32_t line, enum http_field_id id)
-{
-	for (uint32_t i = 0; i < head->n_fields && head->fields[i].name.off < line; i++)
-		if (http_field_id(http_text(head, head->fields[i].name)) == id)
-			return true;
-	return false;
-}
-
-/* The line at 'line' made the framing wrong, by itself or beside one before it. */
-static enum reason explain_framing(const struct h1_parser *parser, uint32_t line, struct slice text)
-{
-	const struct http_head *head = &parser->head;
-	bool coding = came_before(head, line, HTTP_FIELD_TRANSFER_ENCODING);
-	bool length = came_before(head, line, HTTP_FIELD_CONTENT_LENGTH);
-	struct slice name, value;
-
-	slice_split(text, ':', &name, &value);
-	value = slice_trim(value);
-	if (http_field_id(name) == HTTP_FIELD_TRANSFER_ENCODING) {
-		if (head->minor == 0)
-			return REASON_TE_HTTP10;
-		return length && value.len > 0 ? REASON_CL_TE_CONFLICT : REASON_TE_INVALID;
-	}
-	if (coding)
-		return head->minor == 0 ? REASON_TE_HTTP10 : REASON_CL_TE_CONFLICT;
-	return length || slice_find(value, ',') != SLICE_NONE ? REASON_CL_DUPLICATE
-							      : REASON_CL_INVALID;
-}
-
 /*
  * llhttp refuses framing at the first byte that shows it. The reason wants the
  * whole line, and the byte behind it, which tells whether it was folded.
@@ -392,15 +326,15 @@ static enum h1_progress read_fault(struct h1_parser *parser, const char *base, u
 			return H1_PARTIAL;
 		return h1_refuse(parser, refusal_of(parser, 431, REASON_HEADERS_TOO_LARGE));
 	}
-	if (is_blank(lf[1]))
+	if (fault_is_fold(lf[1]))
 		return h1_refuse(parser, refusal_of(parser, 400, REASON_OBS_FOLD));
 	if (parser->response)
 		return h1_refuse(parser,
 				 (struct http_refusal){ 502, REASON_UPSTREAM_FRAMING, false });
 	return h1_refuse(parser,
 			 refusal_of(parser, 400,
-				    explain_framing(parser, line,
-						    slice_make(text, (size_t)(lf - 1 - text)))));
+				    fault_framing(&parser->head, line,
+						  slice_make(text, (size_t)(lf - 1 - text)))));
 }
 
 /*
@@ -431,11 +365,11 @@ static enum h1_progress explain(struct h1_parser *parser, llhttp_t *before, cons
 	at = find_fault(parser, before, base, from);
 	if (error == HPE_UNEXPECTED_CONTENT_LENGTH || error == HPE_INVALID_CONTENT_LENGTH ||
 	    error == HPE_INVALID_TRANSFER_ENCODING) {
-		parser->line_start = fault_line_of(base, at);
+		parser->line_start = fault_framing_line(base, at);
 		h1_enter(parser, H1_STATE_FAULT);
 		return read_fault(parser, base, parser->seen);
 	}
-	return h1_refuse(parser, refusal_of(parser, 400, explain_grammar(parser, base, at)));
+	return h1_refuse(parser, refusal_of(parser, 400, fault_grammar(&parser->head, base, at)));
 }
 
 /*
@@ -449,7 +383,7 @@ static void blank_tabs(char *base, uint32_t from, uint32_t to)
 
 	while (from < to && (tab = memchr(base + from, '\t', to - from))) {
 		uint32_t at = (uint32_t)(tab - base);
-		uint32_t line = line_of(base, at);
+		uint32_t line = fault_line(base, at);
 		const char *lf = memchr(tab, '\n', to - at);
 
 		from = lf ? (uint32_t)(lf - base) : to;

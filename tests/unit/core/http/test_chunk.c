@@ -247,7 +247,8 @@ static void bounds_hold(void **state)
 
 	(void)state;
 	chunk_begin(&reader); /* 5 bytes of framing each, 1 of payload. */
-	assert_int_equal(feed_often(&reader, "1\r\na\r\n", 1000000), (CHUNK_OVERHEAD_FREE - 3) * 8 / 39 + 1);
+	assert_int_equal(feed_often(&reader, "1\r\na\r\n", 1000000),
+			 (CHUNK_OVERHEAD_FREE - 3) * 8 / 39 + 1);
 	assert_int_equal(whole.last.refusal.reason, REASON_CHUNK_OVERHEAD);
 
 	memset(text, 'b', sizeof(text));

@@ -21,7 +21,6 @@ static struct {
 	char body[SAMPLE_SIZE];
 } theirs;
 
-
 static int their_head(llhttp_t *llhttp)
 {
 	(void)llhttp;

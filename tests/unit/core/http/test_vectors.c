@@ -18,7 +18,8 @@ enum { WHOLE = 0, BYTEWISE = -1, CUT_MAX = 700, SHORT_MAX = 40000 };
 static uint32_t n_run, n_failed;
 
 /* All failures are worth seeing, but one of each vector is enough. */
-static void complain(const char *where, const char *format, ...)
+__attribute__((format(printf, 2, 3))) static void complain(const char *where, const char *format,
+							   ...)
 {
 	static char last[16];
 	va_list args;
