@@ -9,7 +9,8 @@ import threading
 from harness.client import Client, Ended, request
 from harness.upstream import response
 
-ARTICLE_NAMES = ["http_request_duration_seconds_bucket", "http_requests_total", "net_connections_active",
+ARTICLE_NAMES = ["http_request_duration_seconds_bucket", "http_requests_total",
+                 "net_connections_active",
                  "net_connections_idle", "gateway_rejected_requests_total"]
 
 
@@ -50,7 +51,8 @@ def test_admin_paths(t):
     c = t.client(g)
     c.ask("GET", "/metrics")
     c.ask("GET", "/livez")
-    t.equal([m.target for m in u.messages], ["/metrics", "/livez"], "the public listener forwards them")
+    t.equal([m.target for m in u.messages], ["/metrics", "/livez"],
+            "the public listener forwards them")
 
 
 def lint(t, text):
@@ -66,7 +68,8 @@ def lint(t, text):
             base = re.sub(r"_(bucket|sum|count)$", "", name)
             kind = types.get(name) or types.get(base)
             t.check(kind, f"{name} has no TYPE line before it")
-            t.check(kind != "counter" or name.endswith("_total"), f"counter {name} does not end in _total")
+            t.check(kind != "counter" or name.endswith("_total"),
+                    f"counter {name} does not end in _total")
             key, _, value = line.rpartition(" ")
             t.check(key not in series, f"{key} twice")
             float(value)
@@ -82,9 +85,12 @@ def test_metrics_text(t):
     c.expect("GET")
     c.send(b"GET / HTTP/1.1\r\n\r\n")
     t.equal(c.take().status, 400, "a bad request")
-    t.check(g.wait_metric(lambda m: m.sum("http_requests_total") == 26), "http_requests_total is not 26")
+    t.check(g.wait_metric(lambda m: m.sum("http_requests_total") == 26),
+            "http_requests_total is not 26")
     _, headers, text = g.admin_get("/metrics")
-    t.check(headers.get("content-type", headers.get("Content-Type", "")).startswith("text/plain; version=0.0.4"), f"{headers}")
+    t.check(headers.get("content-type",
+                        headers.get("Content-Type", "")).startswith("text/plain; version=0.0.4"),
+                        f"{headers}")
     types = lint(t, text)
     t.check(text.endswith("\n"), "no line end at the end")
     m = g.metrics()
@@ -92,16 +98,20 @@ def test_metrics_text(t):
         t.check(name in m.names(), f"{name} is missing")
     t.check("upstream_errors_total" in types, "upstream_errors_total is missing")
     for name in m.names():
-        t.check(re.match(r"(gateway|http|net|upstream|process)_", name), f"{name} has no known prefix")
+        t.check(re.match(r"(gateway|http|net|upstream|process)_", name),
+                f"{name} has no known prefix")
     t.equal(m.sum("http_requests_total"), 26, "http_requests_total")
     t.equal(m.sum("http_requests_total", status="200"), 25, "http_requests_total{status=200}")
-    t.equal(m.sum("gateway_rejected_requests_total", reason="host_missing"), 1, "gateway_rejected_requests_total")
+    t.equal(m.sum("gateway_rejected_requests_total", reason="host_missing"), 1,
+            "gateway_rejected_requests_total")
     t.equal(m.sum("gateway_rejected_requests_total"), 1, "all rejected requests")
-    t.equal(m.sum("http_request_duration_seconds_count"), m.sum("http_request_duration_seconds_bucket", le="+Inf"), "count and +Inf")
+    t.equal(m.sum("http_request_duration_seconds_count"),
+            m.sum("http_request_duration_seconds_bucket", le="+Inf"), "count and +Inf")
     buckets = sorted((float(dict(ls)["le"]), v) for (n, ls), v in m.samples.items()
                      if n == "http_request_duration_seconds_bucket")
     t.check(all(a[1] <= b[1] for a, b in zip(buckets, buckets[1:])), "buckets are not cumulative")
-    t.check({0.0005, 0.005, 10.0} <= {b[0] for b in buckets}, f"bucket borders {[b[0] for b in buckets]}")
+    t.check({0.0005, 0.005, 10.0} <= {b[0] for b in buckets},
+            f"bucket borders {[b[0] for b in buckets]}")
 
 
 def test_gauges_follow_connections(t):
@@ -114,22 +124,28 @@ def test_gauges_follow_connections(t):
 
     g, u = t.pair(hold)
     idle = [t.client(g) for _ in range(7)]
-    t.check(g.wait_metric(lambda m: m.sum("net_connections_idle") == 7), "net_connections_idle is not 7")
+    t.check(g.wait_metric(lambda m: m.sum("net_connections_idle") == 7),
+            "net_connections_idle is not 7")
     for c in idle[:3]:
         c.expect("GET")
         c.send(request())
-    t.check(g.wait_metric(lambda m: (m.sum("net_connections_active"), m.sum("net_connections_idle")) == (3, 4)), "3 active, 4 idle")
-    t.check(g.wait_metric(lambda m: m.sum("upstream_connections_active") == 3), "upstream_connections_active is not 3")
+    t.check(g.wait_metric(lambda m: (m.sum("net_connections_active"),
+                                     m.sum("net_connections_idle")) == (3, 4)), "3 active, 4 idle")
+    t.check(g.wait_metric(lambda m: m.sum("upstream_connections_active") == 3),
+            "upstream_connections_active is not 3")
     release.set()
     for c in idle[:3]:
         c.take()
-    t.check(g.wait_metric(lambda m: (m.sum("net_connections_active"), m.sum("net_connections_idle")) == (0, 7)), "0 active, 7 idle")
+    t.check(g.wait_metric(lambda m: (m.sum("net_connections_active"),
+                                     m.sum("net_connections_idle")) == (0, 7)), "0 active, 7 idle")
     for c in idle:
         c.close()
-    t.check(g.wait_metric(lambda m: m.sum("net_connections_idle") == 0), "connections that ended are still counted")
+    t.check(g.wait_metric(lambda m: m.sum("net_connections_idle") == 0),
+            "connections that ended are still counted")
 
 
-LOG_KEYS = {"ts", "client_ip", "client_port", "http_version", "method", "host", "path", "status", "bytes_in",
+LOG_KEYS = {"ts", "client_ip", "client_port", "http_version", "method", "host", "path", "status",
+            "bytes_in",
             "bytes_out", "duration_ms", "request_id", "worker", "upstream_addr"}
 
 
@@ -140,7 +156,8 @@ def test_access_log_line(t):
                                           ("X-Request-Id", "id-1")], b"hello", host="site.example")
     r = g.access()[0]
     t.check(LOG_KEYS <= set(r), f"missing {sorted(LOG_KEYS - set(r))} of {sorted(r)}")
-    t.equal((r["method"], r["host"], r["path"], r["status"]), ("POST", "site.example", "/a/b", 200), "what was asked")
+    t.equal((r["method"], r["host"], r["path"], r["status"]), ("POST", "site.example", "/a/b", 200),
+            "what was asked")
     t.equal((r["client_ip"], r["client_port"]), c.sock.getsockname(), "who asked")
     t.equal((r["request_id"], r["http_version"]), ("id-1", "1.1"), "identifier and version")
     t.check(str(u.port) in r["upstream_addr"], f"upstream_addr {r['upstream_addr']}")
@@ -199,11 +216,14 @@ def test_access_log_and_counters_agree(t):
     m = g.metrics()
     t.equal(m.sum("http_requests_total"), asked, "http_requests_total")
     for status in {r["status"] for r in lines}:
-        t.equal(m.sum("http_requests_total", status=str(status)), len([r for r in lines if r["status"] == status]), f"status {status}")
+        t.equal(m.sum("http_requests_total", status=str(status)),
+                len([r for r in lines if r["status"] == status]), f"status {status}")
 
 
 def test_log_of_a_slow_disk_costs_no_request(t):
-    """The access log is a pipe that nobody reads: lines are dropped and counted, requests are served."""
+    """The access log is a pipe that nobody reads: lines are dropped and counted, requests are
+    served.
+    """
     fifo = t.path("fifo")
     os.mkfifo(fifo)
     reader = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Bodies in both directions: by length, in chunks, to the end of the connection; small, large, none at all."""
+"""Bodies in both directions: by length, in chunks, to the end of the connection; small, large,
+none at all.
+"""
 import hashlib
 import random
 import threading
@@ -8,7 +10,8 @@ from harness.client import chunked, request
 from harness.upstream import response
 
 MIB = 1 << 20
-SIZES = [0, 1, 2, 100, 4095, 4096, 4097, 16383, 16384, 16385, 32768, 65535, 65536, 65537, 262143, 262144, 262145, 1000003]
+SIZES = [0, 1, 2, 100, 4095, 4096, 4097, 16383, 16384, 16385, 32768, 65535, 65536, 65537, 262143,
+         262144, 262145, 1000003]
 
 
 def weight(w):
@@ -51,18 +54,21 @@ def downloads(t, splice):
         for kind in ("length", "chunked", "eof"):
             r = c.ask("GET", f"/{kind}/{size}")
             t.equal((r.status, r.body_len, r.digest), (200, size, want), f"{kind} of {size}")
-            t.equal(r.framing, "length" if kind == "length" else "chunked", f"framing of {kind}, {size}")
+            t.equal(r.framing, "length" if kind == "length" else "chunked",
+                    f"framing of {kind}, {size}")
     return g
 
 
 def test_downloads(t):
     g = downloads(t, True)
-    t.check(g.wait_metric(lambda m: m.sum("gateway_bytes_spliced_total") > 0), "nothing was spliced")
+    t.check(g.wait_metric(lambda m: m.sum("gateway_bytes_spliced_total") > 0),
+            "nothing was spliced")
 
 
 def test_downloads_without_splice(t):
     g = downloads(t, False)
-    t.equal(g.metrics().sum("gateway_bytes_spliced_total"), 0, "spliced bytes with SLUICE_SPLICE=off")
+    t.equal(g.metrics().sum("gateway_bytes_spliced_total"), 0,
+            "spliced bytes with SLUICE_SPLICE=off")
 
 
 def uploads(t, splice):
@@ -73,7 +79,8 @@ def uploads(t, splice):
         body = pattern(size, 2)
         c.expect("PUT")
         c.send(request("PUT", f"/{size}", [("Content-Length", "0")] if not body else [], body))
-        t.equal(c.take().body.split()[2], str(size).encode(), f"size seen by the upstream of {size}")
+        t.equal(c.take().body.split()[2], str(size).encode(),
+                f"size seen by the upstream of {size}")
         c.expect("POST")
         c.send(request("POST", f"/{size}", [("Transfer-Encoding", "chunked")]))
         c.send(chunked([body[i:i + 5003] for i in range(0, size, 5003)]))
@@ -127,7 +134,8 @@ def test_chunk_extensions_are_not_forwarded(t):
     g, u = t.pair()
     c = t.client(g)
     c.expect("POST")
-    c.send(request("POST", "/", [("Transfer-Encoding", "chunked")]) + b"3;a=b\r\nabc\r\n0;c=\"d\"\r\n\r\n")
+    c.send(request("POST", "/", [("Transfer-Encoding", "chunked")])
+           + b"3;a=b\r\nabc\r\n0;c=\"d\"\r\n\r\n")
     t.equal(c.take().body.split()[2], b"3", "size seen by the upstream")
     t.equal(u.messages[0].framing, "chunked", "framing at the upstream")
 
@@ -164,9 +172,11 @@ def test_bodiless_answers(t):
     c = t.client(g)
     for _ in range(3):
         r = c.ask("GET", "/204")
-        t.equal((r.status, r.body, r.get("content-length"), r.get("transfer-encoding")), (204, b"", None, None), "204")
+        t.equal((r.status, r.body, r.get("content-length"), r.get("transfer-encoding")),
+                (204, b"", None, None), "204")
         r = c.ask("GET", "/304")
-        t.equal((r.status, r.body, r.get("etag"), r.get("transfer-encoding")), (304, b"", '"x"', None), "304")
+        t.equal((r.status, r.body, r.get("etag"), r.get("transfer-encoding")),
+                (304, b"", '"x"', None), "304")
         r = c.ask("HEAD", "/")
         t.equal((r.status, r.body, r.get("content-length")), (200, b"", "1000"), "HEAD")
         t.equal(c.ask("GET", "/").body, b"body", "GET")

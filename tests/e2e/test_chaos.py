@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Load with upstreams that misbehave at random and are killed and restarted: no answer is mixed up, none is taken for whole
-that was cut, every failure has its status and its reason."""
+"""Load with upstreams that misbehave at random and are killed and restarted: no answer is mixed
+up, none is taken for whole that was cut, every failure has its status and its reason.
+"""
 import collections
 import random
 import threading
@@ -63,7 +64,8 @@ class Chaos:
             conn.reset()
         elif way == 4:
             conn.read_body(msg)
-            # In the segment of the last byte; poison that comes later nobody could tell from an answer.
+            # In the segment of the last byte; poison that comes later nobody could tell from an
+            # answer.
             whole = response(200, body, fields)
             conn.send(whole[:-1])
             conn.send(whole[-1:] + response(200, b"[poison]"))
@@ -131,7 +133,8 @@ class Load:
 def chaos(t, splice, seconds, restarts=False):
     sources = [Chaos(seed) for seed in (1, 2, 3)]
     ups = [t.upstream(s.handle) for s in sources]
-    g = t.gateway(*ups, splice=splice, config={"timeouts": {"response_head": "3s", "body_idle": "3s"}})
+    g = t.gateway(*ups, splice=splice,
+                  config={"timeouts": {"response_head": "3s", "body_idle": "3s"}})
     load = Load(g, seconds)
     threads = load.run(12)
     pause = threading.Event()
@@ -145,7 +148,8 @@ def chaos(t, splice, seconds, restarts=False):
         th.join(30)
     t.equal(load.wrong[:3], [], "answers that are not their request's")
     t.check(set(load.seen) <= {"200", "502", "503", "504", "cut"}, f"seen {dict(load.seen)}")
-    t.check(load.seen["200"] > 50 and load.seen["502"] > 0 and load.seen["cut"] > 0, f"seen {dict(load.seen)}; the test is void")
+    t.check(load.seen["200"] > 50 and load.seen["502"] > 0 and load.seen["cut"] > 0,
+            f"seen {dict(load.seen)}; the test is void")
     judge_log(t, g, load)
 
 
@@ -168,7 +172,8 @@ def judge_log(t, g, load):
         if r["status"] >= 500 and not r.get("reason"):
             t.check(False, f"a failure without its reason: {r}")
     for status in ("502", "503", "504"):
-        t.equal(len([r for r in lines if str(r["status"]) == status]), load.seen[status], f"lines with {status}")
+        t.equal(len([r for r in lines if str(r["status"]) == status]), load.seen[status],
+                f"lines with {status}")
 
 
 def test_chaos(t):

@@ -28,7 +28,8 @@ def run(t, *argv, text=None, env=None, timeout_s=20):
             f.write(text)
         argv += ["-c", t.path("sluice.yaml")]
     clean = {k: v for k, v in os.environ.items() if k not in ("LISTEN_ADDR", "UPSTREAM_URL")}
-    p = subprocess.run(argv, capture_output=True, timeout=timeout_s, env=dict(clean, **(env or {})), check=False)
+    p = subprocess.run(argv, capture_output=True, timeout=timeout_s, env=dict(clean, **(env or {})),
+                       check=False)
     return p.returncode, p.stdout.decode("utf-8", "replace"), p.stderr.decode("utf-8", "replace")
 
 
@@ -36,7 +37,8 @@ def run(t, *argv, text=None, env=None, timeout_s=20):
 BROKEN = [
     ("an unknown key", "limitz: {}\n", 1, 1, ["limitz", "limits"]),
     ("an unknown key below", "limits: {head_byte: 1KiB}\n", 1, 10, ["head_byte", "head_bytes"]),
-    ("an unknown key in a list", "listeners:\n  - adress: \"127.0.0.1:0\"\n", 2, 5, ["adress", "address"]),
+    ("an unknown key in a list", "listeners:\n  - adress: \"127.0.0.1:0\"\n", 2, 5,
+     ["adress", "address"]),
     ("a span without a unit", "timeouts: {head: 10}\n", 1, 18, ["timeouts.head", "10"]),
     ("a span with a wrong unit", "timeouts: {head: 10x}\n", 1, 18, ["timeouts.head", "10x"]),
     ("a span out of range", "timeouts:\n  head: 1000d\n", 2, 9, ["timeouts.head"]),
@@ -51,7 +53,9 @@ BROKEN = [
     ("a key twice below", "limits: {head_fields: 10, head_fields: 20}\n", 1, 27, ["head_fields"]),
     ("a bad address", "listeners: [{address: \"nowhere\"}]\n", 1, None, ["nowhere"]),
     ("a bad port", "listeners: [{address: \"127.0.0.1:70000\"}]\n", 1, None, ["70000"]),
-    ("a bad network", "listeners: [{address: \"127.0.0.1:0\", trusted_proxies: [\"10.0.0.0/99\"]}]\n", 1, None, ["10.0.0.0/99"]),
+    ("a bad network",
+     "listeners: [{address: \"127.0.0.1:0\", trusted_proxies: [\"10.0.0.0/99\"]}]\n", 1, None,
+     ["10.0.0.0/99"]),
     ("an anchor", "limits: &a {head_fields: 10}\n", 1, None, []),
     ("an alias", "limits: *a\n", 1, None, []),
     ("a tag", "limits: !x {head_fields: 10}\n", 1, None, []),
@@ -91,7 +95,8 @@ def test_broken_files(t):
 
 def test_broken_file_at_start(t):
     """Not only -t: the daemon does not start with it either."""
-    code, _, err = run(t, "--upstream", "http://127.0.0.1:1", "--admin", "127.0.0.1:0", text="limitz: {}\n")
+    code, _, err = run(t, "--upstream", "http://127.0.0.1:1", "--admin", "127.0.0.1:0",
+                       text="limitz: {}\n")
     t.equal(code, NO_CONFIG, "exit code")
     t.check("sluice.yaml:1:1" in err, f"said {err[-300:]!r}")
 
@@ -119,19 +124,24 @@ def test_json_file(t):
     with open(t.path("conf.json"), "w", encoding="utf-8") as f:
         f.write('{"limits": {"head_fields": "x"}}')
     code, out, err = run(t, "-t", "-c", t.path("conf.json"))
-    t.check(code == NO_CONFIG and "conf.json:1:" in out + err, f"exit {code}; said {(out + err)[-300:]!r}")
+    t.check(code == NO_CONFIG and "conf.json:1:" in out + err,
+            f"exit {code}; said {(out + err)[-300:]!r}")
 
 
 def test_usage(t):
-    for argv in (["--no-such-flag"], ["--workers"], ["--workers", "0"], ["--workers", "x"], ["stray"], ["-c"]):
+    for argv in (["--no-such-flag"], ["--workers"], ["--workers", "0"], ["--workers", "x"],
+                 ["stray"], ["-c"]):
         code, out, err = run(t, *argv)
-        t.check(code in (USAGE, NO_CONFIG) and (out + err).strip(), f"{argv}: exit {code}, said {(out + err)[-200:]!r}")
+        t.check(code in (USAGE, NO_CONFIG) and (out + err).strip(),
+                f"{argv}: exit {code}, said {(out + err)[-200:]!r}")
     code, out, err = run(t, "--no-such-flag")
     t.check(code == USAGE and "--no-such-flag" in err, f"exit {code}, said {err[-200:]!r}")
     code, out, _ = run(t, "--help")
-    t.check(code == 0 and "--upstream" in out and "--listen" in out, f"--help: exit {code}, {out[:100]!r}")
+    t.check(code == 0 and "--upstream" in out and "--listen" in out,
+            f"--help: exit {code}, {out[:100]!r}")
     code, out, _ = run(t, "-V")
-    t.check(code == 0 and "sluice" in out and "llhttp" in out and "liburing" in out, f"-V: exit {code}, {out[:200]!r}")
+    t.check(code == 0 and "sluice" in out and "llhttp" in out and "liburing" in out,
+            f"-V: exit {code}, {out[:200]!r}")
 
 
 def test_missing_file(t):
@@ -140,9 +150,11 @@ def test_missing_file(t):
 
 
 def test_bad_upstreams(t):
-    for url in ("ftp://a/", "http://", "http://a:0", "http://a:99999", "unix:", "http://u@a/", "http://a/x?y", "nonsense"):
+    for url in ("ftp://a/", "http://", "http://a:0", "http://a:99999", "unix:", "http://u@a/",
+                "http://a/x?y", "nonsense"):
         code, out, err = run(t, "-t", "--upstream", url)
-        t.check(code in (USAGE, NO_CONFIG) and url in out + err, f"{url}: exit {code}, said {(out + err)[-200:]!r}")
+        t.check(code in (USAGE, NO_CONFIG) and url in out + err,
+                f"{url}: exit {code}, said {(out + err)[-200:]!r}")
 
 
 def test_check_env(t):
@@ -156,7 +168,8 @@ def test_address_in_use(t):
         s.bind(("127.0.0.1", 0))
         s.listen()
         address = f"127.0.0.1:{s.getsockname()[1]}"
-        code, _, err = run(t, "--listen", address, "--upstream", "http://127.0.0.1:1", "--admin", "127.0.0.1:0",
+        code, _, err = run(t, "--listen", address, "--upstream", "http://127.0.0.1:1", "--admin",
+                           "127.0.0.1:0",
                            "--control", t.path("c.sock"))
         t.check(code == RUN_TIME and address in err, f"exit {code}, said {err[-300:]!r}")
 
@@ -173,7 +186,8 @@ def test_flags_alone(t):
 
 def test_two_listeners(t):
     u = t.upstream()
-    two = [{"address": "127.0.0.1:0"}, {"address": "127.0.0.1:0", "trusted_proxies": ["127.0.0.0/8"]}]
+    two = [{"address": "127.0.0.1:0"},
+           {"address": "127.0.0.1:0", "trusted_proxies": ["127.0.0.0/8"]}]
     g = t.gateway(u, config={"listeners": two})
     t.check(g.wait_event(lambda e: len(g.addresses) == 2), f"listeners {g.addresses}")
     got = []
@@ -192,13 +206,18 @@ def test_environment_of_the_article(t):
             t.skip("the default admin port 9901 is taken")
     u = t.upstream()
     g = t.gateway(bare=True, env={
-        "LISTEN_ADDR": "127.0.0.1:0", "UPSTREAM_URL": u.url, "READ_TIMEOUT": "5s", "WRITE_TIMEOUT": "10s",
-        "IDLE_TIMEOUT": "60s", "MAX_IDLE_CONNS": "100", "MAX_IDLE_CONNS_PER_HOST": "10", "CONN_TIMEOUT": "1s",
+        "LISTEN_ADDR": "127.0.0.1:0", "UPSTREAM_URL": u.url, "READ_TIMEOUT": "5s",
+        "WRITE_TIMEOUT": "10s",
+        "IDLE_TIMEOUT": "60s", "MAX_IDLE_CONNS": "100", "MAX_IDLE_CONNS_PER_HOST": "10",
+        "CONN_TIMEOUT": "1s",
         "XDG_RUNTIME_DIR": t.folder})
     with Client(g.address) as c:
         t.equal(c.ask("GET", "/env").body, b"GET /env 0 ", "answer")
-    code, _, err = run(t, env={"LISTEN_ADDR": "127.0.0.1:0", "UPSTREAM_URL": u.url, "READ_TIMEOUT": "never"})
-    t.check(code in (USAGE, NO_CONFIG) and "READ_TIMEOUT" in err, f"exit {code}, said {err[-200:]!r}")
+    code, _, err = run(t,
+                       env={"LISTEN_ADDR": "127.0.0.1:0", "UPSTREAM_URL": u.url,
+                            "READ_TIMEOUT": "never"})
+    t.check(code in (USAGE, NO_CONFIG) and "READ_TIMEOUT" in err,
+            f"exit {code}, said {err[-200:]!r}")
 
 
 test_environment_of_the_article.serial = True
@@ -207,8 +226,10 @@ test_environment_of_the_article.serial = True
 def test_allowed_hosts(t):
     g, u = t.pair(config={"allowed_hosts": ["a.example", "*.b.example"]})
     c = t.client(g)
-    for host, want in (("a.example", 200), ("A.EXAMPLE:80", 200), ("x.b.example", 200), ("b.example", 421),
+    for host, want in (("a.example", 200), ("A.EXAMPLE:80", 200), ("x.b.example", 200),
+                       ("b.example", 421),
                        ("evil.example", 421), ("a.example.evil", 421)):
         t.equal(c.ask("GET", "/", host=host).status, want, f"status for {host}")
     t.equal(len(u.messages), 3, "requests at the upstream")
-    t.check(g.wait_metric(lambda m: m.sum("gateway_rejected_requests_total", reason="host_not_allowed") == 3), "not counted")
+    t.check(g.wait_metric(lambda m: m.sum("gateway_rejected_requests_total",
+                                          reason="host_not_allowed") == 3), "not counted")

@@ -46,7 +46,8 @@ def test_term_with_requests_in_flight(t):
     release.set()
     for i, c in enumerate(clients):
         r = c.take()
-        t.equal((r.status, r.body, r.get("connection")), (200, f"/held/{i}".encode(), "close"), f"answer {i}")
+        t.equal((r.status, r.body, r.get("connection")), (200, f"/held/{i}".encode(), "close"),
+                f"answer {i}")
     t.equal(g.wait_exit(), 0, "exit code")
     with open(g.access_path, encoding="utf-8") as f:
         lines = [json.loads(line) for line in f]
@@ -202,7 +203,8 @@ def test_hup_storm(t):
     for i in range(100):
         g.signal(signal.SIGHUP)
         t.equal(c.ask("GET", f"/{i}").status, 200, "answer")
-    t.check(wait_until(lambda: g.n_descriptors() <= files + 3), f"{files} descriptors before, {g.n_descriptors()} after")
+    t.check(wait_until(lambda: g.n_descriptors() <= files + 3),
+            f"{files} descriptors before, {g.n_descriptors()} after")
 
 
 def test_usr1_reopens_the_log(t):

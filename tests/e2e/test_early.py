@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that come before the request is over, and clients that go away early (D24, S09, B1 10, 12-14)."""
+"""Answers that come before the request is over, and clients that go away early (D24, S09, B1 10,
+12-14).
+"""
 import threading
 import time
 
@@ -50,7 +52,9 @@ def test_half_closed_client_gets_a_long_reply(t):
 
 
 def early(conn, msg):
-    """Answers as soon as the head is there, and does not read on until the gateway ends the connection."""
+    """Answers as soon as the head is there, and does not read on until the gateway ends the
+    connection.
+    """
     conn.send(response(413, b"too much", reason="Content Too Large"))
     conn.stash["end"] = conn.wait_end(5.0)
     conn.close()
@@ -64,7 +68,8 @@ def test_early_answer_to_an_upload(t):
     c.send(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n" + b"x" * 1000)
     r = c.take()
     t.equal((r.status, r.body), (413, b"too much"), "answer")
-    t.check(u.wait(lambda: u.connections[0].peer_end, 3.0), "the upstream connection with half a request stays open")
+    t.check(u.wait(lambda: u.connections[0].peer_end, 3.0),
+            "the upstream connection with half a request stays open")
     t.check(not u.messages[0].complete, "the upstream got a complete message that was not sent")
     c2 = t.client(g)
     t.equal(c2.ask("GET", "/next").status, 413, "a new connection")
@@ -95,7 +100,9 @@ def test_early_answer_while_the_client_keeps_sending(t):
 
 
 def test_small_rest_of_an_upload_is_drained(t):
-    """An early answer, then the few missing bytes: either the connection goes on in step, or it closes in order."""
+    """An early answer, then the few missing bytes: either the connection goes on in step, or it
+    closes in order.
+    """
     g, _ = t.pair(early)
     c = t.client(g)
     c.expect("POST")
@@ -174,7 +181,8 @@ def reset_mid_upload(t, splice):
         c = t.client(g)
         body = b"x" * 300000 if not i else b"493e0\r\n" + b"x" * 300000 + b"\r\n"
         c.send(b"POST /up HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n" + body)
-        t.check(u.wait(lambda n=i: len(u.messages) > n and u.messages[n].body_len >= 300000), "the body does not arrive")
+        t.check(u.wait(lambda n=i: len(u.messages) > n and u.messages[n].body_len >= 300000),
+                "the body does not arrive")
         began = time.monotonic()
         c.reset()
         gone_within(t, u, began, head.decode())

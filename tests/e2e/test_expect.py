@@ -71,8 +71,10 @@ def test_final_answer_instead_of_100(t):
     c.send(request("POST", "/", EXPECT))
     r = c.take()
     t.equal((r.status, r.body), (403, b"no"), "answer")
-    t.check(100 not in r.interim or not u.messages[0].get("expect"), f"interim responses {r.interim}")
-    t.check(u.wait(lambda: u.connections[0].peer_end, 2.0), "the upstream connection with half a request stays open")
+    t.check(100 not in r.interim or not u.messages[0].get("expect"),
+            f"interim responses {r.interim}")
+    t.check(u.wait(lambda: u.connections[0].peer_end, 2.0),
+            "the upstream connection with half a request stays open")
 
 
 def test_refused_by_us_without_100(t):
@@ -111,7 +113,8 @@ def test_http10_gets_no_interim(t):
 def test_early_hints_are_relayed(t):
     def hints(conn, msg):
         conn.read_body(msg)
-        conn.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n" * 2 + response(200, b"done"))
+        conn.send(b"HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n" * 2
+                  + response(200, b"done"))
 
     g, _ = t.pair(hints)
     c = t.client(g)
@@ -133,5 +136,6 @@ def test_ten_interim_responses_at_most(t):
     r = c.ask()
     t.equal(r.status, 502, "answer")
     t.check(len(r.interim) <= 10, f"{len(r.interim)} interim responses were relayed")
-    t.check(g.access(lambda a: a.get("reason") == "upstream_1xx"), "no access-log line with its reason")
+    t.check(g.access(lambda a: a.get("reason") == "upstream_1xx"),
+            "no access-log line with its reason")
     t.check(u.wait(lambda: not u.connections[0].open, 2.0), "that upstream connection stays open")

@@ -27,12 +27,15 @@ def refused(t, g, status, reason, method="GET", body=b"", kept=True):
     lines = g.access(lambda a: a.get("reason") in reason.split("|"))
     t.check(lines, lambda: f"no access-log line with reason {reason}: {g.access_all()}")
     if kept:
-        t.check("close" not in (r.get("connection") or ""), "the client's connection should live on")
+        t.check("close" not in (r.get("connection") or ""),
+                "the client's connection should live on")
     return c
 
 
 def errors(g, reason):
-    """upstream_errors_total of the reason; a request is counted when it is over, a moment after its answer."""
+    """upstream_errors_total of the reason; a request is counted when it is over, a moment after
+    its answer.
+    """
     m = g.wait_metric(lambda m: m.sum("upstream_errors_total", reason=reason)) or g.metrics()
     return m.sum("upstream_errors_total", reason=reason) or 0
 
@@ -51,7 +54,8 @@ def test_connect_refused_elsewhere(t):
     g = t.gateway(f"http://127.0.0.1:{closed_port()}", u)
     c = t.client(g)
     for i in range(40):
-        t.equal(c.ask(("GET", "POST")[i % 2], f"/{i}", body=b"x" * (i % 2)).status, 200, f"answer {i}")
+        t.equal(c.ask(("GET", "POST")[i % 2], f"/{i}", body=b"x" * (i % 2)).status, 200,
+                f"answer {i}")
 
 
 def test_unix_upstream_missing(t):
@@ -123,9 +127,11 @@ def dead_reused(t, how):
     t.equal(c.ask("GET", "/1").body, b"0", "first answer")
     for method in ("GET", "DELETE", "HEAD", "OPTIONS"):
         n = len(u.connections)
-        t.equal(c.ask(method, f"/{method}").status, 200, f"{method} on a dead reused connection ({how})")
+        t.equal(c.ask(method, f"/{method}").status, 200,
+                f"{method} on a dead reused connection ({how})")
         t.equal(len(u.connections), n + 1, f"connections after {method}")
-    t.check(g.wait_metric(lambda m: m.sum("upstream_retries_total") == 4), "upstream_retries_total is not 4")
+    t.check(g.wait_metric(lambda m: m.sum("upstream_retries_total") == 4),
+            "upstream_retries_total is not 4")
     n = len(u.messages)
     r = c.ask("PUT", "/put", body=b"small")  # Again only when the body can be said again.
     t.equal(r.status, 200 if len(u.messages) == n + 2 else 502, f"PUT with a body ({how})")
@@ -210,7 +216,8 @@ def test_connection_ends_before_the_request_is_read(t):
 
 
 def truncated(t, data, how, reason, splice=True, config=None):
-    """The client sees a message that is not complete, and no byte that the upstream did not send."""
+    """The client sees a message that is not complete, and no byte that the upstream did not send.
+    """
 
     def cut(conn, msg):
         conn.read_body(msg)
@@ -239,19 +246,26 @@ def truncated(t, data, how, reason, splice=True, config=None):
 def test_mid_body_ends(t):
     long = b"Content-Length: 3000000\r\n\r\n" + b"x" * 1000000
     for splice in (True, False):
-        t.equal(truncated(t, OK + b"Content-Length: 100\r\n\r\nabc", "close", "upstream_truncated", splice).body, b"abc", "body")
-        truncated(t, OK + b"Content-Length: 100\r\n\r\nabc", "reset", "reset_midbody|upstream_truncated", splice)
-        t.check(truncated(t, OK + long, "close", "upstream_truncated", splice).body_len <= 1000000, "body length")
-        truncated(t, OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "close", "upstream_truncated", splice)
-        truncated(t, OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "reset", "reset_midbody|upstream_truncated", splice)
+        t.equal(truncated(t, OK + b"Content-Length: 100\r\n\r\nabc", "close", "upstream_truncated",
+                          splice).body, b"abc", "body")
+        truncated(t, OK + b"Content-Length: 100\r\n\r\nabc", "reset",
+                  "reset_midbody|upstream_truncated", splice)
+        t.check(truncated(t, OK + long, "close", "upstream_truncated", splice).body_len <= 1000000,
+                "body length")
+        truncated(t, OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "close",
+                  "upstream_truncated", splice)
+        truncated(t, OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "reset",
+                  "reset_midbody|upstream_truncated", splice)
 
 
 def test_stall_mid_body(t):
     short = {"timeouts": {"body_idle": "400ms"}}
     for splice in (True, False):
         truncated(t, OK + b"Content-Length: 100\r\n\r\nabc", "stall", "idle", splice, short)
-        truncated(t, OK + b"Content-Length: 3000000\r\n\r\n" + b"x" * 500000, "stall", "idle", splice, short)
-        truncated(t, OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "stall", "idle", splice, short)
+        truncated(t, OK + b"Content-Length: 3000000\r\n\r\n" + b"x" * 500000, "stall", "idle",
+                  splice, short)
+        truncated(t, OK + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n", "stall", "idle",
+                  splice, short)
 
 
 def test_stall_before_the_head(t):
@@ -286,7 +300,8 @@ def test_answer_byte_by_byte(t):
         conn.read_body(msg)
         body = bytes(range(256)) * 8
         whole = response(200, body) if msg.target == "/length" else \
-            OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked([body[i:i + 100] for i in range(0, 2048, 100)])
+            OK + b"Transfer-Encoding: chunked\r\n\r\n" + chunked([body[i:i + 100]
+                                                                  for i in range(0, 2048, 100)])
         conn.send(whole, pieces=1)
 
     for splice in (True, False):
@@ -317,7 +332,8 @@ def test_bytes_on_an_idle_connection(t):
     t.check(u.wait(lambda: not u.connections[0].open, 3.0), "the poisoned connection stays open")
     t.equal(u.connections[0].peer_end is not None, True, "the gateway ended it")
     t.equal(c.ask("GET", "/2").body, b"/2", "second answer")
-    t.check(g.wait_metric(lambda m: (m.sum("upstream_errors_total", reason="upstream_unsolicited") or 0) +
+    t.check(g.wait_metric(lambda m: (m.sum("upstream_errors_total", reason="upstream_unsolicited")
+                                     or 0) +
                           (m.sum("upstream_pool_closed_total") or 0) >= 1), "not counted")
 
 
@@ -351,7 +367,9 @@ def test_idle_connections_that_end(t):
 
 
 def excess(t, size, splice):
-    """A second response in the same segment as the last byte of the first: never the answer to the next request."""
+    """A second response in the same segment as the last byte of the first: never the answer to
+    the next request.
+    """
 
     def generous(conn, msg):
         conn.read_body(msg)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Vectors by others, in $SLUICE_VECTORS. Judged by what reaches the upstream: refused means not one complete message of it,
-forwarded means that every byte that arrives is a message under RFC 9112, which the recording upstream checks."""
+"""Vectors by others, in $SLUICE_VECTORS. Judged by what reaches the upstream: refused means not
+one complete message of it, forwarded means that every byte that arrives is a message under RFC
+9112, which the recording upstream checks.
+"""
 import json
 import os
 
@@ -33,7 +35,8 @@ class Run:
             if whole:
                 pieces = [b"".join(pieces)]
             first = b"".join(pieces).lstrip(b"\r\n").split(b" ", 1)[0].decode("latin-1")
-            self.sessions.append(session.Session(session.client_address(i), pieces, 1 << 30, "fin", first))
+            self.sessions.append(session.Session(session.client_address(i), pieces, 1 << 30, "fin",
+                                                 first))
         session.run(self.sessions, self.gateway.address)
         self.arrived = {}
         for m in self.upstream.messages:
@@ -55,7 +58,8 @@ class Run:
             if len(whole) > answered:
                 self.t.note(f"{row['id']}: {len(whole)} messages arrived, {answered} were answered")
         found = [row["id"] for row in self.rows if must_serve(row)]
-        self.t.check(found or must_serve is no_row, "no row of those that must be served is in the file")
+        self.t.check(found or must_serve is no_row,
+                     "no row of those that must be served is in the file")
         self.t.check("nobody" not in self.arrived, "messages without a client's address arrived")
 
 
@@ -67,8 +71,10 @@ def rejected(row):
     return row["exp"] == "reject"
 
 
-# Of those that the corpus calls compliant; we are stricter with the others (codings, underscores, escaped controls).
-SERVED = {f"desync/{n}+host" for n in ("rfc-compliant-0", "rfc-compliant-1", "rfc-compliant-2", "rfc-compliant-3",
+# Of those that the corpus calls compliant; we are stricter with the others (codings, underscores,
+# escaped controls).
+SERVED = {f"desync/{n}+host"
+          for n in ("rfc-compliant-0", "rfc-compliant-1", "rfc-compliant-2", "rfc-compliant-3",
                                        "rfc-compliant-6", "rfc-compliant-7",
                                        "uri-specific-test-cases-11")}
 

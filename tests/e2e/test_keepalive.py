@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Connections that carry several requests: order, pipelining, HTTP/1.0, and that no answer goes to another request."""
+"""Connections that carry several requests: order, pipelining, HTTP/1.0, and that no answer goes
+to another request.
+"""
 import threading
 
 from harness.client import Client, request
@@ -97,7 +99,8 @@ def test_no_answer_is_mixed_up(t):
         with Client(g.address) as c:
             for i in range(60):
                 nonce = f"{k}-{i}"
-                r = c.ask("POST" if i % 3 else "GET", f"/{k}/{i}", [("X-Nonce", nonce)], b"b" * (i % 3) * 100)
+                r = c.ask("POST" if i % 3 else "GET", f"/{k}/{i}", [("X-Nonce", nonce)],
+                          b"b" * (i % 3) * 100)
                 if r.get("x-nonce") != nonce or not r.body.endswith(nonce.encode()):
                     wrong.append((nonce, r.get("x-nonce")))
 

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the system grants is little: descriptors, memory; and limits on heads from the configuration."""
+"""What the system grants is little: descriptors, memory; and limits on heads from the
+configuration.
+"""
 import threading
 import time
 
@@ -8,7 +10,9 @@ from harness.upstream import response
 
 
 def serve_all(t, g, n):
-    """n clients at once, each asks once and leaves; all must get their answer, some of them after waiting."""
+    """n clients at once, each asks once and leaves; all must get their answer, some of them after
+    waiting.
+    """
     results = []
     lock = threading.Lock()
 
@@ -68,12 +72,14 @@ def test_few_descriptors_and_slow_upstream(t):
 def test_one_warning_says_the_consequence(t):
     g, _ = t.pair(prefix=["prlimit", "--nofile=64:64"])
     warnings = [e for e in g.events if e.get("level") in ("warn", "warning")]
-    t.check(any("nofile" in str(e).lower() or "descriptor" in str(e).lower() for e in warnings), f"warnings {warnings}")
+    t.check(any("nofile" in str(e).lower() or "descriptor" in str(e).lower() for e in warnings),
+            f"warnings {warnings}")
 
 
 def test_head_limits(t):
     g, u = t.pair(config={"limits": {"head_bytes": "4KiB", "head_fields": 10}})
-    for fields, want in (([("X-A", "b")] * 5, 200), ([("X-A", "b")] * 12, 431), ([("X-A", "b" * 1000)] * 3, 200),
+    for fields, want in (([("X-A", "b")] * 5, 200), ([("X-A", "b")] * 12, 431),
+                         ([("X-A", "b" * 1000)] * 3, 200),
                          ([("X-A", "b" * 1000)] * 6, 431)):
         with Client(g.address) as c:
             t.equal(c.ask("GET", "/", fields).status, want, f"status with {len(fields)} fields")
@@ -108,5 +114,6 @@ def test_connections_come_and_go(t):
     deadline = time.monotonic() + 5
     while g.n_descriptors() > files + 16 and time.monotonic() < deadline:
         threading.Event().wait(0.05)
-    t.check(g.n_descriptors() <= files + 16, f"{files} descriptors before, {g.n_descriptors()} after")
+    t.check(g.n_descriptors() <= files + 16,
+            f"{files} descriptors before, {g.n_descriptors()} after")
     t.check(g.rss_kib() < rss + 8192, f"{rss} KiB before, {g.rss_kib()} after")

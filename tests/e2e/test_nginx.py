@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A real server as the upstream: nginx with keep-alive, chunked, range and 304 answers. Skipped where it isn't installed."""
+"""A real server as the upstream: nginx with keep-alive, chunked, range and 304 answers. Skipped
+where it isn't installed.
+"""
 import hashlib
 import os
 import random
@@ -44,12 +46,14 @@ class Nginx:
                 f.write(data)
         with open(os.path.join(self.folder, "nginx.conf"), "w", encoding="ascii") as f:
             f.write(CONFIG.format(folder=self.folder))
-        self.process = subprocess.Popen([program, "-p", self.folder, "-c", self.folder + "/nginx.conf"],
+        self.process = subprocess.Popen([program, "-p", self.folder, "-c", self.folder
+                                         + "/nginx.conf"],
                                         stderr=subprocess.DEVNULL)
         self.url = f"unix:{self.folder}/nginx.sock"
         deadline = time.monotonic() + 10
         while not os.path.exists(self.folder + "/nginx.sock"):
-            t.check(self.process.poll() is None and time.monotonic() < deadline, "nginx does not come up")
+            t.check(self.process.poll() is None and time.monotonic() < deadline,
+                    "nginx does not come up")
 
     def __enter__(self):
         return self
@@ -66,8 +70,10 @@ def test_nginx_as_upstream(t):
             c = t.client(g, timeout_s=30)
             for _ in range(3):
                 everyday(t, c, n)
-                with Client(g.address) as other:  # nginx answers before it has the body: the connection may end.
-                    t.equal(other.ask("POST", "/text", body=b"x" * 100000).status, 405, "refused with a body")
+                # nginx answers before it has the body: the connection may end.
+                with Client(g.address) as other:
+                    t.equal(other.ask("POST", "/text", body=b"x" * 100000).status, 405,
+                            "refused with a body")
             r = c.ask("GET", "/blob")
             t.equal((r.status, r.digest), (200, hashlib.sha256(n.blob).hexdigest()), "large file")
             c.close()
@@ -82,15 +88,18 @@ def everyday(t, c, n):
     r = c.ask("GET", "/text", [("If-Modified-Since", modified)])
     t.equal((r.status, r.body), (304, b""), "not modified, by date")
     r = c.ask("GET", "/text", [("Range", "bytes=100-199")])
-    t.equal((r.status, r.body, r.get("content-range")), (206, n.text[100:200], f"bytes 100-199/{len(n.text)}"), "range")
+    t.equal((r.status, r.body, r.get("content-range")),
+            (206, n.text[100:200], f"bytes 100-199/{len(n.text)}"), "range")
     r = c.ask("GET", "/text", [("Range", "bytes=0-9,20-29")])
-    t.check(r.status == 206 and r.get("content-type").startswith("multipart/byteranges"), "two ranges")
+    t.check(r.status == 206 and r.get("content-type").startswith("multipart/byteranges"),
+            "two ranges")
     r = c.ask("GET", "/text", [("Range", "bytes=99999999-")])
     t.equal(r.status, 416, "range behind the end")
     r = c.ask("HEAD", "/text")
     t.equal((r.status, r.body, r.get("content-length")), (200, b"", str(len(n.text))), "HEAD")
     r = c.ask("GET", "/gz/text", [("Accept-Encoding", "gzip")])
-    t.equal((r.status, r.framing, r.get("content-encoding")), (200, "chunked", "gzip"), "chunked by compression")
+    t.equal((r.status, r.framing, r.get("content-encoding")), (200, "chunked", "gzip"),
+            "chunked by compression")
     t.equal(c.ask("GET", "/missing").status, 404, "missing")
     t.equal(c.ask("GET", "/none").status, 204, "no content")
     r = c.ask("GET", "/moved")

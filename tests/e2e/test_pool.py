@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Upstream connections: reuse, limits, purge, kinds of address, and how several upstreams share the work."""
+"""Upstream connections: reuse, limits, purge, kinds of address, and how several upstreams share
+the work.
+"""
 import collections
 import os
 import pwd
@@ -38,7 +40,8 @@ def test_one_connection_serves_many(t):
             t.equal(c.ask("GET", f"/{i}/{k}").status, 200, "answer")
         c.close()
     t.equal(len(u.connections), 1, "upstream connections for 100 requests in a row")
-    t.check(g.wait_metric(lambda m: (m.sum("upstream_pool_hits_total"), m.sum("upstream_pool_misses_total")) == (99, 1)),
+    t.check(g.wait_metric(lambda m: (m.sum("upstream_pool_hits_total"),
+                                     m.sum("upstream_pool_misses_total")) == (99, 1)),
             "upstream_pool_hits_total and upstream_pool_misses_total are not 99 and 1")
 
 
@@ -61,7 +64,8 @@ def test_idle_connections_are_purged(t):
     t.check(u.wait(lambda: not u.connections[0].open, 8.0), "an idle connection is kept for ever")
     t.equal(u.connections[0].peer_end, "fin", "who ended it, and how")
     t.equal(c.ask().status, 200, "answer on a new connection")
-    t.check(g.wait_metric(lambda m: m.sum("upstream_connections_idle") == 0, 8.0), "upstream_connections_idle")
+    t.check(g.wait_metric(lambda m: m.sum("upstream_connections_idle") == 0, 8.0),
+            "upstream_connections_idle")
 
 
 def test_idle_connections_are_limited(t):
@@ -81,8 +85,10 @@ def test_idle_connections_are_limited(t):
 
     t.equal(parallel(10, work), [], "raised")
     t.equal(len(u.connections), 10, "upstream connections")
-    t.check(u.wait(lambda: len(u.open_connections()) <= 2, 5.0), f"{len(u.open_connections())} idle connections are kept")
-    t.check(g.wait_metric(lambda m: m.sum("upstream_connections_idle") <= 2), "upstream_connections_idle")
+    t.check(u.wait(lambda: len(u.open_connections()) <= 2, 5.0),
+            f"{len(u.open_connections())} idle connections are kept")
+    t.check(g.wait_metric(lambda m: m.sum("upstream_connections_idle") <= 2),
+            "upstream_connections_idle")
 
 
 def test_connections_are_worn_out(t):
@@ -90,7 +96,8 @@ def test_connections_are_worn_out(t):
     c = t.client(g)
     for i in range(20):
         t.equal(c.ask("GET", f"/{i}").status, 200, "answer")
-    t.equal([len(k.messages) for k in u.connections], [5, 5, 5, 5], "requests per upstream connection")
+    t.equal([len(k.messages) for k in u.connections], [5, 5, 5, 5],
+            "requests per upstream connection")
 
 
 def test_upstream_that_says_close(t):
@@ -177,7 +184,8 @@ def test_the_slow_one_gets_less(t):
                 c.ask("GET", f"/{k}/{i}")
 
     t.equal(parallel(8, work), [], "raised")
-    t.check(len(a.messages) * 2 < len(b.messages), f"slow {len(a.messages)}, quick {len(b.messages)}")
+    t.check(len(a.messages) * 2 < len(b.messages),
+            f"slow {len(a.messages)}, quick {len(b.messages)}")
 
 
 def test_one_of_several_dies(t):

@@ -10,7 +10,8 @@ MIB = 1 << 20
 
 
 def closed_reasons(g, reason):
-    return g.wait_metric(lambda m: (m.sum("gateway_connections_closed_total", reason=reason) or 0) >= 1)
+    return g.wait_metric(lambda m: (m.sum("gateway_connections_closed_total", reason=reason)
+                                    or 0) >= 1)
 
 
 def between(t, took, low, high, what):
@@ -25,7 +26,8 @@ def test_silent_client(t):
     t.equal(c.wait_end(), "fin", "end")
     between(t, time.monotonic() - began, 0.45, 3.0, "closed")
     t.equal(bytes(c.raw), b"", "bytes sent")
-    t.check(closed_reasons(g, "idle_timeout"), "gateway_connections_closed_total{reason=idle_timeout}")
+    t.check(closed_reasons(g, "idle_timeout"),
+            "gateway_connections_closed_total{reason=idle_timeout}")
 
 
 def test_idle_keepalive(t):
@@ -74,7 +76,8 @@ def test_head_dribbled(t):
         t.equal((r.status, r.get("connection")), (408, "close"), "answer")
         t.check(c.wait_end() in ("fin", "reset"), "the connection must end")
         t.equal(u.n_bytes, n, "bytes at the upstream")
-    t.equal(len(g.access(lambda a: a.get("reason") == "header_timeout", n=2)), 2, "access-log lines")
+    t.equal(len(g.access(lambda a: a.get("reason") == "header_timeout", n=2)), 2,
+            "access-log lines")
 
 
 def test_body_stalls(t):
@@ -84,11 +87,13 @@ def test_body_stalls(t):
         c = t.client(g)
         c.expect("POST")
         began = time.monotonic()
-        c.send(b"POST / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n" + (b"abc" if not i else b"3\r\nabc\r\n"))
+        c.send(b"POST / HTTP/1.1\r\nHost: a\r\n" + head + b"\r\n"
+               + (b"abc" if not i else b"3\r\nabc\r\n"))
         r = c.take()
         between(t, time.monotonic() - began, 0.55, 3.0, "408")
         t.equal((r.status, r.get("connection")), (408, "close"), "answer")
-        t.check(u.wait(lambda n=i: len(u.connections) > n and not u.connections[n].open, 2.0), "the upstream was not told")
+        t.check(u.wait(lambda n=i: len(u.connections) > n and not u.connections[n].open, 2.0),
+                "the upstream was not told")
         t.check(not any(m.complete for m in u.messages), "a complete message that was not sent")
     t.equal(len(g.access(lambda a: a.get("reason") == "body_timeout", n=2)), 2, "access-log lines")
 
@@ -124,12 +129,14 @@ def test_response_is_not_read(t):
         c.expect("GET")
         c.send(request())
         began = time.monotonic()
-        t.check(u.wait(lambda: u.connections and not u.connections[0].open, 10.0), "the upstream is held for ever")
+        t.check(u.wait(lambda: u.connections and not u.connections[0].open, 10.0),
+                "the upstream is held for ever")
         between(t, u.connections[0].closed_at - began, 0.65, 6.0, "cut off")
         sent = u.connections[0].stash["sent"]
         t.check(sent < 32 * MIB, f"the upstream could send {sent >> 20} MiB that nobody read")
         t.check(g.rss_kib() - before < 4096, "memory grew")
-        t.check(g.access(lambda a: a.get("reason") == "send_timeout"), "no access-log line with its reason")
+        t.check(g.access(lambda a: a.get("reason") == "send_timeout"),
+                "no access-log line with its reason")
 
 
 def test_slow_reader_is_served(t):
@@ -191,7 +198,9 @@ def test_connections_per_client(t):
 
 
 def test_connection_limit(t):
-    """At the limit accepting pauses: who comes then waits, and is served when there is room (S07)."""
+    """At the limit accepting pauses: who comes then waits, and is served when there is room
+    (S07).
+    """
     g, _ = t.pair(config={"workers": 1, "limits": {"connections": 16}})
     held = [t.client(g) for _ in range(16)]
     served = []
@@ -212,7 +221,8 @@ def test_connection_limit(t):
     for c in held:
         c.close()
     t.equal(late.take().status, 200, "the one that waited")
-    t.check(g.wait_metric(lambda m: m.sum("gateway_accept_paused") == 0), "accepting is not resumed")
+    t.check(g.wait_metric(lambda m: m.sum("gateway_accept_paused") == 0),
+            "accepting is not resumed")
 
 
 def test_good_clients_among_slow_ones(t):

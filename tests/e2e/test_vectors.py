@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Every case of tests/vectors/h1.jsonl against the real program: in one piece, byte by byte, cut at the boundaries of the head,
-with splice and without. The upstream records; the access log and the counters are reconciled with what was sent."""
+"""Every case of tests/vectors/h1.jsonl against the real program: in one piece, byte by byte, cut
+at the boundaries of the head, with splice and without. The upstream records; the access log
+and the counters are reconciled with what was sent.
+"""
 import collections
 import threading
 import zlib
@@ -70,7 +72,8 @@ def pieces_cut(data, full):
     if not full and len(places) > CUTS:
         ends = [i for i in places if data[i - 1:i] in (b"\r", b"\n", b":", b" ")] or places
         seed = zlib.crc32(data)
-        places = sorted({ends[seed % len(ends)], ends[(seed >> 8) % len(ends)], places[(seed >> 16) % len(places)]})
+        places = sorted({ends[seed % len(ends)], ends[(seed >> 8) % len(ends)],
+                         places[(seed >> 16) % len(places)]})
     return [[data[:i], data[i:]] for i in places]
 
 
@@ -89,10 +92,14 @@ class Batch:
         self.case = case
         self.origin = Origin(case)
         needs = cases[0].get("listener", {})
+        config = {"timeouts": {"head": "60s", "body_idle": "60s",
+                               "keepalive": "60s"}}  # 40,000 single bytes take a while.
+        if "allowed_hosts" in needs:
+            config["allowed_hosts"] = needs["allowed_hosts"]
         self.gateway = case.gateway(
-            self.origin.upstream, splice=splice,
-            config={"allowed_hosts": needs["allowed_hosts"]} if "allowed_hosts" in needs else {},
-            listener={"trusted_proxies": needs["trusted_proxies"]} if "trusted_proxies" in needs else {})
+            self.origin.upstream, splice=splice, config=config,
+            listener={"trusted_proxies": needs["trusted_proxies"]}
+            if "trusted_proxies" in needs else {})
         self.sessions = []
         for c in cases:
             for pieces in cut(vectors.text(c["send"])):
@@ -101,13 +108,16 @@ class Batch:
     def add(self, c, pieces, upstream_pieces):
         source = session.client_address(len(self.sessions))
         n = (1 if c["status"] else 0) + len(c.get("next", []))
-        # What the upstream sends in excess, and late, may meet the probe: nobody can tell it from an answer.
+        # What the upstream sends in excess, and late, may meet the probe: nobody can tell it from
+        # an answer.
         late = upstream_pieces and c.get("upstream_conn") == "closed" and c.get("then") == "keep"
-        probe = request(target=vectors.PROBE, host=self.host(c)) if c["conn"] == "keep" and not late else None
+        probe = request(target=vectors.PROBE,
+                        host=self.host(c)) if c["conn"] == "keep" and not late else None
         s = session.Session(source, pieces, n, c.get("end"), first_method(b"".join(pieces)), probe,
                             wait_close=c["conn"] != "keep")
         if "upstream_sends" in c:
-            self.origin.scripts[source] = (vectors.text(c["upstream_sends"]), c["then"], upstream_pieces)
+            self.origin.scripts[source] = (vectors.text(c["upstream_sends"]), c["then"],
+                                           upstream_pieces)
         self.sessions.append(s)
         s.case = c
 
@@ -153,7 +163,9 @@ class Batch:
         return conn.open or conn.messages[-1] is not msg
 
     def reconcile(self):
-        """One access-log line per answer, the reasons as they should be, and the same in the counters."""
+        """One access-log line per answer, the reasons as they should be, and the same in the
+        counters.
+        """
         want = sum(len(s.reader.messages) or 1 for s in self.sessions
                    if not s.problem and s.case.get("end") != "reset")
         lines = collections.defaultdict(list)
@@ -163,7 +175,8 @@ class Batch:
         for s in self.sessions:
             got = lines[s.source]
             want = s.case.get("reason")
-            if s.problem or s.case.get("end") == "reset":  # A reset may destroy what was sent before it.
+            # A reset may destroy what was sent before it.
+            if s.problem or s.case.get("end") == "reset":
                 continue
             if len(got) != (len(s.reader.messages) or 1):
                 self.case.note(f"{s.case['id']}: {len(got)} access-log lines for {len(s.reader.messages)} answers")

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What a test function gets: makers of gateways, upstreams and clients, which are all taken down after it."""
+"""What a test function gets: makers of gateways, upstreams and clients, which are all taken down
+after it.
+"""
 import os
 import shutil
 import tempfile
@@ -54,7 +56,9 @@ class Case:
         return u
 
     def gateway(self, *upstreams, rest=True, **kw):
-        """A gateway in front of these; rest=False when the test leaves it in a state that isn't rest."""
+        """A gateway in front of these; rest=False when the test leaves it in a state that isn't
+        rest.
+        """
         folder = tempfile.mkdtemp(prefix="gateway", dir=self.folder)
         os.chmod(folder, 0o755)
         if kw.get("user"):

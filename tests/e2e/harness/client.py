@@ -11,7 +11,9 @@ PATIENCE_S = 10.0
 
 
 class Ended(Exception):
-    """The gateway ended the connection before what was waited for; kind is 'fin', 'reset' or 'timeout'."""
+    """The gateway ended the connection before what was waited for; kind is 'fin', 'reset' or
+    'timeout'.
+    """
 
     def __init__(self, kind, got):
         super().__init__(f"{kind} after {len(got)} bytes: {bytes(got[-200:])!r}")
@@ -113,14 +115,18 @@ class Client:
         return list(self.reader.interim)
 
     def wait_end(self, timeout_s=None):
-        """Until the gateway ends the connection: 'fin' or 'reset'; everything else is read and kept."""
+        """Until the gateway ends the connection: 'fin' or 'reset'; everything else is read and
+        kept.
+        """
         deadline = time.monotonic() + (timeout_s or self.timeout_s)
         while self.ended is None:
             self.pump(deadline)
         return self.ended
 
     def silent(self, seconds):
-        """Whether nothing at all arrives for this long (a bounded observation, not a synchronisation)."""
+        """Whether nothing at all arrives for this long (a bounded observation, not a
+        synchronisation).
+        """
         return not select.select([self.sock], [], [], seconds)[0]
 
     def half_close(self):

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The control socket from outside: frames of msgpack, with a reader and a writer of the few types it needs."""
+"""The control socket from outside: frames of msgpack, with a reader and a writer of the few types
+it needs.
+"""
 import socket
 import struct
 
@@ -14,10 +16,12 @@ def pack(value):
         return bytes([value]) if 0 <= value < 128 else b"\xd3" + struct.pack(">q", value)
     if isinstance(value, str):
         data = value.encode()
-        return (bytes([0xa0 | len(data)]) if len(data) < 32 else b"\xda" + struct.pack(">H", len(data))) + data
+        return (bytes([0xa0 | len(data)]) if len(data) < 32 else b"\xda"
+                + struct.pack(">H", len(data))) + data
     if isinstance(value, list):
         return b"\xdc" + struct.pack(">H", len(value)) + b"".join(pack(v) for v in value)
-    head = bytes([0x80 | len(value)]) if len(value) < 16 else b"\xde" + struct.pack(">H", len(value))
+    head = bytes([0x80 | len(value)]) if len(value) < 16 else b"\xde" + struct.pack(">H",
+                                                                                    len(value))
     return head + b"".join(pack(k) + pack(v) for k, v in value.items())
 
 

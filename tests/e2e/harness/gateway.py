@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Starts the real program, finds out where it listens, reads its log, its access log and its metrics, and ends it."""
+"""Starts the real program, finds out where it listens, reads its log, its access log and its
+metrics, and ends it.
+"""
 import http.client
 import json
 import os
@@ -62,7 +64,9 @@ class Metrics:
 
 
 class Gateway:
-    """A running sluice. Its folder holds the configuration, the access log and the control socket."""
+    """A running sluice. Its folder holds the configuration, the access log and the control
+    socket.
+    """
 
     def __init__(self, folder, upstreams=(), config=None, listener=None, flags=(), env=None,
                  splice=True, prefix=(), user=None, bare=False, control=None):
@@ -75,7 +79,8 @@ class Gateway:
         self.write_config(config or {}, listener or {})
         argv = list(prefix) + [PROGRAM]
         if not bare:  # Else the environment decides, as without file and flags.
-            argv += ["-c", self.config_path, "--control", self.control_path, "--admin", "127.0.0.1:0"]
+            argv += ["-c", self.config_path, "--control", self.control_path, "--admin",
+                     "127.0.0.1:0"]
         for u in upstreams:
             argv += ["--upstream", getattr(u, "url", u)]
         environment = {k: v for k, v in os.environ.items() if not k.startswith("SLUICE_SPLICE")}
@@ -196,8 +201,8 @@ class Gateway:
     def at_rest(self, timeout_s=5.0):
         """None when nothing is held any more, else the gauges that differ.
 
-        What may stay armed: an accept for each worker and listener, and for each pooled upstream connection one receive,
-        its death watcher.
+        What may stay armed: an accept for each worker and listener, and for each pooled upstream
+        connection one receive, its death watcher.
         """
         wrong = {}
 

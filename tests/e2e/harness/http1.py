@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A strict, incremental reader of HTTP/1 messages, for requests (at the upstream) and responses (at the client).
+"""A strict, incremental reader of HTTP/1 messages, for requests (at the upstream) and responses
+(at the client).
 
-It is the judge of what the gateway writes, so it forgives nothing: CRLF line ends, single spaces, token names, one framing
-field with plain digits, no chunk extensions. What breaks a rule raises Malformed.
+It is the judge of what the gateway writes, so it forgives nothing: CRLF line ends, single spaces,
+token names, one framing field with plain digits, no chunk extensions. What breaks a rule raises
+Malformed.
 """
 import hashlib
 import re

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Many client connections at once, each sending its pieces in turn with the others.
 
-Between two pieces of one connection the gateway gets pieces of all the others, so that it sees them one by one without
-anybody sleeping. Each session has a loopback address of its own: the upstream knows by X-Forwarded-For whose message it got,
-the access log whose line it is.
+Between two pieces of one connection the gateway gets pieces of all the others, so that it sees
+them one by one without anybody sleeping. Each session has a loopback address of its own: the
+upstream knows by X-Forwarded-For whose message it got, the access log whose line it is.
 """
 import selectors
 import socket
@@ -24,7 +24,8 @@ def client_address(index):
 class Session:
     """One connection: what it sends, and what came back."""
 
-    def __init__(self, source, pieces, n_answers, end=None, method="GET", probe=None, wait_close=True):
+    def __init__(self, source, pieces, n_answers, end=None, method="GET", probe=None,
+                 wait_close=True):
         self.source = source
         self.pieces = pieces
         self.at = 0
@@ -49,6 +50,10 @@ class Session:
         self.sock.settimeout(5.0)
         self.sock.connect(address)
         self.sock.setblocking(False)
+        self._alive()
+
+    def _alive(self):
+        """Something happened: patience begins anew."""
         self.deadline = time.monotonic() + PATIENCE_S
 
     @property
@@ -71,6 +76,7 @@ class Session:
         except (BrokenPipeError, ConnectionResetError):
             self.at, self.pending = len(self.pieces), b""
             return
+        self._alive()
         if self.at >= len(self.pieces) and not self.pending:
             self._sent()
 
@@ -99,6 +105,7 @@ class Session:
             self.reader.eof()
             self._finish("fin")
             return
+        self._alive()
         try:
             self.reader.feed(data)
         except Malformed as e:

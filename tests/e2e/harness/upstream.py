@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """An upstream that records every byte it is sent and does what a test tells it.
 
-A handler is called with (connection, message) when the head of a request is there; it may read the body (conn.read_body),
-send bytes, close or reset. Whatever it leaves unread is read afterwards. Each connection has its own thread.
+A handler is called with (connection, message) when the head of a request is there; it may read
+the body (conn.read_body), send bytes, close or reset. Whatever it leaves unread is read
+afterwards. Each connection has its own thread.
 """
 import fcntl
 import os
@@ -119,7 +120,8 @@ class Connection:
         return self.peer_end
 
     def wait_sent(self, timeout_s=2.0):
-        """Until the kernel has delivered what was sent: a reset right behind it would destroy it."""
+        """Until the kernel has delivered what was sent: a reset right behind it would destroy it.
+        """
         deadline = time.monotonic() + timeout_s
         pause = threading.Event()
         while time.monotonic() < deadline:

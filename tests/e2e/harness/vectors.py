@@ -6,7 +6,8 @@ import os
 from .gateway import ROOT
 
 PATH = os.path.join(ROOT, "tests", "vectors", "h1.jsonl")
-FIELDS = {"id", "row", "note", "send", "end", "listener", "upstream_sends", "then", "status", "next",
+FIELDS = {"id", "row", "note", "send", "end", "listener", "upstream_sends", "then", "status",
+          "next",
           "conn", "reason", "upstream", "upstream_requests", "upstream_conn", "forward",
           "forward_next", "reply", "pure", "phase"}
 NEEDED = {"id", "row", "note", "send", "status", "conn", "upstream"}
@@ -38,7 +39,8 @@ def malformed(cases):
             continue
         if not name.startswith(c["row"]) or not name[len(c["row"]):].isalpha():
             wrong.append(f"{name}: id and row {c['row']} differ")
-        if c["conn"] not in ("keep", "close", "none") or c["upstream"] not in ("none", "complete", "aborted"):
+        if c["conn"] not in ("keep", "close", "none") or c["upstream"] not in ("none", "complete",
+                                                                               "aborted"):
             wrong.append(f"{name}: conn or upstream")
         if (c["status"] == 0) != (c["conn"] == "none"):
             wrong.append(f"{name}: status 0 and conn none belong together")
@@ -94,7 +96,9 @@ def judge_reply(msg, case, client):
 
 
 def judge_upstream(case, messages, client):
-    """What of the messages that reached the upstream for a case, the probe left out, should not be so."""
+    """What of the messages that reached the upstream for a case, the probe left out, should not
+    be so.
+    """
     whole = [m for m in messages if m.complete]
     want = case.get("upstream_requests", 1 if case["upstream"] == "complete" else 0)
     if case["upstream"] == "none" and messages:
