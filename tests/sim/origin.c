@@ -12,6 +12,8 @@
 
 #define MS UINT64_C(1000000)
 
+enum { NOTICED_S = 5 }; /* So soon the gateway has to close a connection that was closed idle. */
+
 struct origin {
 	struct world *w;
 	struct sim_host host;
@@ -23,7 +25,8 @@ struct line {
 	struct origin *o;
 	struct sim_end *end;
 	struct list_node link;
-	struct sim_event act; /* The reply goes on, or what comes after it. */
+	struct sim_event act;  /* The reply goes on, or what comes after it. */
+	struct sim_event look; /* After an idle close: has the gateway noticed? */
 	struct wire wire;
 	struct deal *deal; /* Being served, */
 	bool heard;        /* its request completely. */
@@ -32,6 +35,7 @@ struct line {
 	uint32_t send_piece;
 	uint64_t send_pause_ns;
 	enum plan_trouble after; /* When idle: what it is going to do. */
+	uint8_t n_looks;         /* In a row that found it kept for nothing. */
 	bool continues;          /* 100 is to be said first. */
 	bool early;              /* Has answered, but not heard all yet. */
 	bool deaf;               /* Reads nothing any more. */
@@ -139,6 +143,8 @@ static bool reply_piece(struct line *l)
 		return false;
 	}
 	l->pos += (uint32_t)r;
+	sim_say(l->o->w->ring, "origin says %016" PRIx64 " up to %u of %u", l->deal->plan.nonce,
+		l->pos, l->bytes.cut);
 	if (l->pos >= l->bytes.whole && l->deal->plan.reply_body != PLAN_UNTIL_CLOSE)
 		l->deal->reply_whole = true;
 	if (l->pos == l->bytes.cut) {
@@ -174,16 +180,31 @@ static bool say_continue(struct line *l)
 	return true;
 }
 
+static void look(struct ring *ring, struct sim_event *event)
+{
+	struct line *l = GW_CONTAINER_OF(event, struct line, look);
+
+	if (sim_end_is_alone(l->end))
+		return;
+	/* As long as a slow client is being served from it, it may stay. */
+	l->n_looks = world_is_busy(l->o->w) ? 0 : l->n_looks + 1;
+	if (l->n_looks > 2)
+		sim_fail(ring, "a connection that was closed long ago is kept");
+	sim_event_at(ring, &l->look, ring_now_ns(ring) + 100 * MS);
+}
+
 static void act_when_idle(struct line *l)
 {
 	static const char text[] = "HTTP/1.1 408 Request Timeout\r\nContent-Length: 0\r\n"
 				   "Connection: close\r\n\r\n";
+	struct ring *ring = l->o->w->ring;
 	enum plan_trouble what = l->after;
 
 	l->after = PLAN_TROUBLE_NONE;
 	if (what == PLAN_TROUBLE_UNSOLICITED)
 		(void)sim_end_write(l->end, text, sizeof(text) - 1);
 	hang_up(l, false);
+	sim_event_at(ring, &l->look, ring_now_ns(ring) + NOTICED_S * 1000 * MS);
 }
 
 static void act(struct ring *ring, struct sim_event *event)
@@ -369,6 +390,7 @@ static void connected(void *owner, struct sim_end *end)
 	GW_ASSERT(l);
 	*l = (struct line){ .o = o, .end = end };
 	l->act.run = act;
+	l->look.run = look;
 	wire_begin(&l->wire, false);
 	list_push_back(&o->lines, &l->link);
 	sim_end_watch(end, something, l);
@@ -396,6 +418,7 @@ void origin_free(struct origin *o)
 		struct line *l = list_entry(node, struct line, link);
 
 		sim_event_drop(o->w->ring, &l->act);
+		sim_event_drop(o->w->ring, &l->look);
 		free(l->bytes.text);
 		free(l);
 	}

@@ -100,6 +100,14 @@ void ring_abort_on_close(struct ring *ring, int32_t file)
 	sim_file_get(ring, file)->abort = true;
 }
 
+bool ring_has_input(struct ring *ring, int32_t file)
+{
+	struct sim_file *f = sim_file_get(ring, file);
+
+	GW_ASSERT(f->end);
+	return f->end->in->arrived > f->end->in->head;
+}
+
 void ring_shutdown_send(struct ring *ring, int32_t file)
 {
 	struct sim_file *f = sim_file_get(ring, file);

@@ -83,6 +83,8 @@ struct sim_slot {
 	struct ring_op *op; /* NULL: free. */
 	uint8_t place;
 	uint8_t ready; /* Poll: enum ring_ready. */
+	bool one;      /* Accept: takes nothing while an answer waits, */
+	bool owed;     /* as it does now. */
 	bool spurious; /* Poll: answers although nothing is ready. */
 	struct sim_event run, cancel;
 	struct list_node link;    /* In the file's list of armed operations. */

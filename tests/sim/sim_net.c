@@ -146,6 +146,11 @@ bool sim_end_is_reset(const struct sim_end *end)
 	return end->reset;
 }
 
+bool sim_end_is_alone(const struct sim_end *end)
+{
+	return end->other->closed;
+}
+
 uint32_t sim_end_unsent(const struct sim_end *end)
 {
 	return in_flight(end->out);

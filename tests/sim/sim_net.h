@@ -60,5 +60,7 @@ void sim_end_close(struct sim_end *end, bool reset);
 
 /* Has the other side reset the connection? */
 bool sim_end_is_reset(const struct sim_end *end);
+/* Has the gateway closed its end? */
+bool sim_end_is_alone(const struct sim_end *end);
 /* Bytes written here that have not arrived at the other side. */
 uint32_t sim_end_unsent(const struct sim_end *end);

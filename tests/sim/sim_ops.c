@@ -105,6 +105,14 @@ static uint32_t next_answer(struct ring *ring)
 	return i;
 }
 
+/* The owner has had the last one, and did not cancel. */
+static void accept_again(struct ring *ring, struct ring_op *op)
+{
+	slot_of(ring, op)->owed = false;
+	if (ring->files[op->file].state == SIM_FILE_OPEN)
+		sim_ops_wake(ring, op->file);
+}
+
 static void deliver(struct ring *ring, struct ring_op *op, const struct ring_answer *is)
 {
 	GW_ASSERT(op->armed);
@@ -115,6 +123,8 @@ static void deliver(struct ring *ring, struct ring_op *op, const struct ring_ans
 	if (!is->more)
 		slot_free(ring, op);
 	op->answer(op, is);
+	if (is->more && op->kind == SIM_ACCEPT && !op->stopping)
+		accept_again(ring, op);
 	if (ring->check)
 		ring->check(ring->check_owner);
 }
@@ -314,6 +324,7 @@ static void accept_one(struct ring *ring, struct sim_slot *slot, struct sim_conn
 	conn->ends[0].file = file;
 	ring->files[file].end = &conn->ends[0];
 	ring->files[file].family = conn->ends[0].addr.family;
+	slot->owed = slot->one;
 	queue_answer(ring, slot->op, (struct ring_answer){ .res = file, .more = true });
 }
 
@@ -441,7 +452,7 @@ static bool can_run(const struct ring *ring, const struct sim_slot *slot)
 	case SIM_SEND:
 		return f->end->reset || sim_net_room(f->end) > 0;
 	case SIM_ACCEPT:
-		return !list_is_empty(&f->listener->queue);
+		return !slot->owed && !list_is_empty(&f->listener->queue);
 	case SIM_CONNECT:
 		return true;
 	case SIM_POLL:
@@ -520,6 +531,16 @@ void ring_accept(struct ring *ring, struct ring_op *op, int32_t listener)
 {
 	GW_ASSERT(sim_file_get(ring, listener)->listener);
 	begin(ring, arm(ring, op, listener, SIM_ACCEPT));
+}
+
+void ring_accept_one(struct ring *ring, struct ring_op *op, int32_t listener)
+{
+	struct sim_slot *slot;
+
+	GW_ASSERT(sim_file_get(ring, listener)->listener);
+	slot = arm(ring, op, listener, SIM_ACCEPT);
+	slot->one = true;
+	begin(ring, slot);
 }
 
 void ring_connect(struct ring *ring, struct ring_op *op, int32_t file, const struct ring_addr *addr)

@@ -6,6 +6,7 @@
  *     sim.sim --seed N          one world, told on stderr as it goes
  *     sim.sim --seconds S       fresh seeds; the failing ones are printed
  *     sim.sim --from N --count N
+ *     sim.sim --first           the fixed seeds up to the first that fails
  *
  * Each lot of seeds runs in a process of its own, so that a trap ends one world
  * and not the run.
@@ -43,6 +44,7 @@ struct report {
 
 static struct report *report;
 static uint64_t n_failed;
+static uint64_t n_failed_max = FAILURES_MAX;
 
 static void say_trap(int signal)
 {
@@ -88,7 +90,7 @@ static void run_range(uint64_t first, uint64_t n)
 {
 	uint64_t end = first + n;
 
-	while (first < end && n_failed < FAILURES_MAX)
+	while (first < end && n_failed < n_failed_max)
 		first = fork_lot(first, end - first < LOT ? end - first : LOT);
 }
 
@@ -97,7 +99,7 @@ static void run_seconds(uint64_t seconds)
 	uint64_t until_ns = gw_now_ns() + seconds * GW_NS_PER_S;
 	uint64_t first = gw_wall_ns() / GW_NS_PER_S * 100000;
 
-	while (gw_now_ns() < until_ns && n_failed < FAILURES_MAX)
+	while (gw_now_ns() < until_ns && n_failed < n_failed_max)
 		first = fork_lot(first, LOT / 5);
 }
 
@@ -141,7 +143,8 @@ static void print_report(bool all)
 
 static int usage(void)
 {
-	(void)fprintf(stderr, "usage: sim.sim [--seed N | --seconds S | --from N --count N]\n");
+	(void)fprintf(stderr,
+		      "usage: sim.sim [--seed N | --seconds S | --first | --from N --count N]\n");
 	return 64;
 }
 
@@ -151,6 +154,9 @@ static int run(int argc, char **argv)
 		run_range(1, FIXED_SEEDS);
 		run_file("tests/sim/seeds.txt");
 		print_report(true);
+	} else if (argc == 2 && strcmp(argv[1], "--first") == 0) {
+		n_failed_max = 1;
+		run_range(1, FIXED_SEEDS);
 	} else if (argc == 3 && strcmp(argv[1], "--seed") == 0) {
 		(void)signal(SIGILL, say_trap);
 		(void)signal(SIGABRT, say_trap);

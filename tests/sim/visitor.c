@@ -119,6 +119,9 @@ static bool begin_request(struct visitor *v)
 		return false;
 	if (v->asking >= v->answering + v->manners.pipeline_max)
 		return false;
+	/* Behind a reply that may end the connection everything is lost; a calm visitor waits. */
+	if (v->w->calm && v->asking > v->answering && deal_at(v, v->asking - 1)->plan.http10)
+		return false;
 	if (v->asking > v->answering)
 		world_saw(v->w, WORLD_PIPELINED);
 	deal = deal_at(v, v->asking);
@@ -258,7 +261,7 @@ static enum world_ending own_ending(uint16_t status)
 	case 504:
 		return WORLD_OWN_504;
 	default:
-		return WORLD_OWN_OTHER;
+		return WORLD_N_ENDINGS;
 	}
 }
 
@@ -289,6 +292,8 @@ static void judge_own(struct visitor *v, const struct plan *p)
 		sim_fail(v->w->ring, "%016" PRIx64 ": %u without an origin", p->nonce, status);
 	if (plan_is_flawed_head(p) && status >= 500 && status != 503)
 		sim_fail(v->w->ring, "%016" PRIx64 ": flawed, but answered %u", p->nonce, status);
+	if (own_ending(status) == WORLD_N_ENDINGS)
+		sim_fail(v->w->ring, "%016" PRIx64 ": %u for no reason", p->nonce, status);
 	world_saw(v->w, own_ending(status));
 }
 
@@ -449,7 +454,8 @@ static bool read_piece(struct visitor *v)
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
-		ended(v, n < 0);
+		ended(v,
+		      n < 0 || sim_end_is_reset(v->end)); /* A write may have been told already. */
 		return false;
 	}
 	progress(v);
@@ -574,6 +580,14 @@ void visitor_watch(const struct visitor *v)
 	if (!v->over && now_ns - v->progress_ns > PATIENCE_S * 1000 * MS)
 		sim_fail(v->w->ring, "visitor %u waits for ever: %u of %u answered", v->first,
 			 v->answering, n_asked(v));
+}
+
+void visitor_watch_drain(const struct visitor *v, uint64_t drain_ns)
+{
+	bool idle = v->end && v->answering == v->n && v->asking == v->n && !v->manners.never_reads;
+
+	if (idle && !v->over && v->progress_ns < drain_ns)
+		sim_fail(v->w->ring, "visitor %u is idle, but kept in a drain", v->first);
 }
 
 void visitor_free(struct visitor *v)

@@ -15,4 +15,6 @@ struct visitor *visitor_new(struct world *w, uint32_t first, uint32_t n);
 
 /* Traps when it has waited too long for anything to happen. */
 void visitor_watch(const struct visitor *v);
+/* Traps when it is idle, and was so when the drain began, and is still connected. */
+void visitor_watch_drain(const struct visitor *v, uint64_t drain_ns);
 void visitor_free(struct visitor *v);

@@ -37,6 +37,11 @@ struct deal *world_deal(struct world *w, uint64_t nonce)
 	return &w->deals[i];
 }
 
+bool world_is_busy(const struct world *w)
+{
+	return w->proxy->exchanges.n_used > 0;
+}
+
 /* --- What the world is like ---------------------------------------------------------------- */
 
 static uint64_t below(struct world *w, uint64_t n)
@@ -172,7 +177,9 @@ static void begin_drain(struct world *w)
 	if (w->listener->state != LISTENER_CLOSED)
 		listener_drain(w->listener);
 	proxy_drain(w->proxy);
-	w->quiet_by_ns = ring_now_ns(w->ring) + 200 * S;
+	w->drain_ns = ring_now_ns(w->ring);
+	w->quiet_by_ns = w->drain_ns + 200 * S;
+	sim_event_at(w->ring, &w->drained, w->drain_ns + 2 * S);
 	world_saw(w, WORLD_DRAINED);
 }
 
@@ -180,6 +187,16 @@ static void drain(struct ring *ring, struct sim_event *event)
 {
 	(void)ring;
 	begin_drain(GW_CONTAINER_OF(event, struct world, drain));
+}
+
+/* Who had nothing to ask when the drain began is gone. */
+static void drained(struct ring *ring, struct sim_event *event)
+{
+	struct world *w = GW_CONTAINER_OF(event, struct world, drained);
+
+	(void)ring;
+	for (uint32_t i = 0; i < w->n_visitors; i++)
+		visitor_watch_drain(w->visitors[i], w->drain_ns);
 }
 
 static void abort_now(struct ring *ring, struct sim_event *event)
@@ -199,7 +216,7 @@ static void adopt(struct ring *ring, struct sim_event *event)
 	struct world *w = GW_CONTAINER_OF(event, struct world, adopt);
 
 	(void)ring;
-	seat_offer(&w->proxy->seat, w->tables[1]);
+	seat_offer(&w->seat, w->tables[1]);
 	world_saw(w, WORLD_ADOPTED);
 }
 
@@ -236,6 +253,7 @@ static void schedule(struct world *w)
 	uint64_t now_ns = ring_now_ns(w->ring);
 
 	w->drain.run = drain;
+	w->drained.run = drained;
 	w->abort.run = abort_now;
 	w->adopt.run = adopt;
 	w->watch.run = watch;
@@ -284,6 +302,7 @@ static void end(struct world *w)
 	for (uint32_t i = 0; i < WORLD_ORIGINS; i++)
 		origin_free(w->origins[i]);
 	sim_event_drop(w->ring, &w->drain);
+	sim_event_drop(w->ring, &w->drained);
 	sim_event_drop(w->ring, &w->abort);
 	sim_event_drop(w->ring, &w->adopt);
 	sim_event_drop(w->ring, &w->watch);
@@ -312,11 +331,12 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	some_options(&w, &options);
 	w.tables[0] = make_table(&w, 1);
 	w.tables[1] = make_table(&w, 2);
+	seat_offer(&w.seat, w.tables[0]);
 	GW_ASSERT(proxy_create(&(struct proxy_parts){ .ring = w.ring,
 						      .options = &options,
 						      .shared = &shared,
 						      .metrics = metrics,
-						      .table = w.tables[0],
+						      .seat = &w.seat,
 						      .seed = seed },
 			       &w.proxy) == 0);
 	GW_ASSERT(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file) == 0);

@@ -16,6 +16,7 @@
  */
 #pragma once
 
+#include "policy/seat.h"
 #include "tests/sim/plan.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_net.h"
@@ -26,7 +27,6 @@
 	X(REPLY_WHOLE)     /* An origin's reply, complete. */ \
 	X(REPLY_CUT)       /* It ended early, and so it looked to the visitor. */ \
 	X(OWN_400) X(OWN_408) X(OWN_417) X(OWN_431) X(OWN_502) X(OWN_503) X(OWN_504) \
-	X(OWN_OTHER) \
 	X(CLOSED_UNANSWERED) /* By the gateway, in order. */ \
 	X(RESET_UNANSWERED)  /* By the gateway. */ \
 	X(VISITOR_LEFT)      /* Before its answer. */ \
@@ -75,9 +75,11 @@ struct world {
 	struct visitor *visitors[WORLD_VISITORS_MAX];
 	uint32_t n_visitors, n_visitors_over;
 	struct origin *origins[WORLD_ORIGINS];
-	struct sim_event drain, abort, adopt, watch;
+	struct sim_event drain, drained, abort, adopt, watch;
+	struct policy_seat seat;
 	struct policy_table *tables[2];
 	bool draining, aborted;
+	uint64_t drain_ns;
 	uint64_t quiet_by_ns; /* A drain's bound. */
 	uint64_t *endings;    /* WORLD_N_ENDINGS, summed over seeds. */
 };
@@ -88,6 +90,9 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 
 /* The deal of a nonce that a peer was told; never NULL: an unknown nonce is a failure. */
 struct deal *world_deal(struct world *w, uint64_t nonce);
+
+/* A request is being served. */
+bool world_is_busy(const struct world *w);
 
 static inline void world_saw(struct world *w, enum world_ending ending)
 {
