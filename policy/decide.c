@@ -60,7 +60,8 @@ int32_t policy_choose(const uint32_t *loads, uint16_t n_loads, uint64_t dice, in
 		if (loads[i] != POLICY_LOAD_NONE && i != avoid)
 			n_able++;
 	if (n_able == 0)
-		return avoid >= 0 && avoid < n_loads && loads[avoid] != POLICY_LOAD_NONE ? avoid : -1;
+		return avoid >= 0 && avoid < n_loads && loads[avoid] != POLICY_LOAD_NONE ? avoid
+											 : -1;
 
 	/* The n-th and the m-th of those that are able, n != m where there are two. */
 	uint16_t n = (uint16_t)((uint32_t)dice % n_able);

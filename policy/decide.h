@@ -17,8 +17,8 @@
 /* What is known about a request when its head has been checked. Lent for the call. */
 struct policy_request {
 	struct slice method;
-	struct slice host; /* Canonical; empty when an HTTP/1.0 client named none. */
-	struct slice path; /* Canonical. */
+	struct slice host;       /* Canonical; empty when an HTTP/1.0 client named none. */
+	struct slice path;       /* Canonical. */
 	uint64_t content_length; /* Declared; 0 when none or not known. */
 };
 
@@ -38,7 +38,8 @@ struct verdict {
 
 _Static_assert(sizeof(struct verdict) <= 1024, "a verdict is copied into each request");
 
-struct verdict policy_decide(const struct policy_table *table, const struct policy_request *request);
+struct verdict policy_decide(const struct policy_table *table,
+			     const struct policy_request *request);
 
 #define POLICY_LOAD_NONE UINT32_MAX /* "Not now": ejected, unresolved, out of room. */
 

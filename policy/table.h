@@ -22,8 +22,8 @@ enum {
 	POLICY_SERVICES_MAX = 1,
 	POLICY_ROUTES_MAX = 1,
 	POLICY_ENDPOINTS_MAX = 64,
-	POLICY_ADDRS_MAX = 8,   /* Addresses one name may stand for. */
-	POLICY_HOSTS_MAX = 64,  /* Names a listener may be asked for. */
+	POLICY_ADDRS_MAX = 8,  /* Addresses one name may stand for. */
+	POLICY_HOSTS_MAX = 64, /* Names a listener may be asked for. */
 	POLICY_NAME_MAX = 64,
 	POLICY_HOST_TEXT_MAX = 255,
 };
@@ -59,8 +59,8 @@ struct policy_service {
 	uint16_t n_name;
 	char name[POLICY_NAME_MAX];
 	uint16_t n_endpoints;
-	uint16_t max_idle;       /* Idle upstream connections kept per worker and endpoint. */
-	uint32_t max_requests;   /* Per upstream connection; 0 is no limit. */
+	uint16_t max_idle;     /* Idle upstream connections kept per worker and endpoint. */
+	uint32_t max_requests; /* Per upstream connection; 0 is no limit. */
 	struct policy_timeouts timeouts;
 	struct policy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
 };
@@ -73,7 +73,8 @@ struct policy_route {
 
 struct policy_host {
 	uint16_t len;
-	char text[POLICY_HOST_TEXT_MAX + 1]; /* Lower case; "*.example.org" stands for names below it. */
+	char text[POLICY_HOST_TEXT_MAX +
+		  1]; /* Lower case; "*.example.org" stands for names below it. */
 };
 
 struct policy_table {

@@ -129,6 +129,12 @@ void ring_op_init(struct ring_op *op, ring_answer_fn *answer);
 /* Multishot. Each answer with res >= 0 is a new connection's file, which the owner must close. */
 void ring_accept(struct ring *ring, struct ring_op *op, int32_t listener);
 
+/*
+ * The same, but the kernel takes one connection at a time: when the owner
+ * cancels from inside an answer, none that is queued is taken and lost.
+ */
+void ring_accept_one(struct ring *ring, struct ring_op *op, int32_t listener);
+
 /* 0 when connected. 'addr' (ring_net.h) is copied. */
 struct ring_addr;
 void ring_connect(struct ring *ring, struct ring_op *op, int32_t file,

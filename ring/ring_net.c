@@ -203,6 +203,13 @@ int ring_peer_cred(struct ring *ring, int32_t file, uid_t *ret_uid, gid_t *ret_g
 	return 0;
 }
 
+bool ring_has_input(struct ring *ring, int32_t file)
+{
+	char byte;
+
+	return recv(ring_file_open(ring, file)->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
 void ring_shutdown_send(struct ring *ring, int32_t file)
 {
 	/* Fails only when the connection is gone, which its operations will tell. */

@@ -60,6 +60,9 @@ GW_MUST_USE int ring_peer_addr(struct ring *ring, int32_t file, struct ring_addr
 /* Unix sockets: who is at the other end, as the kernel says. */
 GW_MUST_USE int ring_peer_cred(struct ring *ring, int32_t file, uid_t *ret_uid, gid_t *ret_gid);
 
+/* Bytes can be read at once. */
+bool ring_has_input(struct ring *ring, int32_t file);
+
 /* No more bytes from us: the peer reads end of file. */
 void ring_shutdown_send(struct ring *ring, int32_t file);
 

@@ -156,7 +156,8 @@ static void submit_accept(struct ring *ring, struct ring_op *op)
 	int flags = SOCK_NONBLOCK | SOCK_CLOEXEC;
 
 	/* A oneshot accept is a multishot that ended early. */
-	if (GW_UNLIKELY(ring->fault.on) && ring_fault_error(&ring->fault))
+	if (ring_slot_of(ring, op)->len == 1 ||
+	    (GW_UNLIKELY(ring->fault.on) && ring_fault_error(&ring->fault)))
 		io_uring_prep_accept(sqe, -1, NULL, NULL, flags);
 	else
 		io_uring_prep_multishot_accept(sqe, -1, NULL, NULL, flags);
@@ -165,7 +166,13 @@ static void submit_accept(struct ring *ring, struct ring_op *op)
 
 void ring_accept(struct ring *ring, struct ring_op *op, int32_t listener)
 {
-	(void)ring_ops_arm(ring, op, listener, KIND_ACCEPT);
+	ring_ops_arm(ring, op, listener, KIND_ACCEPT)->len = 0;
+	submit_accept(ring, op);
+}
+
+void ring_accept_one(struct ring *ring, struct ring_op *op, int32_t listener)
+{
+	ring_ops_arm(ring, op, listener, KIND_ACCEPT)->len = 1;
 	submit_accept(ring, op);
 }
 

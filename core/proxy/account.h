@@ -66,13 +66,13 @@ struct account {
 	uint16_t reason;          /* enum reason. */
 	uint16_t route;           /* Slot, or METRIC_NAME_*. */
 	uint16_t service;
-	uint8_t method;           /* enum http_method. */
+	uint8_t method; /* enum http_method. */
 	uint8_t minor;
-	uint8_t ender;            /* enum account_ender. */
-	uint8_t phase;            /* enum account_phase. */
+	uint8_t ender; /* enum account_ender. */
+	uint8_t phase; /* enum account_phase. */
 	uint8_t retries;
 	bool reused;
-	bool asked_upstream;      /* It got as far as choosing an endpoint. */
+	bool asked_upstream; /* It got as far as choosing an endpoint. */
 	bool sampled;
 };
 

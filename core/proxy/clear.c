@@ -26,7 +26,7 @@ static void in_answered(struct ring_op *op, const struct ring_answer *answer)
 	struct transport *t = GW_CONTAINER_OF(op, struct transport, in);
 
 	if (!swallow(t, answer->buf))
-		t->user->bytes(t, answer->buf, answer->res);
+		t->user->bytes(t, answer->buf, answer->res, answer->nonempty);
 }
 
 static void out_answered(struct ring_op *op, const struct ring_answer *answer)

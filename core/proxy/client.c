@@ -5,6 +5,8 @@
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
 
+#define DRAIN_PATIENCE_NS (1 * GW_NS_PER_S) /* For the first request of a connection. */
+
 static struct client *client_of(struct h1 *c)
 {
 	return GW_CONTAINER_OF(c, struct client, h1);
@@ -15,9 +17,20 @@ static void count_phase(struct client *client, int delta)
 	struct metric_set *metrics = client->h1.proxy->metrics;
 
 	metric_gauge_add(metrics,
-			 client->phase == H1_PHASE_BUSY ? METRIC_CONNECTIONS_ACTIVE :
-							  METRIC_CONNECTIONS_IDLE,
+			 client->phase == H1_PHASE_BUSY ? METRIC_CONNECTIONS_ACTIVE
+							: METRIC_CONNECTIONS_IDLE,
 			 delta);
+}
+
+/* A new connection has to say something as soon as a head is due; in a drain, at once. */
+static uint64_t idle_span(const struct client *client)
+{
+	const struct proxy_options *opt = client->h1.proxy->options;
+
+	if (client->h1.n_messages > 0)
+		return opt->keepalive_ns;
+	return client->h1.proxy->draining && opt->head_ns > DRAIN_PATIENCE_NS ? DRAIN_PATIENCE_NS
+									      : opt->head_ns;
 }
 
 static void phase(struct h1 *c, enum h1_phase phase)
@@ -29,9 +42,8 @@ static void phase(struct h1 *c, enum h1_phase phase)
 	client->phase = (uint8_t)phase;
 	count_phase(client, 1);
 	switch (phase) {
-	case H1_PHASE_IDLE: /* A new connection has to say something as soon as a head is due. */
-		deadline_in(&client->deadline, c->proxy->ring,
-			    c->n_messages ? opt->keepalive_ns : opt->head_ns);
+	case H1_PHASE_IDLE:
+		deadline_in(&client->deadline, c->proxy->ring, idle_span(client));
 		break;
 	case H1_PHASE_HEAD:
 		deadline_in(&client->deadline, c->proxy->ring, opt->head_ns);
@@ -127,8 +139,8 @@ static bool may_have_another(struct proxy *proxy, struct client *client)
 {
 	if (proxy->options->per_client == 0 || client->peer.family == AF_UNIX)
 		return true;
-	client->counted = peer_counts_add(&proxy->shared->peers, &client->peer,
-					  proxy->options->per_client);
+	client->counted =
+		peer_counts_add(&proxy->shared->peers, &client->peer, proxy->options->per_client);
 	return client->counted;
 }
 
@@ -152,7 +164,9 @@ void client_accept(struct listener *listener, int32_t file)
 		return;
 	}
 	if (ring_peer_addr(proxy->ring, file, &addr) < 0)
-		addr = (struct ring_addr){ .family = AF_UNIX }; /* Gone already; the first read tells. */
+		addr = (struct ring_addr){
+			.family = AF_UNIX
+		}; /* Gone already; the first read tells. */
 	client->listener = listener;
 	client->peer = peer_of(&addr);
 	client->counted = false;
@@ -172,8 +186,13 @@ void client_accept(struct listener *listener, int32_t file)
 
 void client_last(struct client *client)
 {
-	if (!client->h1.closing)
-		h1_last(&client->h1);
+	struct h1 *c = &client->h1;
+
+	if (c->closing)
+		return;
+	h1_last(c);
+	if (!c->closing && client->phase == H1_PHASE_IDLE)
+		deadline_in(&client->deadline, c->proxy->ring, idle_span(client));
 }
 
 void client_close(struct client *client)

@@ -18,9 +18,9 @@ struct client {
 	struct listener *listener;
 	struct deadline deadline;
 	struct peer peer;
-	uint8_t phase;   /* enum h1_phase. */
-	bool counted;    /* In proxy_shared.peers. */
-	bool trusted;    /* A proxy whose word on its clients is believed. */
+	uint8_t phase; /* enum h1_phase. */
+	bool counted;  /* In proxy_shared.peers. */
+	bool trusted;  /* A proxy whose word on its clients is believed. */
 };
 
 /* Serve a file that was accepted, or close it when that cannot be. */

@@ -5,7 +5,6 @@
 
 enum { RATE_MIN = 500 }; /* Bytes per second that a client has to keep up. */
 
-
 #define TO(state) (1u << EXCHANGE_##state)
 static const uint8_t may_follow[EXCHANGE_N_STATES] = {
 #define X(name, next) [EXCHANGE_##name] = (next),
@@ -14,9 +13,9 @@ static const uint8_t may_follow[EXCHANGE_N_STATES] = {
 };
 
 static const uint8_t phase_of[EXCHANGE_N_STATES] = {
-	[EXCHANGE_JUDGING] = ACCOUNT_IN_HEAD,        [EXCHANGE_CONNECTING] = ACCOUNT_IN_CONNECT,
-	[EXCHANGE_SENDING] = ACCOUNT_IN_REQUEST,     [EXCHANGE_RESPONDING] = ACCOUNT_IN_RESPONSE,
-	[EXCHANGE_REPLYING] = ACCOUNT_IN_RESPONSE,   [EXCHANGE_OVER] = ACCOUNT_IN_RESPONSE,
+	[EXCHANGE_JUDGING] = ACCOUNT_IN_HEAD,      [EXCHANGE_CONNECTING] = ACCOUNT_IN_CONNECT,
+	[EXCHANGE_SENDING] = ACCOUNT_IN_REQUEST,   [EXCHANGE_RESPONDING] = ACCOUNT_IN_RESPONSE,
+	[EXCHANGE_REPLYING] = ACCOUNT_IN_RESPONSE, [EXCHANGE_OVER] = ACCOUNT_IN_RESPONSE,
 };
 
 void exchange_enter(struct exchange *ex, enum exchange_state next)
@@ -36,6 +35,12 @@ void exchange_enter(struct exchange *ex, enum exchange_state next)
 
 /* --- Deadlines. ------------------------------------------------------------------------------ */
 
+/* Bytes are there, and it is the sink that does not take them. */
+static bool waits_for_sink(const struct exchange_flow *flow)
+{
+	return flow->waiting > 0 || flow->ended || flow->stuck;
+}
+
 /* Which side is being waited for, and how long that may take. */
 static uint64_t patience(const struct exchange *ex)
 {
@@ -45,9 +50,9 @@ static uint64_t patience(const struct exchange *ex)
 	case EXCHANGE_SENDING:
 		if (ex->up.sent)
 			return t->response_head_ns;
-		return ex->up.waiting || ex->up.ended ? t->write_stall_ns : t->body_idle_ns;
+		return waits_for_sink(&ex->up) ? t->write_stall_ns : t->body_idle_ns;
 	case EXCHANGE_RESPONDING:
-		return ex->down.waiting || ex->down.ended ? t->write_stall_ns : t->body_idle_ns;
+		return waits_for_sink(&ex->down) ? t->write_stall_ns : t->body_idle_ns;
 	case EXCHANGE_REPLYING: /* Perhaps without a verdict. */
 		return ex->proxy->options->write_stall_ns;
 	case EXCHANGE_JUDGING:
@@ -88,7 +93,7 @@ void exchange_progress(struct exchange *ex)
 	if (ex->state == EXCHANGE_SENDING)
 		alive = is_enough(ex, ex->up.in - ex->up.mark);
 	else
-		alive = ex->down.waiting == 0 ||
+		alive = (ex->down.waiting == 0 && !ex->down.stuck) ||
 			is_enough(ex, bytes_out(&ex->down) - ex->down.mark);
 	if (alive)
 		exchange_watch(ex);
@@ -98,7 +103,7 @@ static void sending_expired(struct exchange *ex)
 {
 	if (ex->up.sent)
 		exchange_refuse(ex, 504, REASON_UPSTREAM_RESPONSE_TIMEOUT, ACCOUNT_BY_UPSTREAM);
-	else if (ex->up.waiting || ex->up.ended)
+	else if (waits_for_sink(&ex->up))
 		exchange_refuse(ex, 504, REASON_UPSTREAM_WRITE_TIMEOUT, ACCOUNT_BY_UPSTREAM);
 	else
 		exchange_refuse(ex, 408, REASON_BODY_TIMEOUT, ACCOUNT_BY_CLIENT);
@@ -115,7 +120,7 @@ static void expired(struct ring_timer *timer)
 		sending_expired(ex);
 		break;
 	case EXCHANGE_RESPONDING:
-		if (ex->down.waiting || ex->down.ended)
+		if (waits_for_sink(&ex->down))
 			exchange_cut(ex, REASON_SEND_TIMEOUT, ACCOUNT_BY_CLIENT);
 		else
 			exchange_cut(ex, REASON_UPSTREAM_IDLE, ACCOUNT_BY_UPSTREAM);
@@ -165,8 +170,8 @@ void exchange_cut(struct exchange *ex, enum reason reason, enum account_ender en
 	exchange_blame(ex, reason, ender);
 	exchange_drop_upstream(ex);
 	ex->client = NULL;
-	if (client)
-		client->codec->reset(client, true);
+	if (client) /* A client that does nothing wrong gets what there was. */
+		client->codec->reset(client, ender == ACCOUNT_BY_CLIENT);
 	exchange_enter(ex, EXCHANGE_OVER);
 }
 
@@ -268,6 +273,8 @@ static void flow_check(const struct exchange_flow *flow)
 {
 	relay_check(&flow->relay);
 	GW_ASSERT(flow->waiting <= flow->in);
+	/* What was granted, and what had come along with the head. */
+	GW_ASSERT(flow->waiting <= EXCHANGE_WINDOW + RING_BUF_DATA);
 	GW_ASSERT(!flow->sent || flow->waiting == 0);
 }
 
@@ -276,7 +283,8 @@ void exchange_check(const struct exchange *ex)
 	GW_ASSERT(ex->state < EXCHANGE_N_STATES);
 	flow_check(&ex->up);
 	GW_ASSERT(!ex->upstream || ex->call.endpoint >= 0);
-	GW_ASSERT(!ex->upstream || ex->state == EXCHANGE_SENDING || ex->state == EXCHANGE_RESPONDING);
+	GW_ASSERT(!ex->upstream || ex->state == EXCHANGE_SENDING ||
+		  ex->state == EXCHANGE_RESPONDING);
 	GW_ASSERT(ex->client || ex->state == EXCHANGE_OVER);
 	if (ex->state == EXCHANGE_OVER)
 		GW_ASSERT(!ex->upstream && !ex->block && list_is_empty(&ex->held));

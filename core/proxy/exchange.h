@@ -41,22 +41,27 @@ enum exchange_state {
 #define X(name, next) EXCHANGE_##name,
 	EXCHANGE_STATES(X)
 #undef X
-	EXCHANGE_N_STATES
+		EXCHANGE_N_STATES
 };
 
-enum { EXCHANGE_TEXT = 3072 };
+enum {
+	EXCHANGE_TEXT = 3072,
+	EXCHANGE_WINDOW =
+		2 * RING_BUF_DATA, /* Bytes of one direction that are granted at a time. */
+};
 
 /* One direction of body bytes, from one stream to the other. */
 struct exchange_flow {
 	struct relay relay;
-	uint64_t length;      /* Announced, or UINT64_MAX. */
-	uint64_t in;          /* Bytes that came, */
-	uint64_t waiting;     /* of them given to the sink and not sent yet. */
-	uint64_t mark;        /* Bytes when the deadline was last moved. */
-	bool ended;           /* The source's message is complete. */
-	bool sent;            /* All of it, its end included, has left. */
-	bool begun;           /* Its head was submitted to the sink. */
-	bool open;            /* Credit or raw was decided: bytes flow. */
+	uint64_t length;  /* Announced, or UINT64_MAX. */
+	uint64_t in;      /* Bytes that came, */
+	uint64_t waiting; /* of them given to the sink and not sent yet. */
+	uint64_t mark;    /* Bytes when the deadline was last moved. */
+	bool ended;       /* The source's message is complete. */
+	bool sent;        /* All of it, its end included, has left. */
+	bool begun;       /* Its head was submitted to the sink. */
+	bool open;        /* Credit or raw was decided: bytes flow. */
+	bool stuck;       /* The relay holds bytes that the sink does not take. */
 };
 
 struct exchange {
@@ -74,13 +79,13 @@ struct exchange {
 	struct ring_buf *trailers;     /* and trailers that do. */
 	struct head_block *block;      /* The encoded request, when 'text' is too small. */
 	uint32_t text_len;
-	uint8_t state;  /* enum exchange_state. */
+	uint8_t state; /* enum exchange_state. */
 	uint8_t n_1xx;
-	bool retriable;    /* May be sent twice: idempotent, and nothing of a body was given away. */
-	bool again;        /* It was. */
+	bool retriable; /* May be sent twice: idempotent, and nothing of a body was given away. */
+	bool again;     /* It was. */
 	bool accounted;
 	bool head_request;
-	bool expects;      /* 100-continue: the client may hold its body back. */
+	bool expects; /* 100-continue: the client may hold its body back. */
 	struct account_text log;
 	char text[EXCHANGE_TEXT]; /* The encoded request, kept until it is answered. */
 };
@@ -119,8 +124,7 @@ void exchange_watch(struct exchange *ex);
 void exchange_progress(struct exchange *ex);
 
 /* Judge a sound head and send it on its way, or answer it. */
-void exchange_judge(struct exchange *ex, struct http_head *head,
-		    const struct exchange_client *who);
+void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who);
 void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid);
 
 /* Answer with a status and a reason; cut off when it is too late for that, or status is 0. */

@@ -5,8 +5,6 @@
 #include "core/proxy/exchange.h"
 #include "core/proxy/proxy.h"
 
-enum { WINDOW = 2 * RING_BUF_DATA }; /* Bytes of one direction in user memory at a time. */
-
 static struct stream *source_of(const struct exchange *ex, const struct exchange_flow *flow)
 {
 	return flow == &ex->up ? ex->client : ex->upstream;
@@ -31,11 +29,16 @@ static void moved(struct relay *relay, uint64_t n)
 {
 	struct exchange_flow *flow;
 	struct exchange *ex = exchange_of(relay, &flow);
+	bool was_stuck = flow->stuck;
 
+	flow->stuck = relay->pipe->held > 0;
 	flow->in += n;
 	ex->account.bytes_spliced += n;
 	*(flow == &ex->up ? &ex->account.bytes_in : &ex->account.bytes_out) += n;
-	exchange_progress(ex);
+	if (flow->stuck != was_stuck)
+		exchange_watch(ex); /* Another side's patience counts now. */
+	else if (n > 0)
+		exchange_progress(ex);
 }
 
 /* Both codecs go on from where the relay stopped. */
@@ -64,8 +67,8 @@ static void down_broken(struct exchange *ex, enum relay_end how)
 		exchange_cut(ex, REASON_CLIENT_ABORT, ACCOUNT_BY_CLIENT);
 	else
 		exchange_cut(ex,
-			     how == RELAY_SOURCE_ENDED ? REASON_UPSTREAM_TRUNCATED :
-							 REASON_UPSTREAM_RESET_MIDBODY,
+			     how == RELAY_SOURCE_ENDED ? REASON_UPSTREAM_TRUNCATED
+						       : REASON_UPSTREAM_RESET_MIDBODY,
 			     ACCOUNT_BY_UPSTREAM);
 }
 
@@ -75,6 +78,7 @@ static void ended(struct relay *relay, enum relay_end how)
 	struct exchange *ex = exchange_of(relay, &flow);
 
 	give_back(ex, flow, how);
+	flow->stuck = false;
 	if (how == RELAY_OK) {
 		flow->ended = true;
 		exchange_flow_sent(ex, flow, 0, true);
@@ -158,7 +162,7 @@ void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
 	case 0:
 		return;
 	case -1:
-		source->codec->credit(source, WINDOW);
+		source->codec->credit(source, EXCHANGE_WINDOW);
 		break;
 	default:
 		break;

@@ -77,11 +77,22 @@ static bool encode(struct exchange *ex, struct http_head *head, const struct exc
 	return !out.overflow;
 }
 
+static const struct {
+	uint8_t bit, label;
+} anomalies[] = {
+	{ HTTP_ANOMALY_LEADING_CRLF, METRIC_ANOMALY_LEADING_CRLF },
+	{ HTTP_ANOMALY_HOST_MISMATCH, METRIC_ANOMALY_HOST_MISMATCH },
+	{ HTTP_ANOMALY_CL_UNNORMALISED, METRIC_ANOMALY_CL_UNNORMALISED },
+	{ HTTP_ANOMALY_TE_UNNORMALISED, METRIC_ANOMALY_TE_UNNORMALISED },
+	{ HTTP_ANOMALY_PATH_NORMALISED, METRIC_ANOMALY_PATH_NORMALISED },
+	{ HTTP_ANOMALY_TRACEPARENT_INVALID, METRIC_ANOMALY_TRACEPARENT_INVALID },
+};
+
 static void count_anomalies(struct proxy *proxy, const struct http_head *head)
 {
-	for (unsigned i = 0; head->anomalies >> i; i++)
-		if (head->anomalies >> i & 1)
-			metric_inc_label(proxy->metrics, METRIC_ANOMALIES, i);
+	for (size_t i = 0; head->anomalies && i < ARRAY_SIZE(anomalies); i++)
+		if (head->anomalies & anomalies[i].bit)
+			metric_inc_label(proxy->metrics, METRIC_ANOMALIES, anomalies[i].label);
 }
 
 static void judge_by_policy(struct exchange *ex, struct http_head *head,

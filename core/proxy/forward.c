@@ -34,7 +34,8 @@ static void take_forwarded(struct proxy *proxy, struct http_head *head, bool tru
 		if (trusted) {
 			/* Several lines of one name are one list (RFC 9110 5.3): earlier ones stay as they are. */
 			if (said->by[field->id].len)
-				writer_field(out, http_text(head, field->name), said->by[field->id]);
+				writer_field(out, http_text(head, field->name),
+					     said->by[field->id]);
 			said->by[field->id] = http_text(head, field->value);
 		} else {
 			metric_inc_label(proxy->metrics, METRIC_STRIPPED,
@@ -161,6 +162,26 @@ static void put_via(struct proxy *proxy, struct http_head *head, struct writer *
 	writer_lit(out, "\r\n");
 }
 
+/* RFC 9110 7.6.2: OPTIONS go so many hops further; zero was answered by us. */
+static void count_hop(struct http_head *head, struct writer *out)
+{
+	uint64_t left;
+
+	if (head->method != HTTP_OPTIONS)
+		return;
+	for (uint16_t i = 0; i < head->n_fields; i++) {
+		struct http_field *field = &head->fields[i];
+
+		if (field->id != HTTP_FIELD_MAX_FORWARDS || field->dropped ||
+		    slice_to_u64(http_text(head, field->value), &left) < 0 || left == 0)
+			continue;
+		field->dropped = true;
+		writer_lit(out, "max-forwards: ");
+		writer_u64(out, left - 1);
+		writer_lit(out, "\r\n");
+	}
+}
+
 size_t forward_request(struct proxy *proxy, struct http_head *head,
 		       const struct forward_client *client, struct writer *out,
 		       char id[FORWARD_ID_MAX])
@@ -170,6 +191,7 @@ size_t forward_request(struct proxy *proxy, struct http_head *head,
 	struct slice host = http_text(head, head->host);
 	struct said said = { 0 };
 
+	count_hop(head, out);
 	take_forwarded(proxy, head, client->trusted, out, &said);
 	put_list(out, SLICE("x-forwarded-for"), said.by[HTTP_FIELD_X_FORWARDED_FOR]);
 	writer_put(out, address);

@@ -49,9 +49,12 @@ static void written(struct transport *t, int res)
 	h1_out_written(GW_CONTAINER_OF(t, struct h1, transport), res);
 }
 
-static void bytes(struct transport *t, struct ring_buf *buf, int32_t res)
+static void bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
 {
-	h1_in_bytes(GW_CONTAINER_OF(t, struct h1, transport), buf, res);
+	struct h1 *c = GW_CONTAINER_OF(t, struct h1, transport);
+
+	c->more = more;
+	h1_in_bytes(c, buf, res);
 }
 
 static void connected(struct transport *t, int res)
@@ -130,7 +133,8 @@ void h1_last(struct h1 *c)
 {
 	GW_ASSERT(c->role == H1_SERVER);
 	c->last = true;
-	if (!c->open && c->in_state == H1_IN_HEAD && !c->head && !c->held)
+	/* One that has just come may be about to ask: its first request is not lost. */
+	if (!c->open && c->in_state == H1_IN_HEAD && !c->head && !c->held && c->n_messages > 0)
 		h1_ended(c, REASON_DRAINING);
 }
 
@@ -183,8 +187,10 @@ static void server_released(struct h1 *c)
 
 static void client_released(struct h1 *c)
 {
-	if (c->in_state != H1_IN_DONE || !can_go_on(c) || c->held) {
-		h1_ended(c, c->held ? REASON_UPSTREAM_EXCESS : REASON_NONE);
+	bool excess = c->held || c->more; /* It would be taken for the next answer. */
+
+	if (c->in_state != H1_IN_DONE || !can_go_on(c) || excess) {
+		h1_ended(c, excess ? REASON_UPSTREAM_EXCESS : REASON_NONE);
 		return;
 	}
 	h1_enter(c, H1_IN_IDLE);
@@ -210,14 +216,31 @@ static void stream_release(struct stream *s)
 		client_released(c);
 }
 
+/* An end that only the connection's end tells must not look like a good one. */
+void h1_cut(struct h1 *c)
+{
+	h1_close(c, c->out_body == HTTP_BODY_UNTIL_CLOSE);
+	c->owner->ended(c, REASON_NONE);
+}
+
 static void stream_reset(struct stream *s, bool abort)
 {
 	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
 
 	if (c->closing)
 		return;
-	h1_close(c, abort);
-	c->owner->ended(c, REASON_NONE);
+	if (c->role == H1_SERVER && !abort && h1_out_is_pending(c)) {
+		c->open = false;
+		c->last = true;
+		h1_in_forget(c);
+		if (c->in_state != H1_IN_DEAD)
+			h1_enter(c, H1_IN_DEAD);
+		c->owner->phase(c,
+				H1_PHASE_LINGER); /* h1_out_written() ends it, or that deadline. */
+		h1_flush(&c->stream);
+		return;
+	}
+	h1_cut(c);
 }
 
 void h1_check(const struct h1 *c)

@@ -41,7 +41,7 @@ enum h1_in_state {
 #define X(name, next) H1_IN_##name,
 	H1_IN_STATES(X)
 #undef X
-	H1_IN_N_STATES
+		H1_IN_N_STATES
 };
 
 enum h1_role { H1_SERVER, H1_CLIENT };
@@ -82,40 +82,41 @@ struct h1 {
 	struct proxy *proxy;
 
 	/* In. */
-	struct ring_buf *held;       /* Received, not looked at yet. */
-	struct head_block *head;     /* While a head came only in part. */
-	struct ring_buf *trailers;   /* While trailers came only in part. */
-	uint64_t in_left;            /* Of a length-delimited body. */
-	uint64_t credit;             /* Bytes that may still be delivered. */
+	struct ring_buf *held;     /* Received, not looked at yet. */
+	struct head_block *head;   /* While a head came only in part. */
+	struct ring_buf *trailers; /* While trailers came only in part. */
+	uint64_t in_left;          /* Of a length-delimited body. */
+	uint64_t credit;           /* Bytes that may still be delivered. */
 	struct chunk_reader chunks;
-	uint32_t drained;            /* Bytes thrown away in DRAIN and LINGER. */
+	uint32_t drained; /* Bytes thrown away in DRAIN and LINGER. */
 	uint16_t trailers_len;
-	uint8_t in_state;            /* enum h1_in_state. */
-	uint8_t in_body;             /* enum http_body of the message being read. */
+	uint8_t in_state; /* enum h1_in_state. */
+	uint8_t in_body;  /* enum http_body of the message being read. */
 
 	/* Out. */
-	struct slice out_head;       /* Not sent yet; the user's memory. */
-	struct list out_bufs;        /* In order; the first is being written while 'writing'. */
-	uint64_t out_left;           /* Of a length-delimited body. */
-	uint64_t out_sent;           /* Payload bytes sent, not told yet. */
-	uint8_t out_body;            /* enum http_body of the message being written. */
+	struct slice out_head; /* Not sent yet; the user's memory. */
+	struct list out_bufs;  /* In order; the first is being written while 'writing'. */
+	uint64_t out_left;     /* Of a length-delimited body. */
+	uint64_t out_sent;     /* Payload bytes sent, not told yet. */
+	uint8_t out_body;      /* enum http_body of the message being written. */
 
-	uint8_t role;                /* enum h1_role. */
-	uint8_t method;              /* enum http_method of the request on this connection. */
+	uint8_t role;   /* enum h1_role. */
+	uint8_t method; /* enum http_method of the request on this connection. */
 	bool writing : 1;
-	bool out_failed : 1;         /* No buffer for what had to be written. */
-	bool out_dead : 1;           /* Writing is over; nothing more goes out. */
-	bool out_begun : 1;          /* A head was submitted for this message. */
-	bool out_ended : 1;          /* Its end was submitted. */
-	bool raw : 1;                /* The input is taken past us. */
-	bool eof : 1;                /* The peer ended its side. */
-	bool last : 1;               /* No message after this one. */
-	bool open : 1;               /* A stream is. */
-	bool looping : 1;            /* h1_in_advance() is on the stack. */
-	bool http10 : 1;             /* The peer's last message was HTTP/1.0. */
+	bool out_failed : 1; /* No buffer for what had to be written. */
+	bool out_dead : 1;   /* Writing is over; nothing more goes out. */
+	bool out_begun : 1;  /* A head was submitted for this message. */
+	bool out_ended : 1;  /* Its end was submitted. */
+	bool raw : 1;        /* The input is taken past us. */
+	bool more : 1;       /* Bytes were waiting behind the last ones received. */
+	bool eof : 1;        /* The peer ended its side. */
+	bool last : 1;       /* No message after this one. */
+	bool open : 1;       /* A stream is. */
+	bool looping : 1;    /* h1_in_advance() is on the stack. */
+	bool http10 : 1;     /* The peer's last message was HTTP/1.0. */
 	bool closing : 1;
-	bool lingering : 1;          /* The peer may still be sending: end in stages (RFC 9112 9.6). */
-	uint32_t n_messages;         /* Finished on this connection. */
+	bool lingering : 1;  /* The peer may still be sending: end in stages (RFC 9112 9.6). */
+	uint32_t n_messages; /* Finished on this connection. */
 };
 
 extern const struct codec h1_codec;
@@ -131,7 +132,7 @@ void h1_watch(struct h1 *c);
 /* End the connection now; 'closed' follows. An open stream hears nothing of it. */
 void h1_close(struct h1 *c, bool abort);
 
-/* Server role: no request after the present one; closes an idle connection. */
+/* Server role: no request after the present or the first one; closes an idle connection. */
 void h1_last(struct h1 *c);
 
 /* Server role, while a head is due: answer that instead, then end. */
@@ -151,6 +152,8 @@ void h1_check(const struct h1 *c);
 
 void h1_enter(struct h1 *c, enum h1_in_state next);
 
+/* Ends in the middle of a message. */
+void h1_cut(struct h1 *c);
 void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res);
 /* Look at what is held, as far as it goes, then have more read if it is wanted. */
 void h1_in_advance(struct h1 *c);
@@ -162,6 +165,7 @@ void h1_raw_in_done(struct stream *s, uint64_t n, int res);
 void h1_encode_request(struct writer *out, const struct stream_message *message);
 void h1_encode_response(struct stream *s, struct writer *out, const struct stream_message *message);
 void h1_out_written(struct h1 *c, int res);
+bool h1_out_is_pending(const struct h1 *c);
 void h1_out_forget(struct h1 *c);
 void h1_send_head(struct stream *s, struct slice bytes, const struct stream_message *message,
 		  bool end);

@@ -235,7 +235,8 @@ static void step_plain(struct h1 *c)
 /* Trailers that are not complete yet outlive the buffer they came in. */
 static bool trailers_keep(struct h1 *c)
 {
-	uint32_t len = (uint32_t)c->trailers_len + c->chunks.line; /* The line that has begun, too. */
+	uint32_t len =
+		(uint32_t)c->trailers_len + c->chunks.line; /* The line that has begun, too. */
 
 	if (len == 0 || c->trailers)
 		return true;
@@ -324,22 +325,42 @@ static void step_chunks(struct h1 *c)
 
 /* --- Bytes that nobody wants. ---------------------------------------------------------------- */
 
+/* Wire bytes of what is held that belong to the unwanted body; *ret_end when it ends there. */
+static uint32_t unwanted(struct h1 *c, bool *ret_end)
+{
+	uint32_t n = c->held->len;
+	struct chunk_piece piece;
+	uint16_t trailers_len = 0;
+
+	if (c->in_body == HTTP_BODY_LENGTH) {
+		n = n < c->in_left ? n : (uint32_t)c->in_left;
+		c->in_left -= n;
+		*ret_end = c->in_left == 0;
+		return n;
+	}
+	piece = chunk_feed(&c->chunks, (char *)ring_buf_data(c->held), n, c->proxy->trailers,
+			   &trailers_len);
+	*ret_end = piece.progress == CHUNK_END;
+	return piece.progress == CHUNK_REFUSED ? UINT32_MAX : piece.used;
+}
+
 /* The rest of a refused request's body, so that the connection can go on behind it. */
 static void step_drain(struct h1 *c)
 {
-	uint32_t n = c->held->len;
+	bool end = false;
+	uint32_t n = unwanted(c, &end);
 
-	if (c->in_body == HTTP_BODY_LENGTH && n > c->in_left)
-		n = (uint32_t)c->in_left;
-	c->in_left -= n;
-	c->drained += n;
-	buf_skip(c->held, n);
-	if (c->held->len == 0)
-		held_give(c);
-	if (c->in_body == HTTP_BODY_LENGTH && c->in_left == 0)
-		h1_enter(c, H1_IN_HEAD);
-	else if (c->in_body != HTTP_BODY_LENGTH || c->drained > DRAIN_MAX)
+	if (n == UINT32_MAX || c->drained + n > DRAIN_MAX) {
 		h1_ended(c, REASON_NONE);
+		return;
+	}
+	c->drained += n;
+	if (end) /* Packed chunks may have left what follows where it was. */
+		buf_skip(c->held, n);
+	if (!end || c->held->len == 0)
+		held_give(c);
+	if (end)
+		h1_enter(c, H1_IN_HEAD);
 }
 
 static void step_linger(struct h1 *c)
@@ -541,6 +562,7 @@ void h1_raw_in_done(struct stream *s, uint64_t n, int res)
 		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_IN : METRIC_UPSTREAM_BYTES_IN, n);
 	c->raw = false;
 	c->in_left -= n;
+	c->more = transport_has_input(&c->transport);
 	c->eof = c->eof || res <= 0;
 	if (c->in_left == 0)
 		h1_enter(c, H1_IN_DONE);

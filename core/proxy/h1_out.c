@@ -32,7 +32,7 @@ static bool reply_is_last(const struct h1 *c, const struct stream_message *messa
 		return true;
 	if (c->in_state != H1_IN_BODY)
 		return false;
-	return c->in_body != HTTP_BODY_LENGTH || c->in_left > DRAIN_WORTH;
+	return c->in_body == HTTP_BODY_LENGTH && c->in_left > DRAIN_WORTH;
 }
 
 void h1_encode_response(struct stream *s, struct writer *out, const struct stream_message *message)
@@ -206,7 +206,15 @@ void h1_out_written(struct h1 *c, int res)
 		   buf->len);
 	ring_buf_give(c->transport.ring, buf);
 	pump(c);
-	tell(c);
+	if (c->in_state == H1_IN_DEAD && !c->open && !h1_out_is_pending(c))
+		h1_cut(c); /* All that had come has been passed on. */
+	else
+		tell(c);
+}
+
+bool h1_out_is_pending(const struct h1 *c)
+{
+	return !c->out_dead && (c->out_head.len > 0 || !list_is_empty(&c->out_bufs));
 }
 
 /* --- Calls. ---------------------------------------------------------------------------------- */

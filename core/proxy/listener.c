@@ -6,8 +6,10 @@
 #include "core/proxy/client.h"
 #include "core/proxy/proxy.h"
 
-#define RETRY_NS (100 * GW_NS_PER_MS)  /* After an accept that failed. */
-#define LOOK_NS (50 * GW_NS_PER_MS)    /* A drain ends when nothing came for this long. */
+#define RETRY_NS (100 * GW_NS_PER_MS) /* After an accept that failed. */
+#define LOOK_NS  (50 * GW_NS_PER_MS)  /* A drain ends when nothing came for this long. */
+
+enum { QUEUE_MAX = 4096 }; /* Connections that the kernel may hand over at once: the backlog. */
 
 #define TO(state) (1u << LISTENER_##state)
 static const uint8_t may_follow[LISTENER_N_STATES] = {
@@ -15,6 +17,24 @@ static const uint8_t may_follow[LISTENER_N_STATES] = {
 	LISTENER_STATES(X)
 #undef X
 };
+
+/* Clients that could be served, each with an upstream connection. */
+static uint32_t room_of(const struct proxy *proxy)
+{
+	uint32_t slots = proxy->clients.n_slots - proxy->clients.n_used;
+	uint32_t files = ring_files_left(proxy->ring) / 2;
+
+	return slots < files ? slots : files;
+}
+
+static void arm(struct listener *l)
+{
+	l->one = room_of(l->proxy) <= QUEUE_MAX;
+	if (l->one)
+		ring_accept_one(l->proxy->ring, &l->accept, l->file);
+	else
+		ring_accept(l->proxy->ring, &l->accept, l->file);
+}
 
 static void enter(struct listener *l, enum listener_state next)
 {
@@ -27,7 +47,7 @@ static void enter(struct listener *l, enum listener_state next)
 	switch (next) {
 	case LISTENER_OPEN:
 		ring_timer_cancel(ring, &l->timer);
-		ring_accept(ring, &l->accept, l->file);
+		arm(l);
 		break;
 	case LISTENER_PAUSING:
 		ring_cancel(ring, &l->accept);
@@ -39,7 +59,7 @@ static void enter(struct listener *l, enum listener_state next)
 	case LISTENER_DRAINING:
 		l->took = false;
 		if (!l->accept.armed)
-			ring_accept(ring, &l->accept, l->file);
+			arm(l);
 		ring_timer_set(ring, &l->timer, ring_now_ns(ring) + LOOK_NS);
 		break;
 	case LISTENER_CLOSING:
@@ -57,17 +77,26 @@ static void enter(struct listener *l, enum listener_state next)
 	}
 }
 
-/* Is there room for another client and the upstream connection it may need? */
 static bool has_room(const struct proxy *proxy, uint32_t reserve)
 {
-	return proxy->clients.n_slots - proxy->clients.n_used > reserve &&
-	       ring_files_left(proxy->ring) > 2 * reserve;
+	return room_of(proxy) > reserve;
 }
 
 /* The gap between stopping and going on again. */
 static uint32_t reserve_low(const struct proxy *proxy)
 {
 	return 1 + proxy->clients.n_slots / 64;
+}
+
+/* What the stop was for. */
+static void stopped(struct listener *l)
+{
+	if (l->draining)
+		enter(l, LISTENER_DRAINING);
+	else if (has_room(l->proxy, 0))
+		enter(l, LISTENER_OPEN);
+	else
+		enter(l, LISTENER_PAUSED);
 }
 
 static void accept_failed(struct listener *l, int32_t res)
@@ -81,8 +110,7 @@ static void accept_failed(struct listener *l, int32_t res)
 		ring_timer_set(l->proxy->ring, &l->timer, ring_now_ns(l->proxy->ring) + RETRY_NS);
 		break;
 	case LISTENER_PAUSING:
-		enter(l, LISTENER_PAUSED);
-		listener_released(l);
+		stopped(l);
 		break;
 	case LISTENER_DRAINING: /* The timer decides. */
 		break;
@@ -137,14 +165,13 @@ void listener_open(struct listener *l, struct proxy *proxy, int32_t file,
 	ring_op_init(&l->accept, accepted);
 	ring_timer_init(&l->timer, look);
 	list_push_back(&proxy->listeners, &l->link);
-	ring_accept(proxy->ring, &l->accept, file);
+	arm(l);
 }
 
 void listener_drain(struct listener *l)
 {
-	if (l->state == LISTENER_PAUSING) /* Nothing is known about the queue; it is lost. */
-		enter(l, LISTENER_CLOSING);
-	else if (l->state == LISTENER_OPEN || l->state == LISTENER_PAUSED)
+	l->draining = true; /* PAUSING: when the accept has stopped. */
+	if (l->state == LISTENER_OPEN || l->state == LISTENER_PAUSED)
 		enter(l, LISTENER_DRAINING);
 }
 
@@ -161,7 +188,9 @@ bool listener_trusts(const struct listener *l, const struct peer *peer)
 
 void listener_took(struct listener *l)
 {
-	if (l->state == LISTENER_OPEN && !has_room(l->proxy, 1))
+	uint32_t room = room_of(l->proxy);
+
+	if (l->state == LISTENER_OPEN && (room == 0 || (!l->one && room <= QUEUE_MAX)))
 		enter(l, LISTENER_PAUSING);
 }
 
@@ -170,10 +199,14 @@ void listener_released(struct listener *l)
 {
 	struct proxy *proxy = l->proxy;
 
-	list_each(node, &proxy->listeners) {
+	list_each(node, &proxy->listeners)
+	{
 		struct listener *other = list_entry(node, struct listener, link);
 
 		if (other->state == LISTENER_PAUSED && has_room(proxy, reserve_low(proxy)))
 			enter(other, LISTENER_OPEN);
+		else if (other->state == LISTENER_OPEN && other->one &&
+			 has_room(proxy, 2 * QUEUE_MAX))
+			enter(other, LISTENER_PAUSING); /* To go on in bulk. */
 	}
 }

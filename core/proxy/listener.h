@@ -19,7 +19,7 @@ struct proxy;
 /* clang-format off */
 #define LISTENER_STATES(X) \
 	X(OPEN, TO(PAUSING) | TO(DRAINING) | TO(CLOSING))      /* Accepting. */ \
-	X(PAUSING, TO(PAUSED) | TO(CLOSING))                   /* Asked to stop; answers may still come. */ \
+	X(PAUSING, TO(OPEN) | TO(PAUSED) | TO(DRAINING) | TO(CLOSING)) /* Asked to stop, to pause or to go on in another way. */ \
 	X(PAUSED, TO(OPEN) | TO(DRAINING) | TO(CLOSING))       /* Some table is nearly full. */ \
 	X(DRAINING, TO(CLOSING))                               /* Takes what is queued. */ \
 	X(CLOSING, TO(CLOSED))                                 /* Asked to end. */ \
@@ -30,7 +30,7 @@ enum listener_state {
 #define X(name, next) LISTENER_##name,
 	LISTENER_STATES(X)
 #undef X
-	LISTENER_N_STATES
+		LISTENER_N_STATES
 };
 
 struct listener {
@@ -42,6 +42,8 @@ struct listener {
 	uint32_t n_trusted;
 	int32_t file;
 	uint8_t state; /* enum listener_state. */
+	bool one;      /* Accepting one at a time, since there is not room for a whole queue. */
+	bool draining; /* To be drained as soon as the accept has stopped. */
 	bool took;     /* Accepted something since the drain last looked. */
 };
 

@@ -22,8 +22,7 @@ static int reserve(struct proxy *p)
 	} wanted[] = {
 		{ &p->clients, sizeof(struct client), opt->clients_max },
 		{ &p->upstreams, sizeof(struct upstream), opt->upstreams_max },
-		{ &p->exchanges, sizeof(struct exchange),
-		  opt->clients_max * EXCHANGES_PER_CLIENT },
+		{ &p->exchanges, sizeof(struct exchange), opt->clients_max * EXCHANGES_PER_CLIENT },
 		{ &p->heads, sizeof(struct head_block), opt->heads_max },
 	};
 
@@ -61,7 +60,7 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 		free(p);
 		return r;
 	}
-	seat_offer(&p->seat, parts->table);
+	p->seat = parts->seat;
 	*ret_proxy = p;
 	return 0;
 }
@@ -79,7 +78,7 @@ void proxy_destroy(struct proxy *p)
 
 const struct policy_table *proxy_table(struct proxy *p)
 {
-	const struct policy_table *table = seat_table(&p->seat);
+	const struct policy_table *table = seat_table(p->seat);
 
 	if (GW_UNLIKELY(table != p->table)) {
 		p->table = table;
@@ -91,7 +90,10 @@ const struct policy_table *proxy_table(struct proxy *p)
 
 /* Calls 'fn' for each live object. */
 #define each_live(type, slab, object)                                                              \
-	for (struct { uint32_t slot; type *it; } object = { 0, slab_next((slab), &object.slot) };  \
+	for (struct {                                                                              \
+		     uint32_t slot;                                                                \
+		     type *it;                                                                     \
+	     } object = { 0, slab_next((slab), &object.slot) };                                    \
 	     object.it; object.it = slab_next((slab), &object.slot))
 
 void proxy_check(const struct proxy *p)
@@ -100,12 +102,9 @@ void proxy_check(const struct proxy *p)
 	slab_check(&p->upstreams);
 	slab_check(&p->exchanges);
 	slab_check(&p->heads);
-	each_live(const struct client, &p->clients, client)
-		client_check(client.it);
-	each_live(const struct upstream, &p->upstreams, upstream)
-		upstream_check(upstream.it);
-	each_live(const struct exchange, &p->exchanges, ex)
-		exchange_check(ex.it);
+	each_live(const struct client, &p->clients, client) client_check(client.it);
+	each_live(const struct upstream, &p->upstreams, upstream) upstream_check(upstream.it);
+	each_live(const struct exchange, &p->exchanges, ex) exchange_check(ex.it);
 }
 
 bool proxy_is_quiet(const struct proxy *p)
@@ -117,18 +116,14 @@ bool proxy_is_quiet(const struct proxy *p)
 void proxy_drain(struct proxy *p)
 {
 	p->draining = true;
-	each_live(struct client, &p->clients, client)
-		client_last(client.it);
+	each_live(struct client, &p->clients, client) client_last(client.it);
 	upstream_purge(p);
 }
 
 void proxy_abort(struct proxy *p)
 {
-	list_each(node, &p->listeners)
-		listener_close(list_entry(node, struct listener, link));
-	each_live(struct exchange, &p->exchanges, ex)
-		exchange_abort(ex.it);
-	each_live(struct client, &p->clients, client)
-		client_close(client.it);
+	list_each(node, &p->listeners) listener_close(list_entry(node, struct listener, link));
+	each_live(struct exchange, &p->exchanges, ex) exchange_abort(ex.it);
+	each_live(struct client, &p->clients, client) client_close(client.it);
 	upstream_purge(p);
 }

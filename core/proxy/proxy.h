@@ -38,16 +38,16 @@ struct head_block {
 /* What the operator set, the same for all workers. Spans in nanoseconds; 0 is off. */
 struct proxy_options {
 	struct h1_limits limits;
-	uint64_t head_ns;      /* From a request's first byte to the end of its head. */
-	uint64_t keepalive_ns; /* Between two requests. */
+	uint64_t head_ns;        /* From a request's first byte to the end of its head. */
+	uint64_t keepalive_ns;   /* Between two requests. */
 	uint64_t write_stall_ns; /* For an answer of ours to leave. */
-	uint64_t linger_ns;    /* Reading away what follows the last reply. */
-	uint64_t splice_min;   /* Bodies from here on are spliced; UINT64_MAX: never. */
-	uint32_t clients_max;  /* Per worker, this and the next. */
+	uint64_t linger_ns;      /* Reading away what follows the last reply. */
+	uint64_t splice_min;     /* Bodies from here on are spliced; UINT64_MAX: never. */
+	uint32_t clients_max;    /* Per worker, this and the next. */
 	uint32_t upstreams_max;
 	uint32_t heads_max;
-	uint32_t per_client; /* Connections of one address, over all workers; 0: no limit. */
-	uint32_t log_sample; /* Log one of so many requests; 0: none. */
+	uint32_t per_client;      /* Connections of one address, over all workers; 0: no limit. */
+	uint32_t log_sample;      /* Log one of so many requests; 0: none. */
 	struct slice health_path; /* Answered here; empty: off. */
 	struct slice via;         /* Our name in Via, unique to this instance. */
 	bool redact_query;        /* Logs show the path only. */
@@ -61,14 +61,15 @@ struct proxy_shared {
 
 /* Run-time state of an endpoint slot: outlives the tables that name it. */
 struct proxy_endpoint {
-	struct list_counted idle;    /* Upstream connections; the latest used first. */
-	uint32_t n_active;           /* Requests in flight. */
-	uint32_t n_open;             /* Connections, idle ones included. */
+	struct list_counted idle; /* Upstream connections; the latest used first. */
+	uint32_t n_active;        /* Requests in flight. */
+	uint32_t n_open;          /* Connections, idle ones included. */
 	uint16_t n_addrs;
-	uint16_t next_addr;          /* Takes turns. */
-	uint64_t learned_idle_ns;    /* The peer was seen to close idle connections after this; 0: not seen. */
+	uint16_t next_addr; /* Takes turns. */
+	uint64_t
+		learned_idle_ns; /* The peer was seen to close idle connections after this; 0: not seen. */
 	struct policy_addr addrs[POLICY_ADDRS_MAX];
-	struct slice authority;      /* Into authority_text. */
+	struct slice authority; /* Into authority_text. */
 	char authority_text[POLICY_HOST_TEXT_MAX + 1];
 };
 
@@ -88,7 +89,7 @@ struct proxy {
 	struct metric_set *metrics;
 	struct log_source *log; /* NULL: no access log. */
 	struct recorder *recorder;
-	struct policy_seat seat;
+	struct policy_seat *seat;
 	uint32_t worker;
 
 	/* Objects. */
@@ -116,7 +117,7 @@ struct proxy_parts {
 	const struct proxy_options *options;
 	struct proxy_shared *shared;
 	struct metric_set *metrics;
-	const struct policy_table *table; /* The first one. */
+	struct policy_seat *seat; /* Something was offered. */
 	uint32_t worker;
 	uint64_t seed;
 };
@@ -143,4 +144,3 @@ void proxy_drain(struct proxy *proxy);
 
 /* The deadline of a drain has come: close everything now. */
 void proxy_abort(struct proxy *proxy);
-

@@ -69,8 +69,7 @@ static void step(struct relay *r)
 
 	while (outcome == OUTCOME_MOVED && moved < RELAY_QUANTUM && !is_done(r))
 		outcome = r->pipe->held > 0 ? empty(r, &moved, &how) : fill(r, &how);
-	if (moved)
-		r->user->moved(r, moved);
+	r->user->moved(r, moved);
 	if (outcome == OUTCOME_OVER || is_done(r))
 		end(r, how);
 	else if (outcome == OUTCOME_MOVED)

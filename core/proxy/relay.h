@@ -24,7 +24,8 @@ enum relay_end { RELAY_OK, RELAY_SOURCE_ENDED, RELAY_SOURCE_FAILED, RELAY_SINK_F
 struct relay;
 
 struct relay_user {
-	void (*moved)(struct relay *relay, uint64_t n); /* n bytes went out. */
+	void (*moved)(struct relay *relay,
+		      uint64_t n); /* n bytes, perhaps 0, went out in this turn. */
 	void (*ended)(struct relay *relay, enum relay_end end);
 	void (*quiet)(struct relay *relay); /* After relay_stop() of a relay that was not quiet. */
 };

@@ -44,7 +44,7 @@ struct stream;
 struct stream_fault {
 	uint16_t status; /* What to answer the client when it still can be told. */
 	uint16_t reason; /* enum reason. */
-	bool untouched;  /* The peer had sent nothing of an answer: the request may be tried elsewhere. */
+	bool untouched; /* The peer had sent nothing of an answer: the request may be tried elsewhere. */
 };
 
 struct stream_user {
@@ -73,8 +73,8 @@ struct stream_message {
 	uint8_t method;               /* Requests: enum http_method. */
 	enum http_body body;          /* LENGTH, NONE, or CHUNKED for "not known". */
 	uint64_t length;
-	bool announce;                /* No body follows, but say 'length' (answers to HEAD, 304). */
-	bool last;                    /* The connection should end after this message. */
+	bool announce; /* No body follows, but say 'length' (answers to HEAD, 304). */
+	bool last;     /* The connection should end after this message. */
 };
 
 struct codec {
@@ -84,8 +84,8 @@ struct codec {
 	void (*encode_response)(struct stream *s, struct writer *out,
 				const struct stream_message *message);
 	/* 'bytes' came from encode_*(); used until the flush that follows, or 'end', and not after. */
-	void (*send_head)(struct stream *s, struct slice bytes, const struct stream_message *message,
-			  bool end);
+	void (*send_head)(struct stream *s, struct slice bytes,
+			  const struct stream_message *message, bool end);
 	/* Informational response; copied. */
 	void (*send_info)(struct stream *s, const struct http_head *head);
 	/* Takes 'buf', or NULL when only the end is told. */
@@ -100,6 +100,7 @@ struct codec {
 	int32_t (*raw_out)(struct stream *s);
 	void (*raw_out_done)(struct stream *s, uint64_t n, int res);
 	void (*release)(struct stream *s);
+	/* Give the stream up. 'abort': at once; otherwise what was submitted leaves first. */
 	void (*reset)(struct stream *s, bool abort);
 };
 

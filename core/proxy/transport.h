@@ -22,8 +22,11 @@
 struct transport;
 
 struct transport_user {
-	/* res > 0: 'buf' holds res bytes and is the user's now. 0: end. Else -errno. */
-	void (*bytes)(struct transport *t, struct ring_buf *buf, int32_t res);
+	/*
+	 * res > 0: 'buf' holds res bytes and is the user's now; 'more' were waiting
+	 * behind them. 0: end. Else -errno.
+	 */
+	void (*bytes)(struct transport *t, struct ring_buf *buf, int32_t res, bool more);
 	/* The pending write is over: 0 or -errno. */
 	void (*written)(struct transport *t, int res);
 	/* transport_connect() is over: 0 or -errno. */
@@ -47,7 +50,7 @@ struct transport {
 	struct ring *ring;
 	struct ring_op in;
 	struct ring_op out;
-	int32_t file; /* -1 once closed. */
+	int32_t file;     /* -1 once closed. */
 	uint32_t out_len; /* Private: of the pending write. */
 	int out_error;    /* Private: what transport_fail() asked for. */
 	bool closing;
@@ -62,6 +65,12 @@ void clear_init(struct transport *t, const struct transport_user *user, struct r
 static inline void transport_connect(struct transport *t, const struct ring_addr *addr)
 {
 	t->ops->connect(t, addr);
+}
+
+/* Bytes are waiting to be read. After raw bytes were taken; otherwise 'bytes' tells. */
+static inline bool transport_has_input(const struct transport *t)
+{
+	return !t->closing && ring_has_input(t->ring, t->file);
 }
 
 /* Ask for bytes; 'idle' when none are expected soon. Not while a read is under way. */

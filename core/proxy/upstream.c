@@ -7,7 +7,7 @@
 #include "core/proxy/proxy.h"
 
 /* An idle time seen at a peer is believed from here on, with this much taken off. */
-#define LEARN_MIN_NS (500 * GW_NS_PER_MS)
+#define LEARN_MIN_NS    (500 * GW_NS_PER_MS)
 #define LEARN_SHARE(ns) ((ns) / 8 * 7)
 
 #define TO(state) (1u << UPSTREAM_##state)
@@ -183,6 +183,8 @@ static void ended(struct h1 *c, enum reason reason)
 
 	if (u->state == UPSTREAM_CLOSING) /* We dropped it. */
 		return;
+	if (reason == REASON_UPSTREAM_UNSOLICITED || reason == REASON_UPSTREAM_EXCESS)
+		metric_inc_keyed(c->proxy->metrics, METRIC_UPSTREAM_ERRORS, 0, reason, u->service);
 	if (reason == REASON_UPSTREAM_UNSOLICITED) {
 		metric_inc_label(c->proxy->metrics, METRIC_POOL_CLOSED,
 				 METRIC_POOL_CLOSE_UNSOLICITED);
@@ -322,8 +324,8 @@ static int32_t choose(struct proxy *proxy, uint16_t service_slot, int32_t avoid)
 	if (service->n_endpoints == 1) /* Nothing to choose. */
 		return service->endpoints[0].n_addrs ? 0 : -1;
 	for (uint16_t i = 0; i < service->n_endpoints; i++)
-		loads[i] = service->endpoints[i].n_addrs ? service->endpoints[i].n_active :
-							   POLICY_LOAD_NONE;
+		loads[i] = service->endpoints[i].n_addrs ? service->endpoints[i].n_active
+							 : POLICY_LOAD_NONE;
 	return policy_choose(loads, service->n_endpoints, rng_next(&proxy->rng), avoid);
 }
 
@@ -337,8 +339,8 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, 
 
 	GW_ASSERT(!call->upstream && call->endpoint < 0);
 	if (chosen < 0) {
-		*ret_reason = proxy->services[service].n_endpoints ? REASON_UPSTREAM_RESOLVE :
-								     REASON_NO_ENDPOINT;
+		*ret_reason = proxy->services[service].n_endpoints ? REASON_UPSTREAM_RESOLVE
+								   : REASON_NO_ENDPOINT;
 		return UPSTREAM_FAILED;
 	}
 	endpoint = &proxy->services[service].endpoints[chosen];
@@ -386,7 +388,8 @@ static void endpoint_adopt(struct proxy_endpoint *endpoint, const struct policy_
 	memcpy(endpoint->addrs, from->addrs, sizeof(endpoint->addrs));
 	memcpy(endpoint->authority_text, from->authority, sizeof(endpoint->authority_text));
 	endpoint->authority = slice_make(endpoint->authority_text, from->authority_len);
-	list_each(node, &endpoint->idle.list) {
+	list_each(node, &endpoint->idle.list)
+	{
 		struct upstream *u = list_entry(node, struct upstream, link);
 
 		if (!addr_is_current(endpoint, &u->addr)) {

@@ -31,7 +31,7 @@ struct upstream_call {
 	struct upstream *upstream; /* Private: being connected. */
 	int32_t endpoint;          /* Slot that was chosen; -1 before. */
 	uint16_t service;
-	bool reused;               /* The stream's connection has carried a request before. */
+	bool reused; /* The stream's connection has carried a request before. */
 };
 
 /* clang-format off */
@@ -46,18 +46,18 @@ enum upstream_state {
 #define X(name, next) UPSTREAM_##name,
 	UPSTREAM_STATES(X)
 #undef X
-	UPSTREAM_N_STATES
+		UPSTREAM_N_STATES
 };
 
 struct upstream {
 	struct h1 h1;
 	struct deadline deadline; /* Connecting, or idle. */
 	struct upstream_call *call;
-	struct list_node link;    /* IDLE: in its endpoint's list. */
-	uint64_t since_ns;        /* When it began to connect, or became idle. */
+	struct list_node link; /* IDLE: in its endpoint's list. */
+	uint64_t since_ns;     /* When it began to connect, or became idle. */
 	struct policy_addr addr;
 	uint16_t service, endpoint;
-	uint8_t state;            /* enum upstream_state. */
+	uint8_t state; /* enum upstream_state. */
 };
 
 enum upstream_got { UPSTREAM_READY, UPSTREAM_COMING, UPSTREAM_FAILED };

@@ -50,7 +50,8 @@ int main(int argc, char **argv)
 		options_help(stdout);
 		return OPTIONS_OK;
 	case OPTIONS_VERSION:
-		puts("sluice " GW_VERSION);
+		puts("sluice " GW_VERSION " (llhttp " GW_LLHTTP_VERSION
+		     ", liburing " GW_URING_VERSION ")");
 		return OPTIONS_OK;
 	case OPTIONS_CHECK_ENV:
 		return environment_check(stdout);

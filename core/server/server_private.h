@@ -31,21 +31,22 @@ enum server_state {
 #define X(name, next) SERVER_##name,
 	SERVER_STATES(X)
 #undef X
-	SERVER_N_STATES
+		SERVER_N_STATES
 };
 
 struct server {
 	const struct options *options;
 	struct ring *ring;
-	struct proxy *proxy; /* Of the control ring: for the admin listener and the demo's origin. */
+	struct proxy
+		*proxy; /* Of the control ring: for the admin listener and the demo's origin. */
 	struct metric_set *metrics; /* Of that proxy; shown to nobody. */
 	struct metric_set *own;     /* What the daemon as a whole shows. */
 	struct proxy_shared *shared;
 	struct log *log;
 	struct log_source *log_source;
-	struct settings *settings;   /* In force. */
-	struct list old_settings;    /* Until every worker has adopted newer ones. */
-	struct settings *first;      /* What started this process: addresses, upstreams. */
+	struct settings *settings; /* In force. */
+	struct list old_settings;  /* Until every worker has adopted newer ones. */
+	struct settings *first;    /* What started this process: addresses, upstreams. */
 	struct environment_capacity capacity;
 	char via[32];
 	struct targets *targets;

@@ -9,10 +9,10 @@
 #include "core/server/server_private.h"
 #include "ring/ring_feature.h"
 
-#define POLL_NS (50 * GW_NS_PER_MS)
+#define POLL_NS         (50 * GW_NS_PER_MS)
 #define RESOLVE_WAIT_NS (2 * GW_NS_PER_S) /* For names, before traffic is taken. */
-#define CLOSE_WAIT_NS (2 * GW_NS_PER_S)
-#define LOG_FLUSH_MS 2000
+#define CLOSE_WAIT_NS   (2 * GW_NS_PER_S)
+#define LOG_FLUSH_MS    2000
 
 static void control_closed(void *owner)
 {
@@ -56,12 +56,15 @@ static int open_log(struct server *s)
 static int open_home(struct server *s)
 {
 	static const struct policy_table no_table = { .n_services = 0 };
+	static struct policy_seat seat;
 	static struct proxy_options options;
-	struct ring_options ring = { .files_max = 256, .bufs_max = 256, .bufs_posted = 32,
-				     .pipes_max = 1 };
-	struct proxy_parts parts = { .options = &options, .shared = s->shared, .table = &no_table };
+	struct ring_options ring = {
+		.files_max = 256, .bufs_max = 256, .bufs_posted = 32, .pipes_max = 1
+	};
+	struct proxy_parts parts = { .options = &options, .shared = s->shared, .seat = &seat };
 	int r;
 
+	seat_offer(&seat, &no_table);
 	options = s->settings->options;
 	options.clients_max = 1;
 	options.upstreams_max = 1;
@@ -100,9 +103,9 @@ static int open_admin(struct server *s)
 	r = admin_open(s->proxy, &addr, &source, &s->admin);
 	if (r < 0)
 		return fail("admin listener", r);
-	LOG_ALWAYS(LOG_INFO, "admin_listening",
-		   LOG_STR("address",
-			   slice_make(text, ring_addr_format(admin_addr(s->admin), text))));
+	LOG_ALWAYS(
+		LOG_INFO, "admin_listening",
+		LOG_STR("address", slice_make(text, ring_addr_format(admin_addr(s->admin), text))));
 	return 0;
 }
 
@@ -171,6 +174,20 @@ static void log_listeners(const struct worker_listener *listeners, uint32_t n)
 	}
 }
 
+static int worker_failed(const struct worker *w, const char *what, int r)
+{
+	char text[RING_ADDR_TEXT];
+	uint32_t i = w->n_listening;
+
+	if (i < w->parts.n_listeners)
+		LOG_ALWAYS(LOG_ERROR, "listen_failed",
+			   LOG_STR("address",
+				   slice_make(text,
+					      ring_addr_format(&w->parts.listeners[i].addr, text))),
+			   LOG_ERRNO("error", r));
+	return fail(what, r);
+}
+
 static int start_workers(struct server *s)
 {
 	const struct config *config = s->settings->config;
@@ -202,7 +219,7 @@ static int start_workers(struct server *s)
 		parts.cpu = s->n_workers <= n_cpus ? cpus[i] : -1;
 		r = worker_start(&s->workers[i], &parts, &what);
 		if (r < 0)
-			return fail(what, r);
+			return worker_failed(&s->workers[i], what, r);
 		s->metric_sets[i + 1] = s->workers[i].metrics;
 		s->rings[i] = s->workers[i].ring;
 		s->n_running++;
@@ -287,9 +304,9 @@ static int take_config(struct server *s, struct config *config)
 
 static int run_steps(struct server *s)
 {
-	static int (*const steps[])(struct server *) = { open_log,   read_environment, reserve,
-							 open_home,  open_admin,       open_control,
-							 open_targets, start_workers };
+	static int (*const steps[])(
+		struct server *) = { open_log,   read_environment, reserve,      open_home,
+				     open_admin, open_control,     open_targets, start_workers };
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int r = steps[i](s);
@@ -309,6 +326,7 @@ int server_set_up(struct server *s, struct config *config)
 	r = run_steps(s);
 	if (r < 0) {
 		server_tell(s, WORKER_ABORT);
+		server_tell(s, WORKER_LEAVE);
 		server_tear_down(s);
 		return r;
 	}

@@ -14,17 +14,15 @@ static const uint8_t may_follow[SERVER_N_STATES] = {
 #undef X
 };
 
-
 static const char *const state_names[SERVER_N_STATES] = { "starting", "serving",  "draining",
 							  "draining", "stopping", "stopped" };
-
 
 /* --- Words to workers. ----------------------------------------------------------------------- */
 
 void server_tell(struct server *s, uint64_t word)
 {
 	for (uint32_t i = 0; i < s->n_running; i++)
-		while (worker_post(&s->workers[i], word) == -EAGAIN)
+		while (s->rings[i] && worker_post(&s->workers[i], word) == -EAGAIN)
 			if (ring_turn(s->ring, 0) < 0)
 				return;
 }
@@ -119,7 +117,11 @@ void server_worker_ended(void *owner, uint64_t index)
 {
 	struct server *s = owner;
 
-	GW_ASSERT(index < s->n_workers && s->n_running > 0);
+	GW_ASSERT(index < s->n_running && s->rings[index]);
+	s->rings[index] = NULL;
+	while (worker_post(&s->workers[index], WORKER_LEAVE) == -EAGAIN)
+		if (ring_turn(s->ring, 0) < 0)
+			return;
 	s->n_ended++;
 	if (s->n_ended == s->n_running)
 		server_enter(s, SERVER_STOPPED);
@@ -173,7 +175,8 @@ static void reload(struct server *s)
 	server_tell(s, (uint64_t)(uintptr_t)&next->options);
 	if (targets_configure(s->targets, next->config) < 0)
 		LOG_ALWAYS(LOG_ERROR, "reload_without_memory", LOG_U64("workers", s->n_workers));
-	LOG_ALWAYS(LOG_INFO, "reloaded", LOG_U64("generation", targets_table(s->targets)->generation));
+	LOG_ALWAYS(LOG_INFO, "reloaded",
+		   LOG_U64("generation", targets_table(s->targets)->generation));
 }
 
 static void stop_asked(struct server *s, bool now)

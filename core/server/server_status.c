@@ -9,17 +9,20 @@ void server_metrics(void *owner, struct growbuf *out)
 {
 	static const struct slice route_names[] = { SLICE_INIT("default") };
 	struct server *s = owner;
+	const struct ring *rings[CONFIG_WORKERS_MAX];
 	struct scrape_view view = {
 		.metrics = { .sets = s->metric_sets,
 			     .n_sets = s->n_running + 1,
 			     .routes = { route_names, ARRAY_SIZE(route_names) },
 			     .services = { route_names, ARRAY_SIZE(route_names) } },
-		.rings = s->rings,
-		.n_rings = s->state < SERVER_DRAINING ? s->n_running : 0, /* Then workers free them. */
+		.rings = rings,
 		.log = s->log,
 		.n_dns_failures = targets_n_failures(s->targets),
 	};
 
+	for (uint32_t i = 0; i < s->n_running; i++)
+		if (s->rings[i])
+			rings[view.n_rings++] = s->rings[i];
 	scrape_render(&view, out);
 }
 

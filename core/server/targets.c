@@ -11,7 +11,7 @@
 /* Bounds of the time to live that is believed, and the wait after a failure. */
 #define TTL_MIN_S 1
 #define TTL_MAX_S 60
-#define RETRY_S 2
+#define RETRY_S   2
 
 struct target {
 	struct targets *targets;

@@ -27,7 +27,8 @@ typedef void targets_fn(void *owner, const struct policy_table *table);
 struct targets_options {
 	struct ring *ring;
 	const struct config *config;
-	const struct ring_addr *demo; /* The built-in origin, used when there is no upstream; or NULL. */
+	const struct ring_addr
+		*demo; /* The built-in origin, used when there is no upstream; or NULL. */
 	uint32_t n_workers;
 	targets_fn *changed;
 	void *owner;

@@ -31,6 +31,9 @@ static void posted(void *owner, uint64_t word)
 		w->proxy->draining = true;
 		proxy_abort(w->proxy);
 		break;
+	case WORKER_LEAVE:
+		w->leaving = true;
+		break;
 	default:
 		GW_ASSERT(word >= WORKER_N_WORDS);
 		w->proxy->options = (const struct proxy_options *)(uintptr_t)word;
@@ -54,6 +57,7 @@ static int listen_all(struct worker *w)
 		r = ring_local_addr(w->ring, file, &spec->addr);
 		GW_ASSERT(r == 0);
 		listener_open(&w->listeners[i], w->proxy, file, spec->trusted, spec->n_trusted);
+		w->n_listening++;
 	}
 	return 0;
 }
@@ -73,7 +77,7 @@ static int set_up(struct worker *w)
 		.options = parts->options,
 		.shared = parts->shared,
 		.metrics = w->metrics,
-		.table = parts->table,
+		.seat = &w->seat,
 		.worker = parts->index,
 	};
 	int r;
@@ -124,6 +128,17 @@ static void run(struct worker *w)
 	}
 }
 
+/* The ring's counters may be looked at from home until it says otherwise. */
+static void say_goodbye(struct worker *w)
+{
+	int r = 0;
+
+	while (ring_post(w->ring, w->parts.home, w->parts.index) == -EAGAIN && r == 0)
+		r = ring_turn(w->ring, GW_NS_PER_MS);
+	while (!w->leaving && r == 0)
+		r = ring_turn(w->ring, WAIT_MAX_NS);
+}
+
 static void worker_main(void *arg)
 {
 	struct worker *w = arg;
@@ -142,12 +157,8 @@ static void worker_main(void *arg)
 	run(w);
 	gw_forbid_malloc(false);
 	log_detach(w->log);
+	say_goodbye(w);
 	proxy_destroy(w->proxy);
-	while (ring_post(w->ring, w->parts.home, w->parts.index) == -EAGAIN)
-		if (ring_turn(w->ring, GW_NS_PER_MS) < 0)
-			break;
-	r = ring_turn(w->ring, GW_NS_PER_MS); /* The post goes out. */
-	GW_ASSERT(r == 0);
 	ring_free(w->ring);
 	recorder_detach(&w->recorder);
 }
@@ -169,6 +180,7 @@ int worker_start(struct worker *w, const struct worker_parts *parts, const char 
 	*w = (struct worker){ .parts = *parts };
 	atomic_init(&w->started, WORKER_STARTING);
 	atomic_init(&w->options, parts->options);
+	seat_offer(&w->seat, parts->table);
 	*ret_what = "metrics";
 	r = metric_create(parts->index, &w->metrics);
 	if (r < 0)
@@ -203,7 +215,7 @@ int worker_post(struct worker *w, uint64_t word)
 
 struct policy_seat *worker_seat(struct worker *w)
 {
-	return &w->proxy->seat;
+	return &w->seat;
 }
 
 bool worker_uses(const struct worker *w, const struct proxy_options *options)

@@ -26,6 +26,7 @@ enum worker_word {
 	WORKER_ADOPT = 1, /* A table was offered: take it although there may be no traffic. */
 	WORKER_DRAIN,     /* Take what is queued, finish what runs, then end. */
 	WORKER_ABORT,     /* End now. */
+	WORKER_LEAVE,     /* Nobody looks at the ring any more: after the end was posted home. */
 	WORKER_N_WORDS,
 };
 
@@ -44,7 +45,8 @@ struct worker_parts {
 	struct proxy_shared *shared;
 	const struct policy_table *table;
 	struct log *log;
-	struct ring *home; /* The control thread's: a post of 'index' says that this one has ended. */
+	struct ring
+		*home; /* The control thread's: a post of 'index' says that this one has ended. */
 	struct worker_listener *listeners;
 	uint32_t n_listeners;
 };
@@ -58,10 +60,12 @@ struct worker {
 	struct log_source *log;
 	struct recorder recorder;
 	struct listener listeners[CONFIG_LISTENERS_MAX];
-	_Atomic int started; /* WORKER_STARTING, then 0 or -errno; written by the worker. */
+	_Atomic int started;  /* WORKER_STARTING, then 0 or -errno; written by the worker. */
+	uint32_t n_listening; /* Of parts.listeners; after a start that failed: which one it was. */
 	/* Written by the worker, read by the control thread. */
 	_Atomic(const struct proxy_options *) options;
-	bool ending;
+	struct policy_seat seat;
+	bool ending, leaving;
 };
 
 /*
@@ -80,5 +84,5 @@ struct policy_seat *worker_seat(struct worker *worker);
 /* The worker has taken these options, and none older are in use there. */
 bool worker_uses(const struct worker *worker, const struct proxy_options *options);
 
-/* After its end was posted home, or WORKER_ABORT was posted to it. */
+/* After WORKER_LEAVE was posted to it. */
 void worker_join(struct worker *worker);

@@ -61,8 +61,8 @@ static void choose_request(struct plan *p, struct rng *rng)
 	p->method = (enum plan_method)rng_below(rng, PLAN_N_METHODS);
 	p->http10 = one_in(rng, 8);
 	p->pad = (uint16_t)(one_in(rng, 6) ? rng_below(rng, 6000) : 0);
-	if (p->method != PLAN_POST && p->method != PLAN_PUT)
-		return;
+	if ((p->method != PLAN_POST && p->method != PLAN_PUT) || one_in(rng, 4))
+		return; /* Nobody has to send a body. */
 	p->ask_body = p->http10 || one_in(rng, 2) ? PLAN_LENGTH : PLAN_CHUNKED;
 	p->ask_len = some_length(rng);
 	p->expect = !p->http10 && one_in(rng, 4);

@@ -25,7 +25,7 @@
 #include "ring/ring_net.h"
 
 #define LT_PATIENCE_NS (5000 * GW_NS_PER_MS)
-#define LT_STEP_NS (2 * GW_NS_PER_MS)
+#define LT_STEP_NS     (2 * GW_NS_PER_MS)
 
 enum { LT_BUFS = 64 };
 
@@ -33,6 +33,7 @@ static struct {
 	struct ring *ring;
 	struct proxy *proxy;
 	struct metric_set *metrics;
+	struct policy_seat seat;
 	struct policy_table *table;
 	struct proxy_options options;
 	struct proxy_shared shared;
@@ -45,7 +46,10 @@ static inline int lt_set_up(void **state)
 
 	(void)state;
 	lt.options = (struct proxy_options){
-		.limits = h1_limits_default, .clients_max = 1, .upstreams_max = 1, .heads_max = 64,
+		.limits = h1_limits_default,
+		.clients_max = 1,
+		.upstreams_max = 1,
+		.heads_max = 64,
 	};
 	lt.table = calloc(1, sizeof(*lt.table));
 	assert_non_null(lt.table);
@@ -54,7 +58,8 @@ static inline int lt_set_up(void **state)
 	assert_int_equal(ring_enable(lt.ring), 0);
 	parts.ring = lt.ring;
 	parts.metrics = lt.metrics;
-	parts.table = lt.table;
+	seat_offer(&lt.seat, lt.table);
+	parts.seat = &lt.seat;
 	assert_int_equal(proxy_create(&parts, &lt.proxy), 0);
 	return 0;
 }
@@ -73,14 +78,14 @@ static inline int lt_tear_down(void **state)
 }
 
 /* Turns until 'cond' holds, or fails the test when it takes too long. */
-#define LT_UNTIL(cond)                                                                     \
-	do {                                                                               \
-		uint64_t lt_end_ns = gw_now_ns() + LT_PATIENCE_NS;                         \
-		while (!(cond)) {                                                          \
-			assert_int_equal(ring_turn(lt.ring, LT_STEP_NS), 0);               \
-			if (gw_now_ns() > lt_end_ns)                                       \
-				fail_msg("never came true: %s", #cond);                    \
-		}                                                                          \
+#define LT_UNTIL(cond)                                                                             \
+	do {                                                                                       \
+		uint64_t lt_end_ns = gw_now_ns() + LT_PATIENCE_NS;                                 \
+		while (!(cond)) {                                                                  \
+			assert_int_equal(ring_turn(lt.ring, LT_STEP_NS), 0);                       \
+			if (gw_now_ns() > lt_end_ns)                                               \
+				fail_msg("never came true: %s", #cond);                            \
+		}                                                                                  \
 	} while (0)
 
 static inline int lt_dial_small(const struct ring_addr *addr, int rcvbuf)
@@ -159,8 +164,7 @@ static inline size_t lt_read_all(int fd, char *text, size_t size)
 	size_t len = 0;
 
 	text[0] = '\0';
-	for (uint64_t end_ns = gw_now_ns() + LT_PATIENCE_NS;
-	     lt_recv(fd, text, size, &len) == 0;) {
+	for (uint64_t end_ns = gw_now_ns() + LT_PATIENCE_NS; lt_recv(fd, text, size, &len) == 0;) {
 		assert_int_equal(ring_turn(lt.ring, LT_STEP_NS), 0);
 		if (gw_now_ns() > end_ns || len == size - 1)
 			fail_msg("never ended: %s", text);
@@ -170,7 +174,8 @@ static inline size_t lt_read_all(int fd, char *text, size_t size)
 }
 
 /* One request on a connection of its own, the answer up to the end. */
-static inline void lt_ask(const struct ring_addr *addr, const char *request, char *text, size_t size)
+static inline void lt_ask(const struct ring_addr *addr, const char *request, char *text,
+			  size_t size)
 {
 	int fd = lt_dial(addr);
 
