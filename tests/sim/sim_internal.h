@@ -177,6 +177,15 @@ void sim_ops_feed(struct ring *ring);
 void sim_ops_deliver(struct ring *ring, uint32_t n_max);
 void sim_ops_assert_no(struct ring *ring, const struct sim_file *f, enum sim_kind kind);
 
+void sim_ops_queue(struct ring *ring, struct ring_op *op, struct ring_answer is);
+void sim_ops_end(struct ring *ring, struct sim_slot *slot, struct ring_answer is);
+void sim_ops_end_res(struct ring *ring, struct sim_slot *slot, int32_t res);
+
+/* sim_work.c */
+void sim_work_run(struct ring *ring, struct sim_slot *slot);
+bool sim_work_can(const struct ring *ring, const struct sim_slot *slot);
+void sim_work_assert_pinned(const struct sim_slot *slot);
+
 /* sim_file.c */
 GW_MUST_USE int32_t sim_file_new(struct ring *ring);
 struct sim_file *sim_file_get(struct ring *ring, int32_t file);
