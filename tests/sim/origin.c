@@ -303,6 +303,20 @@ static void heard_body(struct line *l, struct slice piece)
 				 p->nonce, at + i);
 }
 
+static void check_trailers(struct line *l, const struct plan *p)
+{
+	char want[PLAN_TRAILERS_MAX];
+	struct slice lines = slice_make(l->wire.line, l->wire.line_len);
+	uint32_t len;
+
+	if (l->wire.framing != WIRE_CHUNKED || lines.len <= 2)
+		return;
+	len = plan_trailers(p, false, want);
+	if (!p->ask_trailers || !slice_eq(slice_take(lines, lines.len - 2), slice_make(want, len)))
+		sim_fail(l->o->w->ring, "%016" PRIx64 ": trailers that nobody sent: %.*s", p->nonce,
+			 SLICE_ARG(lines));
+}
+
 static void heard_end(struct line *l)
 {
 	struct deal *deal = l->deal;
@@ -315,6 +329,7 @@ static void heard_end(struct line *l)
 	if (l->wire.body_len != deal->plan.ask_len)
 		sim_fail(l->o->w->ring, "%016" PRIx64 ": %" PRIu64 " body bytes", deal->plan.nonce,
 			 l->wire.body_len);
+	check_trailers(l, &deal->plan);
 	if (l->early)
 		next_request(l);
 	else if (!l->mute)

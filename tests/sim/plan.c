@@ -174,24 +174,38 @@ __attribute__((format(printf, 2, 3))) static void add(struct plan_bytes *b, cons
 	int n;
 
 	va_start(args, format);
-	n = vsnprintf(b->text + b->len, TEXT_MAX - b->len, format, args);
+	n = vsnprintf(b->text + b->len, b->size - b->len, format, args);
 	va_end(args);
-	GW_ASSERT(n >= 0 && (uint32_t)n < TEXT_MAX - b->len);
+	GW_ASSERT(n >= 0 && (uint32_t)n < b->size - b->len);
 	b->len += (uint32_t)n;
 }
 
 static void add_fill(struct plan_bytes *b, uint32_t n)
 {
-	GW_ASSERT(n < TEXT_MAX - b->len);
+	GW_ASSERT(n < b->size - b->len);
 	memset(b->text + b->len, 'p', n);
 	b->len += n;
 }
 
 static void add_payload(struct plan_bytes *b, uint64_t nonce, bool reply, uint32_t from, uint32_t n)
 {
-	GW_ASSERT(n < TEXT_MAX - b->len);
+	GW_ASSERT(n < b->size - b->len);
 	for (uint32_t i = 0; i < n; i++)
 		b->text[b->len++] = (char)plan_byte(nonce, reply, from + i);
+}
+
+uint32_t plan_trailers(const struct plan *p, bool reply, char text[PLAN_TRAILERS_MAX])
+{
+	struct plan_bytes b = { .text = text, .size = PLAN_TRAILERS_MAX };
+	struct rng rng;
+
+	rng_seed(&rng, p->nonce + 7 + reply);
+	for (uint64_t n = 1 + rng_below(&rng, 4); n > 0; n--) {
+		add(&b, "x-trailer-%d: %016" PRIx64, (int)n, p->nonce);
+		add_fill(&b, (uint32_t)rng_below(&rng, 400));
+		add(&b, "\r\n");
+	}
+	return b.len;
 }
 
 /* 'spoil' 1: the last size is none; 2: the last data has no end. */
@@ -215,7 +229,7 @@ static void add_chunks(struct plan_bytes *b, const struct plan *p, bool reply, i
 	}
 	add(b, "0\r\n");
 	if (reply ? p->reply_trailers : p->ask_trailers)
-		add(b, "x-trailer: %016" PRIx64 "\r\n", p->nonce);
+		b->len += plan_trailers(p, reply, b->text + b->len);
 	add(b, "\r\n");
 }
 
@@ -278,7 +292,7 @@ static uint32_t cut_of(const struct plan *p, const struct plan_bytes *b, bool in
 
 struct plan_bytes plan_request(const struct plan *p)
 {
-	struct plan_bytes b = { .text = malloc(TEXT_MAX) };
+	struct plan_bytes b = { .text = malloc(TEXT_MAX), .size = TEXT_MAX };
 
 	GW_ASSERT(b.text);
 	add(&b, "%s /p/%s%016" PRIx64 "?q=%x HTTP/1.%d\r\n", plan_method_name(p->method),
@@ -327,7 +341,7 @@ static bool cuts_body(const struct plan *p)
 
 struct plan_bytes plan_reply(const struct plan *p)
 {
-	struct plan_bytes b = { .text = malloc(TEXT_MAX) };
+	struct plan_bytes b = { .text = malloc(TEXT_MAX), .size = TEXT_MAX };
 
 	GW_ASSERT(b.text);
 	for (int i = 0; i < p->n_interim; i++)

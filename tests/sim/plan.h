@@ -113,11 +113,16 @@ bool plan_is_bodiless(const struct plan *plan);
 /* One whole message. 'text' is the caller's to free. */
 struct plan_bytes {
 	char *text;
-	uint32_t len;
+	uint32_t size, len;
 	uint32_t head_len;
 	uint32_t cut;   /* Where the sender stops; 'len' when it does not. */
 	uint32_t whole; /* Here the message is complete; UINT32_MAX when it never is. */
 };
+
+enum { PLAN_TRAILERS_MAX = 2048 };
+
+/* The trailer lines of either side's message, without the empty one; returns their length. */
+uint32_t plan_trailers(const struct plan *plan, bool reply, char text[PLAN_TRAILERS_MAX]);
 
 struct plan_bytes plan_request(const struct plan *plan);
 struct plan_bytes plan_reply(const struct plan *plan);
