@@ -233,7 +233,11 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 {
 	struct exchange *ex = slab_alloc(&proxy->exchanges);
 
-	GW_ASSERT(ex); /* As many as clients: each has one at most. */
+	if (GW_COUNT_IF(!ex, "exchanges_used_up")) { /* By a codec of many streams. */
+		metric_inc_label(proxy->metrics, METRIC_REJECTED, REASON_OVERLOAD_MEMORY);
+		s->codec->reset(s, true);
+		return;
+	}
 	memset(ex, 0, offsetof(struct exchange, log));
 	ex->log.host_len = ex->log.path_len = ex->log.id_len = ex->log.upstream_len = 0;
 	ex->proxy = proxy;

@@ -27,7 +27,7 @@ static void reply(struct exchange *ex, uint16_t status, struct slice type, struc
 		.body = ex->head_request ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
 		.length = text.len,
 		.announce = true,
-		.last = last || (ex->expects && !ex->up.ended),
+		.last = last || proxy->draining || (ex->expects && !ex->up.ended),
 	};
 
 	exchange_drop_upstream(ex);
@@ -195,8 +195,8 @@ static void upstream_malformed(struct stream *s, const struct stream_fault *faul
 /* A pooled connection may have been closed by its peer while our request was on its way. */
 static bool may_try_again(const struct exchange *ex, const struct stream_fault *fault)
 {
-	return fault->untouched && ex->state == EXCHANGE_SENDING && ex->call.reused &&
-	       ex->retriable && !ex->again;
+	return fault->untouched && ex->n_1xx == 0 && ex->state == EXCHANGE_SENDING &&
+	       ex->call.reused && ex->retriable && !ex->again;
 }
 
 static void try_again(struct exchange *ex)
@@ -215,7 +215,9 @@ static void upstream_reset(struct stream *s, const struct stream_fault *fault)
 	struct exchange *ex = s->owner;
 
 	ex->upstream = NULL; /* Its connection is closed already. */
-	if (may_try_again(ex, fault))
+	if (ex->state == EXCHANGE_RESPONDING && ex->down.ended)
+		exchange_drop_upstream(ex); /* All was said; only the request is not wanted. */
+	else if (may_try_again(ex, fault))
 		try_again(ex);
 	else
 		exchange_refuse(ex, fault->status, fault->reason, ACCOUNT_BY_UPSTREAM);
