@@ -1,0 +1,537 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Exchanges over a codec with many streams on a connection: what each event comes to. */
+#include "core/proxy/exchange.c"
+
+#include "tests/unit/core/proxy/gate.h"
+
+#define LEN(n)  "content-length: " #n "\r\n"
+#define CHUNKED "transfer-encoding: chunked\r\n"
+
+static struct fake_stream *get(uint32_t seed)
+{
+	return gate_ask(&g.visitors[0], seed, "GET", "");
+}
+
+static const struct exchange *exchange_at(const struct fake_stream *f)
+{
+	return f->stream.owner;
+}
+
+static void assert_own(const struct fake_stream *f, unsigned status)
+{
+	assert_int_equal(f->out.status, status);
+	assert_int_equal(f->out.seed, 0); /* None of any upstream's. */
+	assert_true(f->out.ended);
+}
+
+static void assert_over(const struct fake_stream *f, enum fake_life how)
+{
+	assert_int_equal(f->life, how);
+	gate_check();
+}
+
+/* --- Several at once. ------------------------------------------------------------------------ */
+
+/* Asked in order, answered in reverse, sent in pieces of all: each gets its own. */
+static void streams_share_two_connections(void **state)
+{
+	struct fake_stream *asks[12], *ups[12];
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(asks); i++) {
+		asks[i] = gate_ask(&g.visitors[0], i + 1, "POST", LEN(5000));
+		ups[i] = gate_other(asks[i]);
+		assert_int_equal(ups[i]->out.seed, i + 1);
+	}
+	for (int piece = 0; piece < 5; piece++)
+		for (uint32_t i = 0; i < ARRAY_SIZE(asks); i++) {
+			fake_body(asks[i], 1000, piece == 4);
+			fake_flush(asks[i]);
+			fake_pump_all(&g.origins[i % GATE_CONNS], 300);
+			gate_check();
+		}
+	for (uint32_t i = ARRAY_SIZE(asks); i-- > 0;) {
+		gate_answer(ups[i], 200, LEN(2000));
+		fake_body(ups[i], 2000, true);
+		fake_flush(ups[i]);
+		gate_check();
+	}
+	for (int turn = 0; turn < 20; turn++)
+		for (uint32_t c = 0; c < GATE_CONNS; c++) {
+			fake_pump_all(&g.origins[c], 700);
+			fake_pump_all(&g.visitors[c], 150);
+			gate_check();
+		}
+	for (uint32_t i = 0; i < ARRAY_SIZE(asks); i++) {
+		assert_int_equal(asks[i]->out.seed, i + 1);
+		assert_int_equal(asks[i]->out.told, 2000);
+		assert_int_equal(ups[i]->out.told, 5000);
+		assert_over(asks[i], FAKE_RELEASED);
+		assert_int_equal(ups[i]->life, FAKE_RELEASED);
+	}
+}
+
+/* One stream's end is nobody else's: the neighbours on both connections go on. */
+static void an_end_stays_with_its_stream(void **state)
+{
+	struct fake_stream *a = get(1), *b = get(2), *c = get(3), *d = get(4);
+
+	(void)state;
+	gate_answer(gate_other(a), 200, LEN(100));
+	gate_answer(gate_other(b), 200, LEN(100));
+	fake_reset(a, 0, REASON_CLIENT_ABORT, false);
+	fake_reset(gate_other(b), 0, REASON_UPSTREAM_RESET_MIDBODY, false);
+	gate_check();
+	assert_int_equal(b->life, FAKE_RESET);
+	for (struct fake_stream *f = c;; f = d) {
+		struct fake_stream *up = gate_other(f);
+
+		gate_answer(up, 200, LEN(100));
+		fake_body(up, 100, true);
+		fake_pump(up, 0);
+		fake_pump(f, 100);
+		assert_over(f, FAKE_RELEASED);
+		if (f == d)
+			break;
+	}
+}
+
+/* A connection may have more streams than a proxy has exchanges: the last are reset. */
+static void without_an_exchange_a_stream_is_reset(void **state)
+{
+	uint32_t n = g.proxy->exchanges.n_slots - 1;
+	void *used[256];
+	struct fake_stream *f, *last;
+
+	(void)state;
+	assert_true(n <= ARRAY_SIZE(used));
+	for (uint32_t i = 0; i < n; i++) /* Taken by others; checked only while they are not. */
+		used[i] = slab_alloc(&g.proxy->exchanges);
+	f = get(1);
+	last = get(2);
+	assert_int_equal(last->life, FAKE_RESET);
+	assert_false(last->out.begun);
+	assert_true(fake_is_open(f));
+	for (uint32_t i = 0; i < n; i++)
+		slab_free(&g.proxy->exchanges, used[i]);
+	fake_reset(f, 0, REASON_CLIENT_ABORT, false);
+	assert_over(f, FAKE_RESET);
+}
+
+/* --- Credit. --------------------------------------------------------------------------------- */
+
+/* A source that sends all it may: no more than what is granted lies between. */
+static void what_lies_between_is_bounded(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", LEN(1000000)), *up;
+	uint64_t left = 1000000;
+
+	(void)state;
+	up = gate_other(f);
+	for (int round = 0; left > 0; round++) {
+		uint32_t n;
+
+		while (left > 0 && (n = fake_body(f, (uint32_t)left, true)) > 0) {
+			left -= n;
+			gate_check();
+		}
+		assert_true(up->out.pending <= FAKE_WINDOW + EXCHANGE_WINDOW);
+		assert_true(round < 1000);
+		fake_pump(up, 7777);
+		gate_check();
+	}
+	fake_pump(up, UINT64_MAX);
+	assert_int_equal(up->out.told, 1000000);
+	gate_answer(up, 204, "");
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+/* The response's body flows while the request's does. */
+static void both_ways_at_once(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED), *up = gate_other(f);
+
+	(void)state;
+	gate_answer(up, 200, CHUNKED);
+	assert_int_equal(exchange_at(f)->state, EXCHANGE_RESPONDING);
+	for (int i = 0; i < 50; i++) {
+		fake_body(f, 3000, i == 49);
+		fake_flush(f);
+		fake_body(up, 5000, false);
+		fake_flush(up);
+		fake_pump(up, 2900);
+		fake_pump(f, 5000);
+		gate_check();
+	}
+	fake_pump(up, UINT64_MAX);
+	assert_int_equal(up->out.told, 150000);
+	assert_true(up->out.all && fake_is_open(f));
+	fake_trailers(up, SLICE("x-end: 1\r\n"));
+	fake_pump(f, UINT64_MAX);
+	assert_int_equal(f->out.told, 250000);
+	assert_int_equal(f->out.trailers_len, 10);
+	assert_int_equal(up->life, FAKE_RELEASED);
+	assert_over(f, FAKE_RELEASED);
+}
+
+/* --- Before there is an upstream. ------------------------------------------------------------ */
+
+static void a_body_waits_for_its_upstream(void **state)
+{
+	struct fake_stream *f, *up;
+
+	(void)state;
+	g.how = GATE_COMES;
+	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
+	fake_body(f, 700, false);
+	fake_body(f, 800, false);
+	fake_trailers(f, SLICE("x-sum: 9\r\n"));
+	assert_int_equal(f->in.credited, 0); /* No more than came along, until somebody takes it. */
+	gate_check();
+	gate_ready(0);
+	up = gate_other(f);
+	fake_pump(up, UINT64_MAX);
+	assert_int_equal(up->out.told, 1500);
+	assert_memory_equal(up->out.trailers, "x-sum: 9\r\n", 10);
+	gate_answer(up, 204, "");
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+	assert_int_equal(up->life, FAKE_RELEASED);
+}
+
+static void a_client_leaves_while_connecting(void **state)
+{
+	struct fake_stream *f;
+
+	(void)state;
+	g.how = GATE_COMES;
+	f = gate_ask(&g.visitors[0], 1, "POST", LEN(1000));
+	fake_body(f, 500, false);
+	fake_reset(f, 0, REASON_CLIENT_ABORT, false);
+	assert_int_equal(g.n_coming, 0); /* Cancelled. */
+	assert_over(f, FAKE_RESET);
+}
+
+static void another_endpoint_is_tried_once(void **state)
+{
+	struct fake_stream *f;
+
+	(void)state;
+	g.how = GATE_COMES;
+	f = gate_ask(&g.visitors[0], 1, "POST",
+		     LEN(10)); /* Not idempotent, but nothing was sent. */
+	fake_body(f, 10, true);
+	gate_failed(0);
+	assert_int_equal(g.n_coming, 1);
+	assert_true(g.fresh && g.avoid == 0);
+	gate_check();
+	gate_failed(0);
+	assert_int_equal(g.n_gets, 2);
+	assert_own(f, 502);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+static void no_stream_at_once_is_an_answer(void **state)
+{
+	struct fake_stream *f;
+
+	(void)state;
+	g.how = GATE_FAILS;
+	g.reason = REASON_OVERLOAD_UPSTREAM;
+	f = get(1);
+	assert_own(f, 503);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+/* --- Upstream ends. -------------------------------------------------------------------------- */
+
+static const struct {
+	const char *name, *method, *fields;
+	bool reused, untouched, other; /* other: the route does not want it. */
+	unsigned status;               /* 0: tried again. */
+} resets[] = {
+	{ "a reused connection that was closed", "GET", "", true, true, false, 0 },
+	{ "idempotent, without a body", "DELETE", "", true, true, false, 0 },
+	{ "a fresh connection", "GET", "", false, true, false, 502 },
+	{ "some of an answer had come", "GET", "", true, false, false, 502 },
+	{ "not idempotent", "POST", LEN(0), true, true, false, 502 },
+	{ "with a body", "PUT", LEN(10), true, true, false, 502 },
+	{ "the route does not want it", "GET", "", true, true, true, 502 },
+};
+
+static void a_request_may_be_sent_twice(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(resets); i++) {
+		uint32_t before = g.n_gets;
+		struct fake_stream *f, *up;
+
+		g.reused = resets[i].reused;
+		g.table.routes[0].retry = !resets[i].other;
+		f = gate_ask(&g.visitors[0], i + 1, resets[i].method, resets[i].fields);
+		fake_reset(gate_other(f), 502, REASON_UPSTREAM_RESET, resets[i].untouched);
+		gate_check();
+		if (resets[i].status) {
+			if (f->out.status != resets[i].status || g.n_gets != before + 1)
+				fail_msg("%s: not refused", resets[i].name);
+			fake_pump(f, 0);
+			continue;
+		}
+		up = gate_other(f);
+		if (!up || g.n_gets != before + 2 || !g.fresh || up->out.seed != i + 1)
+			fail_msg("%s: not tried again", resets[i].name);
+		gate_answer(up, 204, "");
+		fake_pump(up, 0);
+		fake_pump(f, 0);
+		assert_over(f, FAKE_RELEASED);
+	}
+}
+
+/* The second connection fails as well: told, not tried for ever. */
+static void no_request_is_sent_three_times(void **state)
+{
+	struct fake_stream *f;
+
+	(void)state;
+	g.reused = true;
+	f = get(1);
+	fake_reset(gate_other(f), 502, REASON_UPSTREAM_RESET, true);
+	fake_reset(gate_other(f), 502, REASON_UPSTREAM_RESET, true);
+	assert_own(f, 502);
+	assert_int_equal(g.n_gets, 2);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+static void a_reset_behind_the_head_cuts_off(void **state)
+{
+	struct fake_stream *f = get(1), *up = gate_other(f);
+
+	(void)state;
+	gate_answer(up, 200, LEN(1000));
+	fake_body(up, 400, false);
+	fake_reset(up, 0, REASON_UPSTREAM_RESET_MIDBODY, false);
+	assert_int_equal(f->out.status, 200);
+	assert_false(f->out.ended); /* Never made to look whole. */
+	assert_false(f->aborted);
+	assert_over(f, FAKE_RESET);
+}
+
+/* It has said all: that it wants no more of the request harms nobody. */
+static void a_reset_behind_the_whole_answer_is_none(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", LEN(9000)), *up = gate_other(f);
+
+	(void)state;
+	fake_body(f, 3000, false);
+	fake_flush(f);
+	gate_answer(up, 403, LEN(500));
+	fake_body(up, 500, true);
+	fake_flush(up);
+	fake_reset(up, 0, REASON_UPSTREAM_RESET, false);
+	gate_check();
+	assert_true(fake_is_open(f));
+	fake_body(f, 3000, false); /* Goes nowhere. */
+	fake_pump(f, UINT64_MAX);
+	assert_int_equal(f->out.told, 500);
+	assert_over(f, FAKE_RELEASED);
+}
+
+/* --- Early answers, refusals. ---------------------------------------------------------------- */
+
+static void an_early_answer_ends_the_request(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", LEN(90000)),
+			   *up = gate_other(f);
+
+	(void)state;
+	fake_body(f, 10000, false);
+	fake_flush(f);
+	gate_answer(up, 413, LEN(20));
+	fake_body(up, 20, true);
+	fake_flush(up);
+	fake_pump(f, UINT64_MAX);
+	assert_int_equal(up->life, FAKE_RESET); /* Not for reuse: its request is not complete. */
+	assert_int_equal(f->out.status, 413);
+	assert_over(f, FAKE_RELEASED);
+}
+
+static void a_refused_body_goes_nowhere(void **state)
+{
+	struct fake_stream *f, *up;
+
+	(void)state;
+	g.table.routes[0].max_body = 5000;
+	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
+	up = gate_other(f);
+	fake_body(f, 4000, false);
+	fake_body(f, 4000, false);
+	assert_own(f, 413);
+	assert_int_equal(up->life, FAKE_RESET);
+	for (int i = 0; i < 3; i++)
+		fake_body(f, 1000, i == 2);
+	assert_true(f->out.last);
+	gate_check();
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+static void a_malformed_body_is_answered(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED), *up = gate_other(f);
+
+	(void)state;
+	fake_body(f, 100, false);
+	fake_malformed(f, 400, REASON_CHUNK_INVALID);
+	assert_own(f, 400);
+	assert_int_equal(up->life, FAKE_RESET); /* Its upstream must not take the rest for whole. */
+	assert_false(up->out.ended);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+static void informational_answers_are_passed_up_to_a_bound(void **state)
+{
+	struct fake_stream *f = get(1), *up = gate_other(f);
+
+	(void)state;
+	for (int i = 0; i < 10; i++)
+		gate_answer(up, 103, "");
+	assert_int_equal(f->out.n_infos, 10);
+	assert_false(f->out.begun);
+	gate_answer(up, 103, "");
+	assert_own(f, 502);
+	assert_int_equal(up->life, FAKE_RESET);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+static void a_sound_head_may_be_refused_by_its_codec(void **state)
+{
+	static const struct peer peer = { .family = AF_UNIX };
+	const struct http_refusal refusal = { 417, REASON_EXPECTATION_FAILED, false };
+	struct fake_stream *f = fake_open(&g.visitors[0], 1);
+
+	(void)state;
+	f->in.ended = true;
+	exchange_open(g.proxy, &f->stream, &(struct exchange_client){ &peer, false }, NULL, true,
+		      &refusal);
+	assert_own(f, 417);
+	assert_int_equal(g.n_gets, 0);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+/* --- Time, drain. ---------------------------------------------------------------------------- */
+
+enum step { ASK, ASK_HALF, ANSWER_HALF };
+
+static const struct {
+	const char *name;
+	enum step step;
+	bool stuck; /* What there is does not leave. */
+	uint64_t span_ns;
+	unsigned status; /* 0: cut off. */
+	enum reason reason;
+} waits[] = {
+	{ "no response", ASK, false, 20 * S, 504, REASON_UPSTREAM_RESPONSE_TIMEOUT },
+	{ "no body comes", ASK_HALF, false, 10 * S, 408, REASON_BODY_TIMEOUT },
+	{ "the upstream takes no body", ASK_HALF, true, 15 * S, 504,
+	  REASON_UPSTREAM_WRITE_TIMEOUT },
+	{ "the response stops", ANSWER_HALF, false, 10 * S, 0, REASON_UPSTREAM_IDLE },
+	{ "the client takes none", ANSWER_HALF, true, 15 * S, 0, REASON_SEND_TIMEOUT },
+};
+
+static struct fake_stream *ask_for_wait(uint32_t i)
+{
+	struct fake_stream *f, *up;
+
+	f = gate_ask(&g.visitors[0], i + 1, waits[i].step == ASK_HALF ? "POST" : "GET",
+		     waits[i].step == ASK_HALF ? LEN(20000) : "");
+	up = gate_other(f);
+	if (waits[i].step == ASK_HALF) /* Of the second, enough to count as progress. */
+		fake_body(f, waits[i].stuck ? 9000 : 500, false);
+	if (waits[i].step != ASK_HALF || !waits[i].stuck)
+		fake_pump(up, UINT64_MAX);
+	if (waits[i].step == ANSWER_HALF) {
+		gate_answer(up, 200, LEN(1000));
+		fake_body(up, 500, false);
+		fake_flush(up);
+		fake_pump(f, waits[i].stuck ? 0 : UINT64_MAX);
+	}
+	return f;
+}
+
+static void every_wait_ends(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(waits); i++) {
+		struct fake_stream *f = ask_for_wait(i);
+		struct exchange *ex = f->stream.owner;
+
+		gate_wait(waits[i].span_ns - 10 * MS);
+		if (!fake_is_open(f) || ex->account.reason)
+			fail_msg("%s: ended early", waits[i].name);
+		gate_wait(20 * MS);
+		if (waits[i].status) {
+			if (f->out.status != waits[i].status ||
+			    ex->account.reason != waits[i].reason)
+				fail_msg("%s: %u", waits[i].name, f->out.status);
+			fake_pump(f, 0);
+		} else if (f->life != FAKE_RESET) {
+			fail_msg("%s: not cut off", waits[i].name);
+		}
+		gate_check();
+	}
+}
+
+static void a_drain_lets_finish_and_an_abort_does_not(void **state)
+{
+	struct fake_stream *a = get(1), *b = get(2), *up = gate_other(a);
+
+	(void)state;
+	proxy_drain(g.proxy);
+	gate_answer(up, 200, LEN(10));
+	assert_true(a->out.last);
+	fake_body(up, 10, true);
+	fake_pump(up, 0);
+	fake_pump(a, 10);
+	assert_over(a, FAKE_RELEASED);
+	assert_true(fake_is_open(b));
+	proxy_abort(g.proxy);
+	assert_over(b, FAKE_RESET);
+	assert_true(proxy_is_quiet(g.proxy));
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, gate_open, gate_close)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(streams_share_two_connections),
+		TEST(an_end_stays_with_its_stream),
+		TEST(without_an_exchange_a_stream_is_reset),
+		TEST(what_lies_between_is_bounded),
+		TEST(both_ways_at_once),
+		TEST(a_body_waits_for_its_upstream),
+		TEST(a_client_leaves_while_connecting),
+		TEST(another_endpoint_is_tried_once),
+		TEST(no_stream_at_once_is_an_answer),
+		TEST(a_request_may_be_sent_twice),
+		TEST(no_request_is_sent_three_times),
+		TEST(a_reset_behind_the_head_cuts_off),
+		TEST(a_reset_behind_the_whole_answer_is_none),
+		TEST(an_early_answer_ends_the_request),
+		TEST(a_refused_body_goes_nowhere),
+		TEST(a_malformed_body_is_answered),
+		TEST(informational_answers_are_passed_up_to_a_bound),
+		TEST(a_sound_head_may_be_refused_by_its_codec),
+		TEST(every_wait_ends),
+		TEST(a_drain_lets_finish_and_an_abort_does_not),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
