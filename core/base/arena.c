@@ -5,7 +5,7 @@
 #include "core/base/bits.h"
 
 #define ARENA_ALIGN_MAX 64u
-#define ARENA_SIZE_MAX (1u << 31)
+#define ARENA_SIZE_MAX  (1u << 31)
 
 void arena_init(struct arena *a, void *block, size_t size)
 {

@@ -22,7 +22,7 @@
 struct arena {
 	char *block;
 	uint32_t size;
-	uint32_t len; /* Bytes in use. */
+	uint32_t len;     /* Bytes in use. */
 	uint32_t len_max; /* Most that was ever in use. */
 	bool overflow;
 };

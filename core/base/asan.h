@@ -17,9 +17,9 @@
 
 #ifdef GW_ASAN
 #include <sanitizer/asan_interface.h>
-#define GW_POISON(ptr, len) ASAN_POISON_MEMORY_REGION((ptr), (len))
+#define GW_POISON(ptr, len)   ASAN_POISON_MEMORY_REGION((ptr), (len))
 #define GW_UNPOISON(ptr, len) ASAN_UNPOISON_MEMORY_REGION((ptr), (len))
 #else
-#define GW_POISON(ptr, len) ((void)(ptr), (void)(len))
+#define GW_POISON(ptr, len)   ((void)(ptr), (void)(len))
 #define GW_UNPOISON(ptr, len) ((void)(ptr), (void)(len))
 #endif

@@ -4,13 +4,13 @@
 #include "core/base/writer.h"
 
 #define SECONDS_PER_DAY 86400u
-#define DAYS_PER_ERA 146097u /* 400 Gregorian years. */
-#define SECOND_MAX 253402300799u /* 9999-12-31T23:59:59Z */
+#define DAYS_PER_ERA    146097u       /* 400 Gregorian years. */
+#define SECOND_MAX      253402300799u /* 9999-12-31T23:59:59Z */
 
 /* UTC, Gregorian. */
 struct civil {
 	unsigned year, month, day; /* month and day from 1. */
-	unsigned weekday;	   /* 0 is Sunday. */
+	unsigned weekday;          /* 0 is Sunday. */
 	unsigned hour, minute, second;
 };
 

@@ -16,7 +16,7 @@
 
 #define GW_NS_PER_US 1000ull
 #define GW_NS_PER_MS 1000000ull
-#define GW_NS_PER_S 1000000000ull
+#define GW_NS_PER_S  1000000000ull
 
 uint64_t gw_now_ns(void);  /* CLOCK_MONOTONIC */
 uint64_t gw_wall_ns(void); /* CLOCK_REALTIME */
@@ -24,7 +24,7 @@ uint64_t gw_wall_ns(void); /* CLOCK_REALTIME */
 uint64_t gw_thread_cpu_ns(void);
 
 #define CLOCK_HTTP_DATE_LEN 29 /* "Sun, 06 Nov 1994 08:49:37 GMT" */
-#define CLOCK_RFC3339_LEN 27   /* "1994-11-06T08:49:37.123456Z" */
+#define CLOCK_RFC3339_LEN   27 /* "1994-11-06T08:49:37.123456Z" */
 
 /* IMF-fixdate (RFC 9110 5.6.7), no NUL. Years beyond 9999 print as 9999. */
 void clock_http_date(uint64_t wall_ns, char ret_text[CLOCK_HTTP_DATE_LEN]);

@@ -17,8 +17,8 @@
 
 #include "core/base/banned.h"
 
-#define GW_MUST_USE __attribute__((warn_unused_result))
-#define GW_LIKELY(cond) __builtin_expect(!!(cond), 1)
+#define GW_MUST_USE       __attribute__((warn_unused_result))
+#define GW_LIKELY(cond)   __builtin_expect(!!(cond), 1)
 #define GW_UNLIKELY(cond) __builtin_expect(!!(cond), 0)
 
 #ifndef ARRAY_SIZE
@@ -28,18 +28,18 @@
 /* The object that holds 'member' at address 'ptr'. */
 #define GW_CONTAINER_OF(ptr, type, member) ((type *)((uintptr_t)(ptr)-offsetof(type, member)))
 
-#define GW_ASSERT(cond)                                                                    \
-	do {                                                                               \
-		if (GW_UNLIKELY(!(cond))) {                                                \
-			gw_assert_note(__FILE__, __LINE__, #cond);                         \
-			__builtin_trap(); /* Here, so the core opens here. */              \
-		}                                                                          \
+#define GW_ASSERT(cond)                                                                            \
+	do {                                                                                       \
+		if (GW_UNLIKELY(!(cond))) {                                                        \
+			gw_assert_note(__FILE__, __LINE__, #cond);                                 \
+			__builtin_trap(); /* Here, so the core opens here. */                      \
+		}                                                                                  \
 	} while (0)
 
-#define GW_UNREACHABLE()                                                                   \
-	do {                                                                               \
-		gw_assert_note(__FILE__, __LINE__, "unreachable");                         \
-		__builtin_trap();                                                          \
+#define GW_UNREACHABLE()                                                                           \
+	do {                                                                                       \
+		gw_assert_note(__FILE__, __LINE__, "unreachable");                                 \
+		__builtin_trap();                                                                  \
 	} while (0)
 
 /* What failed last on this thread; file is NULL when nothing did. */
@@ -66,16 +66,16 @@ struct gw_count_site {
  * snake_case. For things that should hardly ever happen but are handled: the
  * counter costs a locked instruction, and only when it happens.
  */
-#define GW_COUNT_IF(cond, name_)                                                           \
-	({                                                                                 \
-		static struct gw_count_site gw_site_                                       \
-			__attribute__((section("gw_count"), used, aligned(32))) = {        \
-				.name = name_, .file = __FILE__, .line = __LINE__          \
-			};                                                                 \
-		bool gw_met_ = GW_UNLIKELY(cond);                                          \
-		if (gw_met_)                                                               \
-			atomic_fetch_add_explicit(&gw_site_.n, 1, memory_order_relaxed);   \
-		gw_met_;                                                                   \
+#define GW_COUNT_IF(cond, name_)                                                                   \
+	({                                                                                         \
+		static struct gw_count_site gw_site_                                               \
+			__attribute__((section("gw_count"), used, aligned(32))) = {                \
+				.name = name_, .file = __FILE__, .line = __LINE__                  \
+			};                                                                         \
+		bool gw_met_ = GW_UNLIKELY(cond);                                                  \
+		if (gw_met_)                                                                       \
+			atomic_fetch_add_explicit(&gw_site_.n, 1, memory_order_relaxed);           \
+		gw_met_;                                                                           \
 	})
 
 typedef void gw_count_fn(const char *name, uint64_t n, void *arg);

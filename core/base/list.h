@@ -34,8 +34,8 @@ struct list_counted {
 #define list_entry(node, type, member) GW_CONTAINER_OF(node, type, member)
 
 /* 'node' may be removed in the body, nothing else. */
-#define list_each(node, l)                                                                 \
-	for (struct list_node *node = (l)->head.next, *next_##node = node->next;           \
+#define list_each(node, l)                                                                         \
+	for (struct list_node *node = (l)->head.next, *next_##node = node->next;                   \
 	     node != &(l)->head; node = next_##node, next_##node = node->next)
 
 static inline void list_init(struct list *l)

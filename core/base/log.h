@@ -81,7 +81,13 @@ void log_render_metrics(const struct log *log, struct growbuf *out);
 
 /* --- Events ----------------------------------------------------------------------------- */
 
-enum log_value_type { LOG_VALUE_U64, LOG_VALUE_I64, LOG_VALUE_BOOL, LOG_VALUE_STR, LOG_VALUE_ERRNO };
+enum log_value_type {
+	LOG_VALUE_U64,
+	LOG_VALUE_I64,
+	LOG_VALUE_BOOL,
+	LOG_VALUE_STR,
+	LOG_VALUE_ERRNO
+};
 
 /* A key and its value; the key is a literal, the value is copied. */
 struct log_field {
@@ -91,14 +97,29 @@ struct log_field {
 	struct slice text;
 };
 
-#define LOG_U64(key_, v) { .key = "" key_, .type = LOG_VALUE_U64, .number = (uint64_t)(v) }
-#define LOG_I64(key_, v) { .key = "" key_, .type = LOG_VALUE_I64, .number = (uint64_t)(int64_t)(v) }
-#define LOG_BOOL(key_, v) { .key = "" key_, .type = LOG_VALUE_BOOL, .number = (v) ? 1 : 0 }
-#define LOG_STR(key_, s) { .key = "" key_, .type = LOG_VALUE_STR, .text = (s) }
+#define LOG_U64(key_, v)                                                                           \
+	{                                                                                          \
+		.key = "" key_, .type = LOG_VALUE_U64, .number = (uint64_t)(v)                     \
+	}
+#define LOG_I64(key_, v)                                                                           \
+	{                                                                                          \
+		.key = "" key_, .type = LOG_VALUE_I64, .number = (uint64_t)(int64_t)(v)            \
+	}
+#define LOG_BOOL(key_, v)                                                                          \
+	{                                                                                          \
+		.key = "" key_, .type = LOG_VALUE_BOOL, .number = (v) ? 1 : 0                      \
+	}
+#define LOG_STR(key_, s)                                                                           \
+	{                                                                                          \
+		.key = "" key_, .type = LOG_VALUE_STR, .text = (s)                                 \
+	}
 /* A negative errno, shown as its name's text. */
-#define LOG_ERRNO(key_, r) { .key = "" key_, .type = LOG_VALUE_ERRNO, .number = (uint64_t)(int64_t)(r) }
+#define LOG_ERRNO(key_, r)                                                                         \
+	{                                                                                          \
+		.key = "" key_, .type = LOG_VALUE_ERRNO, .number = (uint64_t)(int64_t)(r)          \
+	}
 
-#define LOG_MAX_FIELDS 8u
+#define LOG_MAX_FIELDS      8u
 #define LOG_EVENT_TEXT_SIZE 384u /* All strings of one event together; longer ones are cut. */
 
 /* A place in the source that logs. 10 lines in 10 s, then only counted, unless 'always'. */
@@ -118,12 +139,12 @@ void log_event(struct log_site *site, const struct log_field *fields, uint32_t n
 /* Never limited: start, stop and other things that happen once. */
 #define LOG_ALWAYS(level_, event_, ...) LOG_EVENT_(level_, event_, true, __VA_ARGS__)
 
-#define LOG_EVENT_(level_, event_, always_, ...)                                           \
-	do {                                                                               \
-		static struct log_site log_site_ = { .event = "" event_,                   \
-						     .level = level_,                      \
-						     .always = always_ };                  \
-		const struct log_field log_fields_[] = { __VA_ARGS__ };                    \
-		_Static_assert(ARRAY_SIZE(log_fields_) <= LOG_MAX_FIELDS, "too many");     \
-		log_event(&log_site_, log_fields_, ARRAY_SIZE(log_fields_));               \
+#define LOG_EVENT_(level_, event_, always_, ...)                                                   \
+	do {                                                                                       \
+		static struct log_site log_site_ = { .event = "" event_,                           \
+						     .level = level_,                              \
+						     .always = always_ };                          \
+		const struct log_field log_fields_[] = { __VA_ARGS__ };                            \
+		_Static_assert(ARRAY_SIZE(log_fields_) <= LOG_MAX_FIELDS, "too many");             \
+		log_event(&log_site_, log_fields_, ARRAY_SIZE(log_fields_));                       \
 	} while (0)

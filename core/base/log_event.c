@@ -4,7 +4,7 @@
 #include "core/base/clock.h"
 #include "core/base/jsonw.h"
 
-#define WINDOW_NS (10 * GW_NS_PER_S)
+#define WINDOW_NS        (10 * GW_NS_PER_S)
 #define LINES_PER_WINDOW 10u
 
 static const struct slice level_names[LOG_N_LEVELS] = {
@@ -28,8 +28,7 @@ bool log_event_passes(struct log_site *site, uint64_t now_ns, uint32_t *ret_n_su
 		atomic_fetch_add_explicit(&site->n_suppressed, 1, memory_order_relaxed);
 		return false;
 	}
-	*ret_n_suppressed =
-		atomic_exchange_explicit(&site->n_suppressed, 0, memory_order_relaxed);
+	*ret_n_suppressed = atomic_exchange_explicit(&site->n_suppressed, 0, memory_order_relaxed);
 	return true;
 }
 

@@ -7,14 +7,14 @@
 #include <sys/stat.h>
 
 /* What a pipe takes at once when poll() says that it takes anything (pipe(7)). */
-#define PIPE_CHUNK 4096u
+#define PIPE_CHUNK      4096u
 #define WRITES_PER_CALL 64u
 
 static int open_path(const char *path)
 {
 	/* O_NONBLOCK: a FIFO without a reader must not hold us up. */
-	int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY,
-		      0640);
+	int fd =
+		open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0640);
 
 	return fd >= 0 ? fd : -errno;
 }
@@ -176,8 +176,8 @@ static bool write_some(struct log_sink *sink)
 		return true;
 	}
 	if (n < 0 && errno != EAGAIN && errno != EINTR)
-		drop_lines(sink, errno == ENOSPC || errno == EDQUOT ? LOG_DROP_ENOSPC :
-								      LOG_DROP_ERROR);
+		drop_lines(sink,
+			   errno == ENOSPC || errno == EDQUOT ? LOG_DROP_ENOSPC : LOG_DROP_ERROR);
 	return false;
 }
 

@@ -20,17 +20,17 @@
 #include "core/base/log.h"
 
 #define LOG_SINK_SIZE 262144u
-#define LOG_LINE_MAX 16384u
+#define LOG_LINE_MAX  16384u
 
 struct log_sink {
-	int fd; /* -1: nowhere. */
+	int fd;        /* -1: nowhere. */
 	bool is_file;  /* A regular file: takes everything at once, or fails. */
 	bool is_owned; /* Opened by us. */
 	bool is_torn;  /* The next byte to write is inside a line. */
 	char *path;
 	char *buf;
-	size_t at;  /* Next byte to write. */
-	size_t len; /* Bytes in use. */
+	size_t at;                /* Next byte to write. */
+	size_t len;               /* Bytes in use. */
 	_Atomic uint64_t n_lines; /* Written whole. */
 	_Atomic uint64_t n_dropped[LOG_N_DROPS];
 };

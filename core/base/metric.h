@@ -21,7 +21,7 @@
  * A histogram has 16 cells per power of two, so a cell is at most 6.25 % wide;
  * 0..15 have a cell each; from 2^METRIC_HIST_BITS on everything is in the last.
  */
-#define METRIC_HIST_BITS 40u
+#define METRIC_HIST_BITS    40u
 #define METRIC_HIST_N_CELLS (16u + 16u * (METRIC_HIST_BITS - 4u))
 
 struct metric_hist_cells {

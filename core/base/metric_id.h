@@ -46,7 +46,7 @@ enum {
 
 /* The first cell of each counter and gauge: METRIC_REJECTED + reason is one cell. */
 enum metric_counter {
-#define METRIC_COUNTER(id, name, dim, unit, help)                                          \
+#define METRIC_COUNTER(id, name, dim, unit, help)                                                  \
 	METRIC_##id, METRIC_##id##_LAST = METRIC_##id + METRIC_DIM_N_##dim - 1,
 #include "core/base/metrics.def"
 	METRIC_N_COUNTER_CELLS
@@ -72,5 +72,5 @@ enum metric_keyed {
 
 /* Values of a name label that stand for no slot of the policy. */
 #define METRIC_NAME_REJECTED 0xffffu /* "_rejected" */
-#define METRIC_NAME_OTHER 0xfffeu    /* "_other" */
-#define METRIC_NAME_LOCAL 0xfffdu    /* "_local": answered by the gateway itself */
+#define METRIC_NAME_OTHER    0xfffeu /* "_other" */
+#define METRIC_NAME_LOCAL    0xfffdu /* "_local": answered by the gateway itself */

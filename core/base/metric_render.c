@@ -23,11 +23,11 @@ enum dim {
 };
 
 static const struct slice dim_names[DIM_N] = {
-	[DIM_WORKER] = SLICE_INIT("worker"),	 [DIM_REJECTED] = SLICE_INIT("reason"),
-	[DIM_CLOSED] = SLICE_INIT("reason"),	 [DIM_ANOMALY] = SLICE_INIT("type"),
-	[DIM_STRIPPED] = SLICE_INIT("name"),	 [DIM_POOL_CLOSE] = SLICE_INIT("reason"),
-	[DIM_METHOD] = SLICE_INIT("method"),	 [DIM_STATUS] = SLICE_INIT("status"),
-	[DIM_REASON] = SLICE_INIT("reason"),	 [DIM_ROUTE] = SLICE_INIT("route"),
+	[DIM_WORKER] = SLICE_INIT("worker"),    [DIM_REJECTED] = SLICE_INIT("reason"),
+	[DIM_CLOSED] = SLICE_INIT("reason"),    [DIM_ANOMALY] = SLICE_INIT("type"),
+	[DIM_STRIPPED] = SLICE_INIT("name"),    [DIM_POOL_CLOSE] = SLICE_INIT("reason"),
+	[DIM_METHOD] = SLICE_INIT("method"),    [DIM_STATUS] = SLICE_INIT("status"),
+	[DIM_REASON] = SLICE_INIT("reason"),    [DIM_ROUTE] = SLICE_INIT("route"),
 	[DIM_SERVICE] = SLICE_INIT("upstream"),
 };
 
@@ -42,14 +42,14 @@ struct row {
 };
 
 static const struct row counter_rows[] = {
-#define METRIC_COUNTER(id, name_, dim_, unit_, help_)                                      \
-	{ SLICE_INIT(name_), SLICE_INIT(help_), METRIC_##id, METRIC_DIM_N_##dim_,          \
-	  DIM_##dim_, UNIT_##unit_ },
+#define METRIC_COUNTER(id, name_, dim_, unit_, help_)                                              \
+	{ SLICE_INIT(name_),   SLICE_INIT(help_), METRIC_##id,                                     \
+	  METRIC_DIM_N_##dim_, DIM_##dim_,        UNIT_##unit_ },
 #include "core/base/metrics.def"
 };
 
 static const struct row gauge_rows[] = {
-#define METRIC_GAUGE(id, name_, dim_, unit_, help_)                                        \
+#define METRIC_GAUGE(id, name_, dim_, unit_, help_)                                                \
 	{ SLICE_INIT(name_), SLICE_INIT(help_), METRIC_##id, 1, DIM_##dim_, UNIT_##unit_ },
 #include "core/base/metrics.def"
 };
@@ -59,9 +59,8 @@ static const struct keyed_row {
 	struct slice help;
 	uint8_t a, b, names;
 } keyed_rows[METRIC_N_KEYED] = {
-#define METRIC_KEYED(id, name_, a_, b_, names_, log2_cells, help_)                         \
-	[METRIC_##id] = { SLICE_INIT(name_), SLICE_INIT(help_), DIM_##a_, DIM_##b_,        \
-			  DIM_##names_ },
+#define METRIC_KEYED(id, name_, a_, b_, names_, log2_cells, help_)                                 \
+	[METRIC_##id] = { SLICE_INIT(name_), SLICE_INIT(help_), DIM_##a_, DIM_##b_, DIM_##names_ },
 #include "core/base/metrics.def"
 };
 
@@ -71,31 +70,37 @@ struct bucket {
 	struct slice text;
 };
 
-#define US(n, text_) { (n) * UINT64_C(1000), SLICE_INIT(text_) }
-#define NUMBER(n) { n, SLICE_INIT(#n) }
+#define US(n, text_)                                                                               \
+	{                                                                                          \
+		(n) * UINT64_C(1000), SLICE_INIT(text_)                                            \
+	}
+#define NUMBER(n)                                                                                  \
+	{                                                                                          \
+		n, SLICE_INIT(#n)                                                                  \
+	}
 
 static const struct bucket seconds_buckets[] = {
-	US(500, "0.0005"),  US(1000, "0.001"),	US(2500, "0.0025"),  US(5000, "0.005"),
-	US(7500, "0.0075"), US(10000, "0.01"),	US(15000, "0.015"),  US(25000, "0.025"),
-	US(50000, "0.05"),  US(75000, "0.075"), US(100000, "0.1"),   US(250000, "0.25"),
-	US(500000, "0.5"),  US(750000, "0.75"), US(1000000, "1"),    US(2500000, "2.5"),
+	US(500, "0.0005"),  US(1000, "0.001"),  US(2500, "0.0025"), US(5000, "0.005"),
+	US(7500, "0.0075"), US(10000, "0.01"),  US(15000, "0.015"), US(25000, "0.025"),
+	US(50000, "0.05"),  US(75000, "0.075"), US(100000, "0.1"),  US(250000, "0.25"),
+	US(500000, "0.5"),  US(750000, "0.75"), US(1000000, "1"),   US(2500000, "2.5"),
 	US(5000000, "5"),   US(7500000, "7.5"), US(10000000, "10"),
 };
 
 static const struct bucket sync_buckets[] = {
-	US(100, "0.0001"), US(250, "0.00025"), US(500, "0.0005"), US(1000, "0.001"),
-	US(2500, "0.0025"), US(5000, "0.005"),	US(10000, "0.01"), US(50000, "0.05"),
-	US(100000, "0.1"), US(1000000, "1"),
+	US(100, "0.0001"),  US(250, "0.00025"), US(500, "0.0005"), US(1000, "0.001"),
+	US(2500, "0.0025"), US(5000, "0.005"),  US(10000, "0.01"), US(50000, "0.05"),
+	US(100000, "0.1"),  US(1000000, "1"),
 };
 
 static const struct bucket count_buckets[] = {
-	NUMBER(0),  NUMBER(1),	NUMBER(2),   NUMBER(4),	  NUMBER(8),   NUMBER(16),
+	NUMBER(0),  NUMBER(1),  NUMBER(2),   NUMBER(4),   NUMBER(8),   NUMBER(16),
 	NUMBER(32), NUMBER(64), NUMBER(128), NUMBER(256), NUMBER(512), NUMBER(1024),
 };
 
 #define BUCKETS_SECONDS seconds_buckets, ARRAY_SIZE(seconds_buckets), UNIT_NS
-#define BUCKETS_SYNC sync_buckets, ARRAY_SIZE(sync_buckets), UNIT_NS
-#define BUCKETS_COUNT count_buckets, ARRAY_SIZE(count_buckets), UNIT_ONE
+#define BUCKETS_SYNC    sync_buckets, ARRAY_SIZE(sync_buckets), UNIT_NS
+#define BUCKETS_COUNT   count_buckets, ARRAY_SIZE(count_buckets), UNIT_ONE
 
 static const struct hist_row {
 	struct slice name;
@@ -104,7 +109,7 @@ static const struct hist_row {
 	size_t n_buckets;
 	enum unit unit;
 } hist_rows[METRIC_N_HISTS] = {
-#define METRIC_HISTOGRAM(id, name_, buckets_, help_)                                       \
+#define METRIC_HISTOGRAM(id, name_, buckets_, help_)                                               \
 	[METRIC_##id] = { SLICE_INIT(name_), SLICE_INIT(help_), BUCKETS_##buckets_ },
 #include "core/base/metrics.def"
 };
@@ -289,8 +294,7 @@ static void put_counter_per_worker(const struct metric_view *view, const struct 
 	}
 }
 
-static void put_counter(const struct metric_view *view, const struct row *row,
-			struct growbuf *out)
+static void put_counter(const struct metric_view *view, const struct row *row, struct growbuf *out)
 {
 	metric_render_head(out, row->name, SLICE("counter"), row->help);
 	if (row->dim == DIM_WORKER) {
@@ -377,8 +381,7 @@ uint64_t metric_quantile(const struct metric_hist_sum *h, double q)
 	return cell_middle(last);
 }
 
-static void put_bucket(struct growbuf *out, const struct hist_row *row, struct slice le,
-		       uint64_t n)
+static void put_bucket(struct growbuf *out, const struct hist_row *row, struct slice le, uint64_t n)
 {
 	put_name(out, row->name, SLICE("_bucket"));
 	put_label(out, true, SLICE("le"), le);
@@ -458,8 +461,7 @@ static void collect_samples(const struct metric_view *view, unsigned keyed,
 		struct metric_keyed_table *t = view->sets[i]->keyed[keyed];
 
 		for (uint32_t c = 0; c < t->n_cells; c++) {
-			uint64_t key =
-				atomic_load_explicit(&t->cells[c].key, memory_order_acquire);
+			uint64_t key = atomic_load_explicit(&t->cells[c].key, memory_order_acquire);
 			struct sample s = { .n = load(&t->cells[c].n) };
 
 			if (key == 0)

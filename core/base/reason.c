@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/base/reason.h"
 
-#define KEEP REASON_KEEP
-#define CLOSE REASON_CLOSE
-#define ABORT REASON_ABORT
-#define REQUEST REASON_SCOPE_REQUEST
-#define CONN REASON_SCOPE_CONN
+#define KEEP     REASON_KEEP
+#define CLOSE    REASON_CLOSE
+#define ABORT    REASON_ABORT
+#define REQUEST  REASON_SCOPE_REQUEST
+#define CONN     REASON_SCOPE_CONN
 #define UPSTREAM REASON_SCOPE_UPSTREAM
 
 static const struct row {
@@ -16,7 +16,7 @@ static const struct row {
 	uint8_t scope;
 } rows[REASON_N] = {
 	[REASON_NONE] = { SLICE_INIT("none"), SLICE_INIT("Nothing was refused"), 0, KEEP, 0 },
-#define X(id, label_, status_, connection_, scope_, help_)                                 \
+#define X(id, label_, status_, connection_, scope_, help_)                                         \
 	[REASON_##id] = { SLICE_INIT(label_), SLICE_INIT(help_), status_, connection_, scope_ },
 #include "core/base/reason.def"
 #undef X

@@ -26,7 +26,7 @@ static const struct {
 static const struct {
 	struct slice name, a, b, c;
 } rows[RECORDER_N_IDS] = {
-#define X(id, name_, a_, b_, c_)                                                           \
+#define X(id, name_, a_, b_, c_)                                                                   \
 	[RECORDER_##id] = { SLICE_INIT(name_), SLICE_INIT(a_), SLICE_INIT(b_), SLICE_INIT(c_) },
 #include "core/base/recorder.def"
 #undef X

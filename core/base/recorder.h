@@ -18,7 +18,7 @@
 #include "core/base/gw_assert.h"
 
 #define RECORDER_N_EVENTS 1024u
-#define RECORDER_MAX 256u /* Attached at once. */
+#define RECORDER_MAX      256u /* Attached at once. */
 
 enum recorder_id {
 #define X(id, name, a, b, c) RECORDER_##id,

@@ -25,7 +25,10 @@ struct slice {
 
 /* From a string literal; SLICE_INIT is for static initialisers. */
 #define SLICE(lit) ((struct slice){ "" lit, sizeof(lit) - 1 })
-#define SLICE_INIT(lit) { "" lit, sizeof(lit) - 1 }
+#define SLICE_INIT(lit)                                                                            \
+	{                                                                                          \
+		"" lit, sizeof(lit) - 1                                                            \
+	}
 /* For printf-like calls in tests and tools: "%.*s". */
 #define SLICE_ARG(s) (int)(s).len, (s).ptr
 

@@ -21,7 +21,7 @@
 #define DIGIT_BITS 6u
 #define DIGIT_MASK (WHEEL_N_SLOTS - 1u)
 #define REACH_MASK ((UINT64_C(1) << (DIGIT_BITS * WHEEL_N_LEVELS)) - 1)
-#define PLACE_DUE (WHEEL_N_LEVELS * WHEEL_N_SLOTS)
+#define PLACE_DUE  (WHEEL_N_LEVELS * WHEEL_N_SLOTS)
 
 static unsigned digit(uint64_t tick, unsigned level)
 {
@@ -206,7 +206,8 @@ static uint64_t check_slot(const struct wheel *w, unsigned level, unsigned slot)
 	GW_ASSERT(list_is_empty(l) == !(w->used[level] >> slot & 1));
 	if (level > 0 && slot <= digit(w->tick, level))
 		GW_ASSERT(list_is_empty(l));
-	list_each(node, l) {
+	list_each(node, l)
+	{
 		const struct wheel_timer *timer = list_entry(node, struct wheel_timer, node);
 
 		GW_ASSERT(timer->place == level * WHEEL_N_SLOTS + slot);
@@ -223,7 +224,6 @@ void wheel_check(const struct wheel *w)
 		for (unsigned slot = 0; slot < WHEEL_N_SLOTS; slot++)
 			n += check_slot(w, level, slot);
 	}
-	list_each(node, &w->due)
-		n++;
+	list_each(node, &w->due) n++;
 	GW_ASSERT(n == w->n_armed);
 }

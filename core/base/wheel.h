@@ -21,10 +21,10 @@
 
 #include "core/base/list.h"
 
-#define WHEEL_TICK_NS 1000000u
+#define WHEEL_TICK_NS  1000000u
 #define WHEEL_N_LEVELS 6u
-#define WHEEL_N_SLOTS 64u
-#define WHEEL_NEVER UINT64_MAX
+#define WHEEL_N_SLOTS  64u
+#define WHEEL_NEVER    UINT64_MAX
 
 struct wheel_timer;
 typedef void wheel_fn(struct wheel_timer *timer);
@@ -40,7 +40,7 @@ struct wheel {
 	uint64_t tick; /* All ticks before this one are done. */
 	uint64_t n_armed;
 	uint64_t used[WHEEL_N_LEVELS]; /* Which slots hold timers. */
-	struct list due; /* Taken out of their slot, to be fired. */
+	struct list due;               /* Taken out of their slot, to be fired. */
 	struct list slots[WHEEL_N_LEVELS][WHEEL_N_SLOTS];
 };
 

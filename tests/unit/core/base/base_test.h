@@ -16,12 +16,12 @@
 
 #include "core/base/slice.h"
 
-#define assert_slice(got, want)                                                            \
-	do {                                                                               \
-		struct slice got_ = (got);                                                 \
-		struct slice want_ = slice_of(want);                                       \
-		if (!slice_eq(got_, want_))                                                \
-			fail_msg("got '%.*s', want '%s'", SLICE_ARG(got_), (want));        \
+#define assert_slice(got, want)                                                                    \
+	do {                                                                                       \
+		struct slice got_ = (got);                                                         \
+		struct slice want_ = slice_of(want);                                               \
+		if (!slice_eq(got_, want_))                                                        \
+			fail_msg("got '%.*s', want '%s'", SLICE_ARG(got_), (want));                \
 	} while (0)
 
 /* Runs fn in a child and tells which signal ended it; 0 when it came back. */

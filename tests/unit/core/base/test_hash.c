@@ -10,8 +10,8 @@ static const struct {
 	size_t len;
 	uint64_t want;
 } sips[] = {
-	{ 0, 0x726fdb47dd0e0e31 },  { 1, 0x74f839c593dc67fd },	{ 2, 0x0d6c8009d9a94f5a },
-	{ 7, 0xab0200f58b01d137 },  { 8, 0x93f5f5799a932462 },	{ 9, 0x9e0082df0ba9e4b0 },
+	{ 0, 0x726fdb47dd0e0e31 },  { 1, 0x74f839c593dc67fd }, { 2, 0x0d6c8009d9a94f5a },
+	{ 7, 0xab0200f58b01d137 },  { 8, 0x93f5f5799a932462 }, { 9, 0x9e0082df0ba9e4b0 },
 	{ 15, 0xa129ca6149be45e5 },
 };
 
@@ -34,7 +34,7 @@ static void siphash_is_siphash(void **state)
 
 /* First outputs of splitmix64 from 1234567, as published with the algorithm. */
 static const uint64_t splitmix[] = {
-	6457827717110365317u, 3203168211198807973u, 9817491932198370423u,
+	6457827717110365317u, 3203168211198807973u,  9817491932198370423u,
 	4593380528125082431u, 16408922859458223821u,
 };
 
@@ -94,8 +94,14 @@ static const struct {
 	bool is_pow2;
 	uint64_t up;
 } powers[] = {
-	{ 0, false, 1 }, { 1, true, 1 }, { 2, true, 2 }, { 3, false, 4 }, { 4, true, 4 },
-	{ 5, false, 8 }, { 1023, false, 1024 }, { 1025, false, 2048 },
+	{ 0, false, 1 },
+	{ 1, true, 1 },
+	{ 2, true, 2 },
+	{ 3, false, 4 },
+	{ 4, true, 4 },
+	{ 5, false, 8 },
+	{ 1023, false, 1024 },
+	{ 1025, false, 2048 },
 	{ UINT64_C(1) << 63, true, UINT64_C(1) << 63 },
 	{ (UINT64_C(1) << 62) + 1, false, UINT64_C(1) << 63 },
 };
@@ -118,9 +124,9 @@ static void powers_of_two(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(siphash_is_siphash),  cmocka_unit_test(splitmix_is_splitmix),
-		cmocka_unit_test(xoshiro_is_xoshiro),  cmocka_unit_test(below_is_below_and_even),
-		cmocka_unit_test(seeds_decide),	       cmocka_unit_test(powers_of_two),
+		cmocka_unit_test(siphash_is_siphash), cmocka_unit_test(splitmix_is_splitmix),
+		cmocka_unit_test(xoshiro_is_xoshiro), cmocka_unit_test(below_is_below_and_even),
+		cmocka_unit_test(seeds_decide),       cmocka_unit_test(powers_of_two),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,7 +17,9 @@ static const struct {
 	{ "gr\xc3\xbc\xc3\x9f", "\"gr\xc3\xbc\xc3\x9f\"", 100 },
 	{ "\xe2\x82\xac \xf0\x9f\x98\x80", "\"\xe2\x82\xac \xf0\x9f\x98\x80\"", 100 },
 	/* Not UTF-8: alone, overlong, surrogate, too high, broken off. */
-	{ "a\xff" "b", "\"a\\ufffdb\"", 100 },
+	{ "a\xff"
+	  "b",
+	  "\"a\\ufffdb\"", 100 },
 	{ "\x80", "\"\\ufffd\"", 100 },
 	{ "\xc0\xae", "\"\\ufffd\\ufffd\"", 100 },
 	{ "\xc1\xbf", "\"\\ufffd\\ufffd\"", 100 },
@@ -33,7 +35,9 @@ static const struct {
 	{ "ab\xe2\x82\xac", "\"ab\"", 4 },
 	{ "ab\xe2\x82\xac", "\"ab\"", 3 },
 	{ "ab\xe2\x82\xac", "\"ab\xe2\x82\xac\"", 5 },
-	{ "ab\xe2\x82\xac" "c", "\"ab\xe2\x82\xac\"", 5 },
+	{ "ab\xe2\x82\xac"
+	  "c",
+	  "\"ab\xe2\x82\xac\"", 5 },
 	{ "abc", "\"\"", 0 },
 	{ "\x80\x80\x80\x80", "\"\\ufffd\\ufffd\\ufffd\"", 3 },
 };
@@ -66,7 +70,8 @@ static void noise_is_valid_json(void **state)
 		json_t *parsed;
 
 		for (size_t c = 0; c < len; c++)
-			in[c] = (char)(rng_below(&rng, 2) ? rng_next(&rng) : 0xc0 + rng_below(&rng, 64));
+			in[c] = (char)(rng_below(&rng, 2) ? rng_next(&rng)
+							  : 0xc0 + rng_below(&rng, 64));
 		jsonw_string(&w, slice_make(in, len), rng_below(&rng, 40));
 		assert_false(w.overflow);
 		assert_null(memchr(buf, '\n', writer_len(&w)));
@@ -94,8 +99,9 @@ static void fields_are_separated(void **state)
 	writer_char(&w, '{');
 	jsonw_field_bool(&w, SLICE("h"), false);
 	writer_lit(&w, "}}");
-	assert_slice(writer_slice(&w), "{\"a\":\"x\",\"b\":18446744073709551615,\"c\":-1,\"d\":true,"
-				       "\"e\":1.234,\"f\":0.007,\"g\":{\"h\":false}}");
+	assert_slice(writer_slice(&w),
+		     "{\"a\":\"x\",\"b\":18446744073709551615,\"c\":-1,\"d\":true,"
+		     "\"e\":1.234,\"f\":0.007,\"g\":{\"h\":false}}");
 }
 
 static void overflow_is_seen(void **state)

@@ -13,8 +13,7 @@ static void expect_order(const struct list *l, const char *ids)
 	char got[32];
 	size_t n = 0;
 
-	list_each(node, l)
-		got[n++] = (char)('0' + list_entry(node, struct item, node)->id);
+	list_each(node, l) got[n++] = (char)('0' + list_entry(node, struct item, node)->id);
 	assert_slice(slice_make(got, n), ids);
 
 	/* The way back must agree. */
@@ -60,7 +59,8 @@ static void nodes_may_go_during_a_walk(void **state)
 	list_init(&l);
 	for (int i = 0; i < 5; i++)
 		list_push_back(&l, &items[i].node);
-	list_each(node, &l) {
+	list_each(node, &l)
+	{
 		if (list_entry(node, struct item, node)->id % 2 == 0)
 			list_remove(node);
 	}
@@ -139,10 +139,8 @@ static void misuse_traps(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(order_is_kept),
-		cmocka_unit_test(nodes_may_go_during_a_walk),
-		cmocka_unit_test(lists_are_joined),
-		cmocka_unit_test(counts_are_kept),
+		cmocka_unit_test(order_is_kept),    cmocka_unit_test(nodes_may_go_during_a_walk),
+		cmocka_unit_test(lists_are_joined), cmocka_unit_test(counts_are_kept),
 		cmocka_unit_test(misuse_traps),
 	};
 

@@ -148,8 +148,7 @@ static void events_become_lines(void **state)
 		  LOG_BOOL("yes", true), LOG_STR("text", SLICE("a\"b\n\xff")),
 		  LOG_ERRNO("error", -ECONNREFUSED), LOG_ERRNO("odd", -4000));
 	json = only_event(&w);
-	assert_int_equal(json_unpack(json,
-				     "{s:s,s:s,s:s,s:I,s:I,s:I,s:b,s:s,s:s,s:I!}", "ts", &ts,
+	assert_int_equal(json_unpack(json, "{s:s,s:s,s:s,s:I,s:I,s:I,s:b,s:s,s:s,s:I!}", "ts", &ts,
 				     "level", &level, "event", &event, "worker", &worker, "number",
 				     &number, "negative", &negative, "yes", &yes, "text", &text,
 				     "error", &error, "odd", &odd),
@@ -180,8 +179,7 @@ static void long_texts_are_cut(void **state)
 		  LOG_STR("b", slice_make(big, 2000)), LOG_STR("c", SLICE("gone")));
 	json = only_event(&w);
 	assert_int_equal(json_string_length(json_object_get(json, "a")), 300);
-	assert_int_equal(json_string_length(json_object_get(json, "b")),
-			 LOG_EVENT_TEXT_SIZE - 300);
+	assert_int_equal(json_string_length(json_object_get(json, "b")), LOG_EVENT_TEXT_SIZE - 300);
 	assert_int_equal(json_string_length(json_object_get(json, "c")), 0);
 	json_decref(json);
 	close_log(&w);
@@ -417,7 +415,7 @@ static void lines_are_never_torn(void **state)
 	(void)close(fds[1]);
 }
 
-#define N_THREADS 4u
+#define N_THREADS    4u
 #define N_PER_THREAD 20000u
 
 struct producer {
@@ -457,8 +455,8 @@ static void books_balance(void **state)
 	open_log(&w);
 	for (unsigned i = 0; i < N_THREADS; i++) {
 		p[i].log = w.log;
-		assert_int_equal(thread_start(&p[i].thread, "producer", THREAD_ANY_CPU, produce,
-					      &p[i]), 0);
+		assert_int_equal(
+			thread_start(&p[i].thread, "producer", THREAD_ANY_CPU, produce, &p[i]), 0);
 	}
 	for (unsigned i = 0; i < N_THREADS; i++) {
 		thread_join(&p[i].thread);

@@ -114,14 +114,16 @@ static void counters_are_summed(void **state)
 	assert_true(sample(&text, "gateway_loop_turns_total") == 42);
 	assert_true(sample(&text, "gateway_rejected_requests_total{reason=\"bad_header\"}") == 2);
 	assert_true(sample(&text, "gateway_rejected_requests_total{reason=\"no_route\"}") == 0);
-	assert_true(sample(&text, "gateway_connections_closed_total{reason=\"idle_timeout\"}") == 1);
+	assert_true(sample(&text, "gateway_connections_closed_total{reason=\"idle_timeout\"}") ==
+		    1);
 	assert_true(sample(&text, "gateway_request_anomalies_total{type=\"path_merged\"}") == 1);
 	assert_true(sample(&text, "gateway_headers_stripped_total{name=\"x-real-ip\"}") == 1);
 	assert_true(sample(&text, "upstream_pool_closed_total{reason=\"purged\"}") == 1);
 	assert_true(sample(&text, "net_connections_idle") == 7);
 	assert_true(sample(&text, "upstream_connections_idle") == -3);
 	assert_true(sample(&text, "gateway_policy_generation{worker=\"1\"}") == 9);
-	assert_true(sample(&text, "gateway_worker_busy_seconds_total{worker=\"1\"}") == 1.500000001);
+	assert_true(sample(&text, "gateway_worker_busy_seconds_total{worker=\"1\"}") ==
+		    1.500000001);
 	/* A reason of connections only does not appear among those of requests. */
 	assert_false(has_line_with(&text, "rejected_requests_total{reason=\"idle_timeout\"}"));
 	assert_false(has_line_with(&text, "reason=\"none\""));
@@ -138,9 +140,9 @@ static void histograms_are_bucketed(void **state)
 	struct growbuf text;
 
 	(void)state;
-	metric_observe(set, METRIC_REQUEST_DURATION, 400000);	     /* 0.4 ms */
-	metric_observe(set, METRIC_REQUEST_DURATION, 3000000);	     /* 3 ms */
-	metric_observe(set, METRIC_REQUEST_DURATION, 60000000000);   /* 60 s */
+	metric_observe(set, METRIC_REQUEST_DURATION, 400000);      /* 0.4 ms */
+	metric_observe(set, METRIC_REQUEST_DURATION, 3000000);     /* 3 ms */
+	metric_observe(set, METRIC_REQUEST_DURATION, 60000000000); /* 60 s */
 	metric_observe(set, METRIC_URING_BATCH, 0);
 	metric_observe(set, METRIC_URING_BATCH, 2);
 	metric_observe(set, METRIC_URING_BATCH, 3);
@@ -157,7 +159,8 @@ static void histograms_are_bucketed(void **state)
 	assert_true(sample(&text, "gateway_uring_batch_completions_bucket{le=\"2\"}") == 2);
 	assert_true(sample(&text, "gateway_uring_batch_completions_bucket{le=\"4\"}") == 3);
 	assert_true(sample(&text, "gateway_uring_batch_completions_sum") == 5);
-	assert_true(sample(&text, "gateway_policy_sync_duration_seconds_bucket{le=\"0.0001\"}") == 0);
+	assert_true(sample(&text, "gateway_policy_sync_duration_seconds_bucket{le=\"0.0001\"}") ==
+		    0);
 	growbuf_fini(&text);
 
 	metric_sum_hist(&view, METRIC_REQUEST_DURATION, &sum);
@@ -196,7 +199,9 @@ static void keyed_counters_are_named_and_merged(void **state)
 	metric_inc_keyed(sets[1], METRIC_UPSTREAM_ERRORS, 0, REASON_UPSTREAM_CONNECT, 0);
 
 	render(&view, &text);
-	assert_true(sample(&text, "http_requests_total{method=\"GET\",status=\"200\",route=\"api\"}") == 3);
+	assert_true(
+		sample(&text, "http_requests_total{method=\"GET\",status=\"200\",route=\"api\"}") ==
+		3);
 	assert_true(sample(&text, "http_requests_total{method=\"GET\",status=\"404\","
 				  "route=\"_rejected\"}") == 2);
 	assert_true(sample(&text, "http_requests_total{method=\"_OTHER\",status=\"200\","
@@ -205,7 +210,8 @@ static void keyed_counters_are_named_and_merged(void **state)
 				  "route=\"_other\"}") == 4);
 	assert_true(sample(&text, "http_requests_total{method=\"PUT\",status=\"599\","
 				  "route=\"say \\\"hi\\\"\\n\\\\\"}") == 1);
-	assert_true(sample(&text, "upstream_errors_total{reason=\"connect\",upstream=\"users\"}") == 1);
+	assert_true(sample(&text, "upstream_errors_total{reason=\"connect\",upstream=\"users\"}") ==
+		    1);
 	growbuf_fini(&text);
 	metric_destroy(sets[0]);
 	metric_destroy(sets[1]);

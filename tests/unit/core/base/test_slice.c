@@ -8,11 +8,11 @@ static const struct {
 	bool eq, eq_nocase;
 	int order;
 } pairs[] = {
-	{ "", "", true, true, 0 },	 { "a", "", false, false, 1 },
-	{ "abc", "abc", true, true, 0 }, { "abc", "ABC", false, true, 1 },
+	{ "", "", true, true, 0 },          { "a", "", false, false, 1 },
+	{ "abc", "abc", true, true, 0 },    { "abc", "ABC", false, true, 1 },
 	{ "abc", "abd", false, false, -1 }, { "ab", "abc", false, false, -1 },
 	{ "[a", "{A", false, false, -1 }, /* '[' and '{' differ by the case bit only. */
-	{ "@", "`", false, false, -1 },	 { "\xc4", "\xe4", false, false, -1 },
+	{ "@", "`", false, false, -1 },     { "\xc4", "\xe4", false, false, -1 },
 };
 
 static int sign(int v)
@@ -69,8 +69,8 @@ static void positions_are_found(void **state)
 static const struct {
 	const char *in, *out;
 } trims[] = {
-	{ "", "" },	   { "a", "a" },	{ "  a", "a" }, { "a\t ", "a" },
-	{ " \ta b\t", "a b" }, { " \t ", "" }, { "\ra", "\ra" }, { "a\v", "a\v" },
+	{ "", "" },     { "a", "a" },     { "  a", "a" },   { "a\t ", "a" }, { " \ta b\t", "a b" },
+	{ " \t ", "" }, { "\ra", "\ra" }, { "a\v", "a\v" },
 };
 
 static void white_space_is_trimmed(void **state)
@@ -103,9 +103,10 @@ static void slices_are_cut(void **state)
 static const struct {
 	const char *list, *joined;
 } lists[] = {
-	{ "", "[]" },		  { "a", "[a]" },	     { "a,b", "[a][b]" },
-	{ " a ,\tb ", "[a][b]" }, { "a,,b", "[a][][b]" },    { ",", "[][]" },
-	{ "a,", "[a][]" },	  { "a b,\"c,d\"", "[a b][\"c][d\"]" },
+	{ "", "[]" },           { "a", "[a]" },
+	{ "a,b", "[a][b]" },    { " a ,\tb ", "[a][b]" },
+	{ "a,,b", "[a][][b]" }, { ",", "[][]" },
+	{ "a,", "[a][]" },      { "a b,\"c,d\"", "[a b][\"c][d\"]" },
 };
 
 static void lists_are_walked(void **state)

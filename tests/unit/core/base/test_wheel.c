@@ -4,14 +4,14 @@
 #include "base_test.h"
 #include "core/base/rng.h"
 
-#define MS UINT64_C(1000000)
+#define MS       UINT64_C(1000000)
 #define N_TIMERS 200u
 
 struct timer {
 	struct wheel_timer wt;
 	uint64_t deadline_ns;
 	unsigned n_fired;
-	uint64_t again_ns; /* Re-adds itself with this deadline, if not 0. */
+	uint64_t again_ns;    /* Re-adds itself with this deadline, if not 0. */
 	struct timer *victim; /* Removed by the callback. */
 };
 
@@ -66,8 +66,9 @@ static uint32_t advance(uint64_t to_ns)
 
 /* Distances at which levels, slots and the reach of the wheel begin and end. */
 static const uint64_t spans_ms[] = {
-	0, 1, 2, 62, 63, 64, 65, 127, 128, 4095, 4096, 4097, 262143, 262144, 262145,
-	16777215, 16777216, 1073741824, 68719476735, 68719476736, 68719476737, 200000000000,
+	0,        1,          2,           62,          63,          64,           65,     127,
+	128,      4095,       4096,        4097,        262143,      262144,       262145, 16777215,
+	16777216, 1073741824, 68719476735, 68719476736, 68719476737, 200000000000,
 };
 
 /* Each span alone, from starts at odd and at round places: fires at its own tick, not before. */
@@ -158,7 +159,7 @@ static void calls_are_bounded(void **state)
 	assert_int_equal(wheel_advance(&wheel, now_ns, 3), 3);
 	wheel_check(&wheel);
 	assert_true(wheel_next_ns(&wheel) <= now_ns); /* Some are waiting. */
-	wheel_del(&wheel, &t[3].wt);		      /* Due already, and taken back. */
+	wheel_del(&wheel, &t[3].wt);                  /* Due already, and taken back. */
 	assert_int_equal(wheel_advance(&wheel, now_ns, 3), 3);
 	assert_int_equal(wheel_advance(&wheel, now_ns, 100), 3);
 	assert_int_equal(t[3].n_fired, 0);
@@ -225,8 +226,7 @@ static void compare(const struct model *m, uint64_t seed)
 	for (uint32_t i = 0; i < N_TIMERS; i++) {
 		const struct timer *t = &m->timers[i];
 
-		if (wheel_timer_is_armed(&t->wt) != m->armed[i] ||
-		    t->n_fired != m->want_fired[i])
+		if (wheel_timer_is_armed(&t->wt) != m->armed[i] || t->n_fired != m->want_fired[i])
 			fail_msg("seed %lu: timer %u due %lu at %lu: fired %u, not %u", seed, i,
 				 t->deadline_ns, now_ns, t->n_fired, m->want_fired[i]);
 		n_armed += m->armed[i];
@@ -248,8 +248,8 @@ static void random_step(struct model *m, struct rng *rng)
 		m->armed[i] = false;
 		break;
 	case 1: {
-		uint64_t to_ns = rng_below(rng, 3) ? now_ns + random_span(rng) :
-						     wheel_next_ns(&wheel);
+		uint64_t to_ns = rng_below(rng, 3) ? now_ns + random_span(rng)
+						   : wheel_next_ns(&wheel);
 
 		if (to_ns == WHEEL_NEVER || to_ns < now_ns)
 			to_ns = now_ns;

@@ -178,12 +178,11 @@ static void presets_are_filled_in(void **state)
 
 static void every_type_is_filled(void **state)
 {
-	static const char said[] =
-		"flag: false\nnumber: 9223372036854775807\nspan: 90s\nsize: 3B\n"
-		"text: hello\nword: none\nmode: fast\nset: [a, c]\n"
-		"net: \"10.0.0.0/8\"\ninner:\n  name: x\n  weight: 0\nitems:\n"
-		"  - name: one\n    weight: 1\n  - name: two\n    weight: 7\n"
-		"numbers: [1, 9]\n";
+	static const char said[] = "flag: false\nnumber: 9223372036854775807\nspan: 90s\nsize: 3B\n"
+				   "text: hello\nword: none\nmode: fast\nset: [a, c]\n"
+				   "net: \"10.0.0.0/8\"\ninner:\n  name: x\n  weight: 0\nitems:\n"
+				   "  - name: one\n    weight: 1\n  - name: two\n    weight: 7\n"
+				   "numbers: [1, 9]\n";
 	struct thing thing;
 
 	(void)state;
