@@ -12,7 +12,7 @@
 
 #define MS UINT64_C(1000000)
 
-enum { NOTICED_S = 5 }; /* So soon the gateway has to close a connection that was closed idle. */
+enum { NOTICED_MS = 200 }; /* After that the gateway should have closed, too. */
 
 struct origin {
 	struct world *w;
@@ -204,7 +204,7 @@ static void act_when_idle(struct line *l)
 	if (what == PLAN_TROUBLE_UNSOLICITED)
 		(void)sim_end_write(l->end, text, sizeof(text) - 1);
 	hang_up(l, false);
-	sim_event_at(ring, &l->look, ring_now_ns(ring) + NOTICED_S * 1000 * MS);
+	sim_event_at(ring, &l->look, ring_now_ns(ring) + NOTICED_MS * MS);
 }
 
 static void act(struct ring *ring, struct sim_event *event)
