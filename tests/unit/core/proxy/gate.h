@@ -8,6 +8,13 @@
  */
 #pragma once
 
+/* Before cmocka, which makes a macro of "fail". */
+#include "core/base/metric_render.h"
+#include "core/http/h1_parse.h"
+#include "core/proxy/exchange.h"
+#include "core/proxy/proxy.h"
+#include "tests/sim/sim.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -19,11 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/metric_render.h"
-#include "core/http/h1_parse.h"
-#include "core/proxy/exchange.h"
-#include "core/proxy/proxy.h"
-#include "tests/sim/sim.h"
 #include "tests/unit/core/proxy/fake_codec.c"
 
 #define MS GW_NS_PER_MS
