@@ -155,6 +155,7 @@ static bool accepted(struct ring *ring, struct ring_op *op, int fd)
 		close(fd);
 		return false;
 	}
+	ring->files[file].tcp = ring->files[op->file].tcp;
 	op->answer(op, &(struct ring_answer){ .res = file, .more = true });
 	return true;
 }

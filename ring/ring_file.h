@@ -38,6 +38,9 @@ struct ring_file {
 	uint8_t n_uses;     /* Up to the registration. */
 	bool fixed : 1;     /* The kernel knows it under its index. */
 	bool unfixable : 1; /* It refused to. */
+	bool aborting : 1;  /* Its close is to be a reset. */
+	bool tcp : 1;       /* A TCP socket, */
+	bool listens : 1;   /* that listens. */
 	bool close_due : 1; /* A close was submitted. */
 };
 

@@ -51,9 +51,14 @@ static int adopt_or_close(struct ring *ring, int fd, int32_t *ret_file)
 
 int ring_socket(struct ring *ring, uint8_t family, int32_t *ret_file)
 {
-	int fd = open_stream(family);
+	int r, fd = open_stream(family);
 
-	return fd < 0 ? fd : adopt_or_close(ring, fd, ret_file);
+	if (fd < 0)
+		return fd;
+	r = adopt_or_close(ring, fd, ret_file);
+	if (r == 0)
+		ring->files[*ret_file].tcp = family != AF_UNIX;
+	return r;
 }
 
 /* --- Listening ---------------------------------------------------------------------------- */
@@ -153,7 +158,12 @@ int ring_listen(struct ring *ring, const struct ring_addr *addr, const struct ri
 		close(fd);
 		return r;
 	}
-	return adopt_or_close(ring, fd, ret_file);
+	r = adopt_or_close(ring, fd, ret_file);
+	if (r == 0) {
+		ring->files[*ret_file].tcp = at.family != AF_UNIX;
+		ring->files[*ret_file].listens = true;
+	}
+	return r;
 }
 
 /* --- Names and options of open files ------------------------------------------------------ */
@@ -219,8 +229,9 @@ void ring_shutdown_send(struct ring *ring, int32_t file)
 void ring_abort_on_close(struct ring *ring, int32_t file)
 {
 	struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
+	struct ring_file *f = ring_file_open(ring, file);
 
+	f->aborting = true;
 	/* Unix sockets have no reset and ignore it. */
-	(void)setsockopt(ring_file_open(ring, file)->fd, SOL_SOCKET, SO_LINGER, &at_once,
-			 sizeof(at_once));
+	(void)setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));
 }

@@ -23,18 +23,19 @@
 #include "core/base/thread.h"
 
 #define N_RECORDS_DEFAULT 4096u
-#define N_EVENT_RECORDS 256u
-#define N_SOURCES_MAX 256u
-#define RECORDS_PER_TURN 1024u
-#define LINGER_MS 5
-#define STALLED_MS 20
-#define SLEEP_MS 1000
-#define DROP_NOTICE_NS (60 * GW_NS_PER_S)
+#define N_EVENT_RECORDS   256u
+#define N_SOURCES_MAX     256u
+#define RECORDS_PER_TURN  1024u
+#define LINGER_MS         5
+#define STALLED_MS        20
+#define SLEEP_MS          1000
+#define DROP_NOTICE_NS    (60 * GW_NS_PER_S)
 
 struct log_source {
 	struct log *log;
 	uint32_t worker;
 	bool has_access;
+	bool fresh;                 /* Something was committed since the last kick. */
 	_Atomic uint64_t n_dropped; /* Written by the producer, relaxed. */
 	struct logring events;
 	struct logring access;
@@ -61,7 +62,7 @@ struct log {
 	_Atomic uint32_t n_sources;
 	struct log_source *sources[N_SOURCES_MAX];
 	_Atomic uint64_t flush_asked; /* Written under the lock. */
-	uint64_t flush_done;	      /* Under the lock. */
+	uint64_t flush_done;          /* Under the lock. */
 };
 
 static _Thread_local struct log_source *own_source;
@@ -79,6 +80,9 @@ void log_kick(struct log_source *source)
 {
 	struct log *log = source->log;
 
+	if (!source->fresh)
+		return;
+	source->fresh = false;
 	atomic_thread_fence(memory_order_seq_cst);
 	if (atomic_load_explicit(&log->sleeping, memory_order_relaxed) &&
 	    atomic_exchange_explicit(&log->sleeping, 0, memory_order_relaxed))
@@ -104,6 +108,7 @@ void *log_record(struct log_source *source)
 void log_commit(struct log_source *source)
 {
 	logring_commit(&source->access);
+	source->fresh = true;
 }
 
 /* Start-up and tools: no writer yet, so the caller's own thread may wait. */
@@ -145,6 +150,7 @@ void log_event(struct log_site *site, const struct log_field *fields, uint32_t n
 		return;
 	}
 	logring_commit(&source->events);
+	source->fresh = true;
 	log_kick(source);
 }
 
