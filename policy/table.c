@@ -20,6 +20,8 @@ void table_check(const struct policy_table *table)
 	GW_ASSERT(table->n_services <= POLICY_SERVICES_MAX);
 	GW_ASSERT(table->n_routes <= POLICY_ROUTES_MAX);
 	GW_ASSERT(table->n_hosts <= POLICY_HOSTS_MAX);
+	for (uint16_t i = 0; i < table->n_hosts; i++)
+		GW_ASSERT(table->hosts[i].len <= POLICY_HOST_TEXT_MAX);
 	for (uint16_t i = 0; i < table->n_routes; i++)
 		GW_ASSERT(table->routes[i].service < table->n_services);
 	for (uint16_t i = 0; i < table->n_services; i++) {
