@@ -124,8 +124,10 @@ void sim_net_send_rst(struct ring *ring, struct sim_end *from)
 
 	if (to->closed || to->reset || sim_event_waits(&to->rst))
 		return;
-	if (sim_chance(ring, ring->opt.faults.reset_cuts))
+	if (in_flight(from->out) > 0 && sim_chance(ring, ring->opt.faults.reset_cuts)) {
 		from->out->tail = from->out->arrived;
+		from->out->fin_sent = false; /* It came behind what is lost. */
+	}
 	sim_event_later(ring, &to->rst);
 }
 
