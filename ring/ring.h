@@ -168,9 +168,6 @@ void ring_signals(struct ring *ring, struct ring_op *op, const int *signals, uin
 /* Ask for the final answer now. No effect when not armed. */
 void ring_cancel(struct ring *ring, struct ring_op *op);
 
-/* Send without waiting: bytes taken by the kernel (may be fewer than 'len'), -EAGAIN, or -errno. */
-int32_t ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len);
-
 /* --- Timers: a wheel of 1 ms ticks; never early; no answer, no pinning once cancelled. ------ */
 
 void ring_timer_init(struct ring_timer *timer, ring_timer_fn *fire);

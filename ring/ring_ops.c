@@ -303,20 +303,3 @@ void ring_cancel(struct ring *ring, struct ring_op *op)
 		GW_UNREACHABLE();
 	}
 }
-
-int32_t ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len)
-{
-	const struct ring_file *f = ring_file_open(ring, file);
-	ssize_t n;
-
-	GW_ASSERT(len > 0 && len <= INT32_MAX);
-	if (GW_UNLIKELY(ring->fault.on)) {
-		if (ring_fault_error(&ring->fault))
-			return -EAGAIN;
-		len = ring_fault_cut(&ring->fault, len);
-	}
-	n = send(f->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
-	if (n >= 0)
-		return (int32_t)n;
-	return errno == EINTR ? -EAGAIN : -errno;
-}

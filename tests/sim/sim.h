@@ -27,8 +27,7 @@
 struct sim_faults {
 	uint16_t accept_emfile;  /* An accept series ends with -EMFILE. */
 	uint16_t socket_refused; /* ring_socket() fails. */
-	uint16_t send_again;     /* ring_send_now() takes nothing although there is room. */
-	uint16_t send_short;     /* It takes a part. */
+	uint16_t post_again;     /* ring_post() takes nothing although there is room. */
 	uint16_t poll_spurious;  /* A poll answers although nothing is ready. */
 	uint16_t pipe_refused;   /* No pipe is granted. */
 	uint16_t pipe_full;      /* A pipe that holds something has no room left. */
@@ -63,9 +62,8 @@ bool sim_is_silent(const struct ring *ring);
 
 /* Events so far, and what happened of the things that a test wants to have seen. */
 struct sim_counts {
-	uint64_t steps, answers, cancels_lost, cancels_won, starved, short_recvs, short_sends,
-		resets, again, spurious, late_timers, pipe_full, emfile, kept_pipes, bytes_in,
-		bytes_out, bytes_spliced;
+	uint64_t steps, answers, cancels_lost, cancels_won, starved, short_recvs, resets, spurious,
+		late_timers, pipe_full, emfile, kept_pipes, bytes_in, bytes_out, bytes_spliced;
 };
 const struct sim_counts *sim_counts(const struct ring *ring);
 

@@ -197,7 +197,7 @@ void ring_on_post(struct ring *ring, ring_post_fn *fn, void *owner)
 int ring_post(struct ring *from, struct ring *to, uint64_t word)
 {
 	GW_ASSERT(to->post);
-	if (sim_chance(from, from->opt.faults.send_again))
+	if (sim_chance(from, from->opt.faults.post_again))
 		return -EAGAIN;
 	if (to->n_mail == to->mail_max) {
 		to->mail_max = to->mail_max ? 2 * to->mail_max : 16;

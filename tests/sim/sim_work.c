@@ -76,28 +76,6 @@ static void send_run(struct ring *ring, struct sim_slot *slot)
 	sim_ops_wake(ring, slot->op->file);
 }
 
-int32_t ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len)
-{
-	struct sim_file *f = sim_file_get(ring, file);
-	int32_t n;
-
-	GW_ASSERT(f->end && len > 0);
-	sim_ops_assert_no(ring, f, SIM_SEND); /* It would overtake. */
-	if (sim_chance(ring, ring->opt.faults.send_again)) {
-		ring->counts.again++;
-		return -EAGAIN;
-	}
-	if (sim_chance(ring, ring->opt.faults.send_short)) {
-		len = 1 + (uint32_t)sim_pick(ring, len);
-		ring->counts.short_sends++;
-	}
-	n = sim_end_write(f->end, data, len);
-	sim_say(ring, "send_now on %d of %u: %d", file, len, n);
-	if (n > 0)
-		ring->counts.bytes_out += (uint32_t)n;
-	return n;
-}
-
 /* --- Connecting and accepting ------------------------------------------------------------- */
 
 static struct sim_host *host_at(struct ring *ring, const struct ring_addr *addr)

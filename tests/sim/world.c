@@ -57,8 +57,7 @@ static struct sim_faults some_faults(struct world *w)
 		return f;
 	f.accept_emfile = (uint16_t)below(w, 60);
 	f.socket_refused = (uint16_t)below(w, 40);
-	f.send_again = (uint16_t)below(w, 200);
-	f.send_short = (uint16_t)below(w, 300);
+	f.post_again = (uint16_t)below(w, 200);
 	f.poll_spurious = (uint16_t)below(w, 100);
 	f.pipe_refused = (uint16_t)below(w, 200);
 	f.pipe_full = (uint16_t)below(w, 200);

@@ -107,6 +107,11 @@ static void a_send_is_answered_when_all_is_taken(void **state)
 	rt_end(ring);
 }
 
+static ssize_t send_directly(struct ring *ring, int32_t file, const void *data, size_t len)
+{
+	return send(ring_file_open(ring, file)->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
 static void a_cancelled_send_tells_how_far_it_came(void **state)
 {
 	enum { SIZE = 8 << 20 };
@@ -127,9 +132,9 @@ static void a_cancelled_send_tells_how_far_it_came(void **state)
 	assert_int_equal(drain(fd), send.last.res);
 
 	/* Nothing taken at all: the buffer of the kernel is full again. */
-	while (ring_send_now(ring, file, data, SIZE) > 0)
+	while (send_directly(ring, file, data, SIZE) > 0)
 		;
-	assert_int_equal(ring_send_now(ring, file, data, SIZE), -EAGAIN);
+	assert_int_equal(errno, EAGAIN);
 	ring_send(ring, &send.op, file, data, SIZE);
 	rt_settle(ring);
 	ring_cancel(ring, &send.op);
