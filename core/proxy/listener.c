@@ -82,10 +82,12 @@ static bool has_room(const struct proxy *proxy, uint32_t reserve)
 	return room_of(proxy) > reserve;
 }
 
-/* The gap between stopping and going on again. */
+/* The gap between stopping and going on again; less than there can be. */
 static uint32_t reserve_low(const struct proxy *proxy)
 {
-	return 1 + proxy->clients.n_slots / 64;
+	uint32_t n = proxy->clients.n_slots;
+
+	return n > 1 ? 1 + n / 64 : 0;
 }
 
 /* What the stop was for. */
