@@ -147,13 +147,30 @@ static void expired(struct ring_timer *timer)
 		drop(u, METRIC_POOL_CLOSE_IDLE_TIMEOUT);
 }
 
+static bool addr_eq(const struct policy_addr *a, const struct policy_addr *b)
+{
+	if (a->family != b->family || a->port != b->port || a->path_len != b->path_len)
+		return false;
+	if (a->family == AF_UNIX)
+		return memcmp(a->path, b->path, a->path_len) == 0;
+	return memcmp(a->ip, b->ip, a->family == AF_INET ? 4 : 16) == 0;
+}
+
+static bool addr_is_current(const struct proxy_endpoint *endpoint, const struct policy_addr *addr)
+{
+	for (uint16_t i = 0; i < endpoint->n_addrs; i++)
+		if (addr_eq(&endpoint->addrs[i], addr))
+			return true;
+	return false;
+}
+
 static void idle(struct h1 *c)
 {
 	struct upstream *u = upstream_of(c);
 	const struct proxy_service *service = &c->proxy->services[u->service];
 	struct proxy_endpoint *endpoint = endpoint_of(u);
 
-	if (c->proxy->draining)
+	if (c->proxy->draining || !addr_is_current(endpoint, &u->addr))
 		drop(u, METRIC_POOL_CLOSE_PURGED);
 	else if (service->max_requests && c->n_messages >= service->max_requests)
 		drop(u, METRIC_POOL_CLOSE_MAX_REQUESTS);
@@ -236,23 +253,6 @@ static const struct h1_owner h1_owner = {
 };
 
 /* --- Getting one. ---------------------------------------------------------------------------- */
-
-static bool addr_eq(const struct policy_addr *a, const struct policy_addr *b)
-{
-	if (a->family != b->family || a->port != b->port || a->path_len != b->path_len)
-		return false;
-	if (a->family == AF_UNIX)
-		return memcmp(a->path, b->path, a->path_len) == 0;
-	return memcmp(a->ip, b->ip, a->family == AF_INET ? 4 : 16) == 0;
-}
-
-static bool addr_is_current(const struct proxy_endpoint *endpoint, const struct policy_addr *addr)
-{
-	for (uint16_t i = 0; i < endpoint->n_addrs; i++)
-		if (addr_eq(&endpoint->addrs[i], addr))
-			return true;
-	return false;
-}
 
 static struct stream *take_idle(struct proxy_endpoint *endpoint, struct upstream_call *call)
 {
