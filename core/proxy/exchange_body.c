@@ -213,15 +213,20 @@ void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
 	ex->up.ended = end;
 	ex->account.bytes_in += len;
 	ex->account.bytes_copied += len;
+	if (is_too_large(ex) && ex->state < EXCHANGE_RESPONDING) {
+		/* Not passed on: with its end the upstream would have a whole message. */
+		if (buf)
+			ring_buf_give(ex->proxy->ring, buf);
+		exchange_refuse(ex, 413, REASON_BODY_TOO_LARGE, ACCOUNT_BY_CLIENT);
+		return;
+	}
 	if (ex->state == EXCHANGE_CONNECTING && buf)
 		list_push_back(&ex->held, &buf->link);
 	else if (ex->upstream)
 		up_send(ex, buf, end);
 	else if (buf)
 		ring_buf_give(ex->proxy->ring, buf);
-	if (is_too_large(ex) && ex->state < EXCHANGE_RESPONDING)
-		exchange_refuse(ex, 413, REASON_BODY_TOO_LARGE, ACCOUNT_BY_CLIENT);
-	else if (len > 0 && ex->state == EXCHANGE_SENDING)
+	if (len > 0 && ex->state == EXCHANGE_SENDING)
 		exchange_progress(ex);
 }
 

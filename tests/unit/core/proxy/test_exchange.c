@@ -379,6 +379,24 @@ static void a_refused_body_goes_nowhere(void **state)
 	assert_over(f, FAKE_RELEASED);
 }
 
+/* The piece that is too much is also the last: passed on, it would make a whole message. */
+static void a_refused_end_is_not_passed_on(void **state)
+{
+	struct fake_stream *f, *up;
+
+	(void)state;
+	g.table.routes[0].max_body = 5000;
+	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
+	up = gate_other(f);
+	fake_body(f, 4000, false);
+	fake_body(f, 4000, true);
+	assert_own(f, 413);
+	assert_int_equal(up->life, FAKE_RESET);
+	assert_false(up->out.ended);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
 static void a_malformed_body_is_answered(void **state)
 {
 	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED), *up = gate_other(f);
@@ -526,6 +544,7 @@ int main(void)
 		TEST(a_reset_behind_the_whole_answer_is_none),
 		TEST(an_early_answer_ends_the_request),
 		TEST(a_refused_body_goes_nowhere),
+		TEST(a_refused_end_is_not_passed_on),
 		TEST(a_malformed_body_is_answered),
 		TEST(informational_answers_are_passed_up_to_a_bound),
 		TEST(a_sound_head_may_be_refused_by_its_codec),
