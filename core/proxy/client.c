@@ -155,10 +155,15 @@ static void refuse(struct proxy *proxy, int32_t file, enum reason reason)
 void client_accept(struct listener *listener, int32_t file)
 {
 	struct proxy *proxy = listener->proxy;
-	struct client *client = slab_alloc(&proxy->clients);
+	struct client *client;
 	struct ring_addr addr;
 
 	metric_inc(proxy->metrics, METRIC_CONNECTIONS);
+	if (proxy->aborting) {
+		refuse(proxy, file, REASON_DRAINING);
+		return;
+	}
+	client = slab_alloc(&proxy->clients);
 	if (!client) {
 		refuse(proxy, file, REASON_OVERLOAD_CONNECTIONS);
 		return;

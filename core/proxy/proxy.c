@@ -122,6 +122,7 @@ void proxy_drain(struct proxy *p)
 
 void proxy_abort(struct proxy *p)
 {
+	p->aborting = true;
 	list_each(node, &p->listeners) listener_close(list_entry(node, struct listener, link));
 	each_live(struct exchange, &p->exchanges, ex) exchange_abort(ex.it);
 	each_live(struct client, &p->clients, client) client_close(client.it);

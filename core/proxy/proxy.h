@@ -103,6 +103,7 @@ struct proxy {
 	struct clock_date date;
 	uint64_t log_counter;
 	bool draining;
+	bool aborting; /* What the kernel still hands over is not served. */
 
 	/* Scratch, never held across a handler. */
 	struct h1_parser parser;
