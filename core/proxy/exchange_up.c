@@ -46,7 +46,8 @@ static bool is_idempotent(uint8_t method)
 }
 
 /* The wire form is made now: the head's bytes do not outlive this call. */
-static bool encode(struct exchange *ex, struct http_head *head, const struct exchange_client *who)
+static enum reason encode(struct exchange *ex, struct http_head *head,
+			  const struct exchange_client *who)
 {
 	struct proxy *proxy = ex->proxy;
 	struct forward_client client = { who->peer, who->trusted };
@@ -55,7 +56,7 @@ static bool encode(struct exchange *ex, struct http_head *head, const struct exc
 
 	ex->log.id_len = (uint16_t)forward_request(proxy, head, &client, &extra, ex->log.id);
 	if (extra.overflow)
-		return false;
+		return REASON_HEADERS_TOO_LARGE;
 	ex->request = (struct stream_message){
 		.head = head,
 		.extra = writer_slice(&extra),
@@ -68,13 +69,13 @@ static bool encode(struct exchange *ex, struct http_head *head, const struct exc
 	if (out.overflow) {
 		ex->block = slab_alloc(&proxy->heads);
 		if (!ex->block)
-			return false;
+			return REASON_OVERLOAD_MEMORY;
 		out = writer_make(ex->block->text, sizeof(ex->block->text));
 		h1_codec.encode_request(&out, &ex->request);
 	}
 	ex->request.head = NULL;
 	ex->text_len = (uint32_t)writer_len(&out);
-	return !out.overflow;
+	return out.overflow ? REASON_HEADERS_TOO_LARGE : REASON_NONE;
 }
 
 static const struct {
@@ -104,6 +105,7 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 		.path = http_text(head, head->path),
 		.content_length = head->body == HTTP_BODY_LENGTH ? head->content_length : 0,
 	};
+	enum reason reason;
 
 	ex->verdict = policy_decide(proxy_table(ex->proxy), &request);
 	ex->account.generation = ex->verdict.generation;
@@ -113,8 +115,9 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 	}
 	ex->account.route = ex->verdict.route;
 	ex->account.service = ex->verdict.service;
-	if (!encode(ex, head, who)) {
-		exchange_refuse(ex, 431, REASON_HEADERS_TOO_LARGE, ACCOUNT_BY_GATEWAY);
+	reason = encode(ex, head, who);
+	if (reason != REASON_NONE) {
+		exchange_refuse(ex, (uint16_t)reason_status(reason), reason, ACCOUNT_BY_GATEWAY);
 		return;
 	}
 	if (head->body == HTTP_BODY_LENGTH)
