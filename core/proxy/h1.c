@@ -28,6 +28,7 @@ void h1_enter(struct h1 *c, enum h1_in_state next)
 		break;
 	case H1_IN_DRAIN:
 		c->drained = 0;
+		h1_trailers_forget(c);
 		c->owner->phase(c, H1_PHASE_DRAIN);
 		break;
 	case H1_IN_LINGER:
@@ -118,10 +119,20 @@ struct stream *h1_open_stream(struct h1 *c)
 	return &c->stream;
 }
 
+/* An end that only the connection's end tells must not look like a good one. */
+static bool is_cut_short(const struct h1 *c)
+{
+	bool all = c->out_ended && c->out_head.len == 0 && list_is_empty(&c->out_bufs);
+
+	return c->role == H1_SERVER && c->out_begun && !all &&
+	       c->out_body == HTTP_BODY_UNTIL_CLOSE;
+}
+
 void h1_close(struct h1 *c, bool abort)
 {
 	if (c->closing)
 		return;
+	abort = abort || is_cut_short(c);
 	c->closing = true;
 	c->open = false;
 	h1_in_forget(c);

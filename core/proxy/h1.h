@@ -107,6 +107,7 @@ struct h1 {
 	bool out_dead : 1;   /* Writing is over; nothing more goes out. */
 	bool out_begun : 1;  /* A head was submitted for this message. */
 	bool out_ended : 1;  /* Its end was submitted. */
+	bool out_moved : 1;  /* Some of it has left. */
 	bool raw : 1;        /* The input is taken past us. */
 	bool more : 1;       /* Bytes were waiting behind the last ones received. */
 	bool eof : 1;        /* The peer ended its side. */
@@ -158,6 +159,7 @@ void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res);
 /* Look at what is held, as far as it goes, then have more read if it is wanted. */
 void h1_in_advance(struct h1 *c);
 void h1_in_forget(struct h1 *c);
+void h1_trailers_forget(struct h1 *c);
 void h1_credit(struct stream *s, uint64_t n);
 int32_t h1_raw_in(struct stream *s, uint64_t *ret_len);
 void h1_raw_in_done(struct stream *s, uint64_t n, int res);

@@ -28,13 +28,18 @@ static void head_forget(struct h1 *c)
 	c->head = NULL;
 }
 
+void h1_trailers_forget(struct h1 *c)
+{
+	if (c->trailers)
+		ring_buf_give(c->transport.ring, c->trailers);
+	c->trailers = NULL;
+}
+
 void h1_in_forget(struct h1 *c)
 {
 	if (c->held)
 		held_give(c);
-	if (c->trailers)
-		ring_buf_give(c->transport.ring, c->trailers);
-	c->trailers = NULL;
+	h1_trailers_forget(c);
 	head_forget(c);
 }
 
@@ -507,6 +512,16 @@ static void client_input_ended(struct h1 *c, int32_t res)
 	}
 }
 
+/*
+ * A pooled connection's peer spoke before it was asked, and we were told of it
+ * only after we had chosen the connection: it must not become somebody's answer.
+ */
+static bool answers_nothing(const struct h1 *c)
+{
+	return c->role == H1_CLIENT && c->in_state == H1_IN_HEAD && c->n_messages > 0 &&
+	       !c->out_moved;
+}
+
 void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res)
 {
 	if (res <= 0) {
@@ -521,7 +536,10 @@ void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res)
 		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_IN : METRIC_UPSTREAM_BYTES_IN,
 		   (uint64_t)res);
 	c->held = buf;
-	h1_in_advance(c);
+	if (answers_nothing(c))
+		h1_fault(c, 502, REASON_UPSTREAM_UNSOLICITED, true);
+	else
+		h1_in_advance(c);
 }
 
 /* --- Credit and raw bytes. ------------------------------------------------------------------- */

@@ -199,6 +199,7 @@ void h1_out_written(struct h1 *c, int res)
 	}
 	GW_ASSERT(buf);
 	c->writing = false;
+	c->out_moved = true;
 	list_remove(&buf->link);
 	c->out_sent += buf->note;
 	metric_add(c->proxy->metrics,
@@ -246,6 +247,7 @@ void h1_send_head(struct stream *s, struct slice bytes, const struct stream_mess
 
 	GW_ASSERT(c->open && !c->out_begun && c->out_head.len == 0 && bytes.len > 0);
 	c->out_begun = true;
+	c->out_moved = false;
 	c->out_head = bytes;
 	if (c->role == H1_CLIENT) {
 		c->method = message->method;
