@@ -436,4 +436,6 @@ void upstream_check(const struct upstream *u)
 	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->link));
 	GW_ASSERT(!u->call || u->state == UPSTREAM_CONNECTING);
 	GW_ASSERT(u->h1.closing == (u->state == UPSTREAM_CLOSING));
+	if (u->state == UPSTREAM_IDLE) /* It is watched: see above. */
+		GW_ASSERT(transport_is_reading(&u->h1.transport));
 }
