@@ -2,7 +2,7 @@
 /* Exchanges over a codec with many streams on a connection: what each event comes to. */
 #include "core/proxy/exchange.c"
 
-#include "tests/unit/core/proxy/gate.h"
+#include "tests/unit/core/proxy/gate.c"
 
 #define LEN(n)  "content-length: " #n "\r\n"
 #define CHUNKED "transfer-encoding: chunked\r\n"

@@ -3,11 +3,11 @@
  * Many exchanges on four connections, in any order of events that peers can make.
  *
  * A seed decides everything. After each event all invariants are checked, and
- * that credit is the window and each sent byte once (gate.h). In the end every
+ * that credit is the window and each sent byte once (gate.c). In the end every
  * request was answered once or its stream was reset, and nothing is left.
  */
 #include "core/base/rng.h"
-#include "tests/unit/core/proxy/gate.h"
+#include "tests/unit/core/proxy/gate.c"
 
 enum { SEEDS = 150, STEPS = 1200, ASKS = 22, ROUNDS = 5000 };
 

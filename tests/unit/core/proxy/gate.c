@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gate.h - for tests: a proxy between fake connections, over the simulator's ring.
+ * gate.c - for tests: a proxy between fake connections, over the simulator's ring.
  *
  * Both sides of every exchange are streams of fake_codec.h. The functions of
  * upstream.h are defined here in place of upstream.c: a test says what asking
  * for a stream comes to, and several exchanges share one upstream connection.
  */
-#pragma once
 
 /* Before cmocka, which makes a macro of "fail". */
 #include "core/base/metric_render.h"
