@@ -55,7 +55,7 @@ def test_an_answer_that_nobody_asked_for(t):
     t.equal(c.ask("GET", "/first").body, b"/first", "first answer")
     t.check(g.wait_metric(lambda m: m.sum("upstream_connections_idle") == 1),
             "the connection is not pooled")
-    g.signal(signal.SIGSTOP)  # Both wait for the same turn, the request in front.
+    g.freeze()  # Both wait for the same turn, the request in front.
     try:
         c.expect("GET")
         c.send(request("GET", "/second"))
@@ -63,7 +63,7 @@ def test_an_answer_that_nobody_asked_for(t):
         conns[0].send(response(200, b"poison"))
         time.sleep(0.1)
     finally:
-        g.signal(signal.SIGCONT)
+        g.thaw()
     t.equal(c.take().body, b"/second", "second answer")
 
 

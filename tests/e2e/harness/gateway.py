@@ -231,6 +231,23 @@ class Gateway:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def freeze(self, timeout_s=5.0):
+        """Stop it with SIGSTOP and wait until none of its threads runs any more."""
+        folder = f"/proc/{self.process.pid}/task"
+        deadline = time.monotonic() + timeout_s
+        self.signal(signal.SIGSTOP)
+        while time.monotonic() < deadline:
+            states = set()
+            for task in os.listdir(folder):
+                with open(os.path.join(folder, task, "stat"), encoding="ascii") as f:
+                    states.add(f.read().rpartition(")")[2].split()[0])
+            if states == {"T"}:
+                return
+        raise Failed(f"does not stop: {states}")
+
+    def thaw(self):
+        self.signal(signal.SIGCONT)
+
     def wait_exit(self, timeout_s=15.0):
         """The exit code, or None while it still runs."""
         try:
