@@ -14,7 +14,7 @@
 #include <sys/socket.h>
 #include <time.h>
 
-_Noreturn void net_die(const char *what, int err)
+__attribute__((noreturn)) void net_die(const char *what, int err)
 {
 	if (err)
 		fprintf(stderr, "%s: %s\n", what, strerror(err));

@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 /* Prints 'what' and the text of 'err' (a positive errno; 0: none), exits. */
-_Noreturn void net_die(const char *what, int err);
+__attribute__((noreturn)) void net_die(const char *what, int err);
 
 /* Decimal option value in [min, max], or exits with status 2. */
 long net_number(const char *name, const char *text, long min, long max);
