@@ -59,7 +59,8 @@ struct policy_service {
 	uint16_t n_name;
 	char name[POLICY_NAME_MAX];
 	uint16_t n_endpoints;
-	uint16_t max_idle;     /* Idle upstream connections kept per worker and endpoint. */
+	uint16_t max_idle;     /* Idle upstream connections kept per worker and endpoint, */
+	uint32_t max_idle_all; /* and per worker. */
 	uint32_t max_requests; /* Per upstream connection; 0 is no limit. */
 	struct policy_timeouts timeouts;
 	struct policy_endpoint endpoints[POLICY_ENDPOINTS_MAX];

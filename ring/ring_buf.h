@@ -21,7 +21,7 @@
 
 enum {
 	RING_BUF_ROOM = 1024, /* Before the data of a fresh receive. */
-	RING_BUF_DATA = 16384,
+	RING_BUF_DATA = 32768,
 	RING_BUF_TAIL = 64, /* Behind the largest receive: enough to end a chunk. */
 };
 

@@ -185,6 +185,8 @@ void client_accept(struct listener *listener, int32_t file)
 	deadline_init(&client->deadline, expired);
 	h1_init(&client->h1, H1_SERVER, proxy, &h1_owner, file);
 	count_phase(client, 1);
+	recorder_add(&proxy->recorder, ring_now_ns(proxy->ring), RECORDER_ACCEPT,
+		     slab_index(&proxy->clients, client), (uint64_t)file, client->peer.port);
 	listener_took(listener);
 	h1_start(&client->h1);
 }

@@ -212,8 +212,11 @@ void exchange_settle(struct exchange *ex)
 		return;
 	client = ex->released;
 	ex->released = NULL;
-	if (!ex->accounted)
+	if (!ex->accounted) {
 		account_close(proxy, &ex->account, &ex->log);
+		recorder_add(&proxy->recorder, ring_now_ns(proxy->ring), RECORDER_VERDICT,
+			     ex->account.reason, ex->account.status, (uintptr_t)ex);
+	}
 	ex->accounted = true;
 	if (relay_is_quiet(&ex->up.relay) && relay_is_quiet(&ex->down.relay))
 		slab_free(&proxy->exchanges, ex);

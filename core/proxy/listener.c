@@ -103,7 +103,7 @@ static void stopped(struct listener *l)
 
 static void accept_failed(struct listener *l, int32_t res)
 {
-	if (res != -ECANCELED)
+	if (res != -ECANCELED && l->state != LISTENER_CLOSING)
 		metric_inc(l->proxy->metrics, METRIC_ACCEPT_ERRORS);
 	switch ((enum listener_state)l->state) {
 	case LISTENER_OPEN:

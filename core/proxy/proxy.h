@@ -76,6 +76,7 @@ struct proxy_endpoint {
 struct proxy_service {
 	uint16_t n_endpoints;
 	uint16_t max_idle;
+	uint32_t max_idle_all;
 	uint32_t max_requests;
 	uint64_t pool_idle_ns;
 	struct proxy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
@@ -88,7 +89,6 @@ struct proxy {
 	struct proxy_shared *shared;
 	struct metric_set *metrics;
 	struct log_source *log; /* NULL: no access log. */
-	struct recorder *recorder;
 	struct policy_seat *seat;
 	uint32_t worker;
 
@@ -102,8 +102,11 @@ struct proxy {
 	struct rng rng;
 	struct clock_date date;
 	uint64_t log_counter;
+	uint32_t n_idle; /* Upstream connections in all idle lists. */
 	bool draining;
 	bool aborting; /* What the kernel still hands over is not served. */
+
+	struct recorder recorder; /* What happened last; its thread attaches it. */
 
 	/* Scratch, never held across a handler. */
 	struct h1_parser parser;

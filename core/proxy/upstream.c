@@ -34,6 +34,7 @@ static void leave(struct upstream *u)
 	switch ((enum upstream_state)u->state) {
 	case UPSTREAM_IDLE:
 		list_counted_remove(&endpoint_of(u)->idle, &u->link);
+		u->h1.proxy->n_idle--;
 		metric_gauge_add(metrics, METRIC_UPSTREAM_IDLE, -1);
 		break;
 	case UPSTREAM_BUSY:
@@ -70,6 +71,7 @@ static void enter(struct upstream *u, enum upstream_state next)
 	case UPSTREAM_IDLE:
 		u->since_ns = ring_now_ns(proxy->ring);
 		list_counted_push_front(&endpoint_of(u)->idle, &u->link);
+		proxy->n_idle++;
 		deadline_in(&u->deadline, proxy->ring, idle_span(u));
 		metric_gauge_add(proxy->metrics, METRIC_UPSTREAM_IDLE, 1);
 		break;
@@ -164,6 +166,15 @@ static bool addr_is_current(const struct proxy_endpoint *endpoint, const struct 
 	return false;
 }
 
+/* The one that has idled longest; the latest are the likeliest to be alive. */
+static void drop_oldest(struct proxy_endpoint *endpoint)
+{
+	struct list_node *node = list_last(&endpoint->idle.list);
+
+	if (node)
+		drop(list_entry(node, struct upstream, link), METRIC_POOL_CLOSE_MAX_IDLE);
+}
+
 static void idle(struct h1 *c)
 {
 	struct upstream *u = upstream_of(c);
@@ -174,10 +185,10 @@ static void idle(struct h1 *c)
 		drop(u, METRIC_POOL_CLOSE_PURGED);
 	else if (service->max_requests && c->n_messages >= service->max_requests)
 		drop(u, METRIC_POOL_CLOSE_MAX_REQUESTS);
-	else if (endpoint->idle.n >= service->max_idle)
-		drop(u, METRIC_POOL_CLOSE_MAX_IDLE);
 	else
 		enter(u, UPSTREAM_IDLE);
+	if (endpoint->idle.n > service->max_idle || c->proxy->n_idle > service->max_idle_all)
+		drop_oldest(endpoint);
 }
 
 /* A peer that closes what was idle for that long will do so again. */
@@ -410,6 +421,7 @@ void upstream_adopt(struct proxy *proxy, const struct policy_table *table)
 
 		service->n_endpoints = n;
 		service->max_idle = from->max_idle;
+		service->max_idle_all = from->max_idle_all;
 		service->max_requests = from->max_requests;
 		service->pool_idle_ns = from->timeouts.pool_idle_ns;
 		for (uint16_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)

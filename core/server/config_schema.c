@@ -326,7 +326,7 @@ static const struct schema_field splice_fields[] = {
 	  .type = SCHEMA_SIZE,
 	  .min = 1 * KIB,
 	  .max = 1 * GIB,
-	  .preset = "16KiB",
+	  .preset = "32KiB",
 	  .help = "Bodies shorter than this are copied, which is cheaper for them." },
 };
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The daemon's states: signals, drain, reload, and what workers are told. */
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 
 #include "core/server/server_private.h"
@@ -19,12 +20,21 @@ static const char *const state_names[SERVER_N_STATES] = { "starting", "serving",
 
 /* --- Words to workers. ----------------------------------------------------------------------- */
 
+/*
+ * A mailbox that is full empties as its worker turns. Never by a turn of our own
+ * ring: this may run inside one.
+ */
+static void tell_one(struct worker *w, uint64_t word)
+{
+	while (GW_COUNT_IF(worker_post(w, word) == -EAGAIN, "worker_mailbox_full"))
+		sched_yield();
+}
+
 void server_tell(struct server *s, uint64_t word)
 {
 	for (uint32_t i = 0; i < s->n_running; i++)
-		while (s->rings[i] && worker_post(&s->workers[i], word) == -EAGAIN)
-			if (ring_turn(s->ring, 0) < 0)
-				return;
+		if (s->rings[i])
+			tell_one(&s->workers[i], word);
 }
 
 void server_table_changed(void *owner, const struct policy_table *table)
@@ -119,9 +129,7 @@ void server_worker_ended(void *owner, uint64_t index)
 
 	GW_ASSERT(index < s->n_running && s->rings[index]);
 	s->rings[index] = NULL;
-	while (worker_post(&s->workers[index], WORKER_LEAVE) == -EAGAIN)
-		if (ring_turn(s->ring, 0) < 0)
-			return;
+	tell_one(&s->workers[index], WORKER_LEAVE);
 	s->n_ended++;
 	if (s->n_ended == s->n_running)
 		server_enter(s, SERVER_STOPPED);

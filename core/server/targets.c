@@ -178,6 +178,7 @@ static void put_settings(struct targets *t, struct policy_table *table, const st
 	memcpy(service->name, "default", 7);
 	service->n_name = 7;
 	service->max_idle = share(config->pool.max_idle_per_upstream, t->opt.n_workers);
+	service->max_idle_all = share(config->pool.max_idle, t->opt.n_workers);
 	service->max_requests = (uint32_t)config->pool.max_requests;
 	service->timeouts = (struct policy_timeouts){
 		.connect_ns = config->timeouts.connect_ns,

@@ -23,8 +23,8 @@ static void posted(void *owner, uint64_t word)
 	case WORKER_DRAIN:
 		w->ending = true;
 		proxy_drain(w->proxy);
-		for (uint32_t i = 0; i < w->parts.n_listeners; i++)
-			listener_drain(&w->listeners[i]);
+		list_each(node, &w->proxy->listeners)
+			listener_drain(list_entry(node, struct listener, link));
 		break;
 	case WORKER_ABORT:
 		w->ending = true;
@@ -46,12 +46,16 @@ static int listen_all(struct worker *w)
 {
 	for (uint32_t i = 0; i < w->parts.n_listeners; i++) {
 		struct worker_listener *spec = &w->parts.listeners[i];
+		/* A Unix socket's path is one socket: the first worker's. */
+		bool ours = spec->addr.family != AF_UNIX || w->parts.index == 0;
 		struct ring_listen how = { .reuse_port = spec->addr.family != AF_UNIX,
 					   .mode = 0666,
 					   .group = -1 };
 		int32_t file;
-		int r = ring_listen(w->ring, &spec->addr, &how, &file);
+		int r = ours ? ring_listen(w->ring, &spec->addr, &how, &file) : 0;
 
+		if (!ours)
+			continue;
 		if (r < 0)
 			return r;
 		r = ring_local_addr(w->ring, file, &spec->addr);
@@ -96,12 +100,14 @@ static int set_up(struct worker *w)
 	if (r < 0)
 		goto destroy_proxy;
 	w->proxy->log = w->log;
-	w->proxy->recorder = &w->recorder;
+	if (recorder_attach(&w->proxy->recorder, parts->index) < 0)
+		GW_COUNT_IF(true, "recorder_without_signal_stack");
 	proxy_table(w->proxy);
 	r = listen_all(w);
 	if (r == 0)
 		return 0;
 	stop_listening(w);
+	recorder_detach(&w->proxy->recorder);
 	log_detach(w->log);
 destroy_proxy:
 	proxy_destroy(w->proxy);
@@ -111,7 +117,10 @@ destroy_proxy:
 static void count_turn(struct worker *w)
 {
 	uint64_t busy = gw_now_ns() - ring_now_ns(w->ring);
+	uint64_t n = atomic_load_explicit(&ring_stats(w->ring)->cqes, memory_order_relaxed);
 
+	metric_observe(w->metrics, METRIC_URING_BATCH, n - w->n_cqes);
+	w->n_cqes = n;
 	metric_inc(w->metrics, METRIC_LOOP_TURNS);
 	metric_add(w->metrics, METRIC_WORKER_BUSY, busy);
 	metric_observe(w->metrics, METRIC_LOOP_LAG, busy);
@@ -144,13 +153,10 @@ static void worker_main(void *arg)
 	struct worker *w = arg;
 	int r;
 
-	if (recorder_attach(&w->recorder, w->parts.index) < 0)
-		GW_COUNT_IF(true, "recorder_without_signal_stack");
 	r = set_up(w);
 	atomic_store_explicit(&w->started, r, memory_order_release);
 	if (r < 0) {
 		ring_free(w->ring);
-		recorder_detach(&w->recorder);
 		return;
 	}
 	gw_forbid_malloc(true);
@@ -158,9 +164,9 @@ static void worker_main(void *arg)
 	gw_forbid_malloc(false);
 	log_detach(w->log);
 	say_goodbye(w);
+	recorder_detach(&w->proxy->recorder);
 	proxy_destroy(w->proxy);
 	ring_free(w->ring);
-	recorder_detach(&w->recorder);
 }
 
 static int wait_started(struct worker *w)

@@ -58,13 +58,13 @@ struct worker {
 	struct proxy *proxy;
 	struct metric_set *metrics;
 	struct log_source *log;
-	struct recorder recorder;
 	struct listener listeners[CONFIG_LISTENERS_MAX];
 	_Atomic int started;  /* WORKER_STARTING, then 0 or -errno; written by the worker. */
 	uint32_t n_listening; /* Of parts.listeners; after a start that failed: which one it was. */
 	/* Written by the worker, read by the control thread. */
 	_Atomic(const struct proxy_options *) options;
 	struct policy_seat seat;
+	uint64_t n_cqes; /* Completions up to the last turn. */
 	bool ending, leaving;
 };
 

@@ -49,7 +49,8 @@ class Setup:
 
 def _sluice(setup):
     return [os.path.join(setup.build, "sluice"), "--listen", f"127.0.0.1:{setup.port}",
-            "--upstream", f"http://127.0.0.1:{setup.origin_port}", "--workers", "1"]
+            "--upstream", f"http://127.0.0.1:{setup.origin_port}", "--workers", "1",
+            "--admin", "127.0.0.1:0", "--control", setup.path("control.sock")]
 
 
 def _sluice_log(setup):

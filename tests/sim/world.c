@@ -143,6 +143,7 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 	service->n_name = 3;
 	memcpy(service->name, "sim", 3);
 	service->max_idle = (uint16_t)below(w, 5);
+	service->max_idle_all = below(w, 10) ? UINT16_MAX : (uint32_t)below(w, 5);
 	service->max_requests = below(w, 3) ? 0 : 1 + (uint32_t)below(w, 4);
 	service->timeouts = (struct policy_timeouts){
 		.connect_ns = 2 * S,

@@ -500,7 +500,7 @@ static void a_reload_may_change_live_keys_only(void **state)
 	struct config *now = load("workers: 2\nlimits: {per_client: 5}\n");
 	struct config *live = load("workers: 2\nlimits: {per_client: 6}\ntimeouts: {head: 1s}\n");
 	struct config *dead = load("workers: 3\nlisteners: [{address: \":1\"}]\n"
-				   "splice: {min: 32KiB}\n");
+				   "splice: {min: 16KiB}\n");
 	char line[256];
 
 	(void)state;
