@@ -438,7 +438,7 @@ int main(int argc, char **argv)
 	struct sigaction act = { .sa_handler = on_signal };
 
 	if (argc != 4 || (strcmp(argv[1], "copy") != 0 && strcmp(argv[1], "splice") != 0)) {
-		fprintf(stderr, "usage: %s copy|splice PORT ORIGIN_PORT\n", argv[0]);
+		(void)fprintf(stderr, "usage: %s copy|splice PORT ORIGIN_PORT\n", argv[0]);
 		return 2;
 	}
 	by_splice = !strcmp(argv[1], "splice");
@@ -449,7 +449,7 @@ int main(int argc, char **argv)
 	};
 	sigaction(SIGTERM, &act, NULL);
 	sigaction(SIGINT, &act, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
 	net_raise_files();
 	create(net_listen((uint16_t)net_number("PORT", argv[2], 1, 65535)));
 	while (!stopping)

@@ -17,9 +17,9 @@
 __attribute__((noreturn)) void net_die(const char *what, int err)
 {
 	if (err)
-		fprintf(stderr, "%s: %s\n", what, strerror(err));
+		(void)fprintf(stderr, "%s: %s\n", what, strerror(err));
 	else
-		fprintf(stderr, "%s\n", what);
+		(void)fprintf(stderr, "%s\n", what);
 	exit(1);
 }
 
@@ -31,7 +31,8 @@ long net_number(const char *name, const char *text, long min, long max)
 	errno = 0;
 	n = strtol(text, &end, 10);
 	if (errno || end == text || *end || n < min || n > max) {
-		fprintf(stderr, "%s: a number from %ld to %ld, not '%s'\n", name, min, max, text);
+		(void)fprintf(stderr, "%s: a number from %ld to %ld, not '%s'\n", name, min, max,
+			      text);
 		exit(2);
 	}
 	return n;

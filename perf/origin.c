@@ -135,8 +135,9 @@ static void answer_bytes(struct conn *c, uint64_t len, bool body)
 		add_part(c, default_answer, default_len, 1);
 		return;
 	}
-	snprintf(fields, sizeof(fields), "Content-Type: text/plain\r\nContent-Length: %llu\r\n",
-		 (unsigned long long)len);
+	(void)snprintf(fields, sizeof(fields),
+		       "Content-Type: text/plain\r\nContent-Length: %llu\r\n",
+		       (unsigned long long)len);
 	add_head(c, "200 OK", fields);
 	if (!body)
 		return;
@@ -170,8 +171,8 @@ static void answer_text(struct conn *c, const char *status, const char *text)
 	int body_len = len < DEFAULT_LEN ? DEFAULT_LEN : len;
 
 	begin_answer(c);
-	snprintf(fields, sizeof(fields), "Content-Type: text/plain\r\nContent-Length: %d\r\n",
-		 body_len);
+	(void)snprintf(fields, sizeof(fields), "Content-Type: text/plain\r\nContent-Length: %d\r\n",
+		       body_len);
 	add_head(c, status, fields);
 	len = snprintf(c->head + c->parts[0].len, sizeof(c->head) - c->parts[0].len, "%-*s",
 		       DEFAULT_LEN, text);
@@ -182,10 +183,11 @@ static void answer_stats(struct conn *c)
 {
 	char text[160];
 
-	snprintf(text, sizeof(text),
-		 "{\"accepted\":%llu,\"open\":%llu,\"requests\":%llu,\"body_bytes\":%llu}",
-		 (unsigned long long)stats.n_accepted, (unsigned long long)stats.n_open,
-		 (unsigned long long)stats.n_requests, (unsigned long long)stats.n_body_bytes);
+	(void)snprintf(text, sizeof(text),
+		       "{\"accepted\":%llu,\"open\":%llu,\"requests\":%llu,\"body_bytes\":%llu}",
+		       (unsigned long long)stats.n_accepted, (unsigned long long)stats.n_open,
+		       (unsigned long long)stats.n_requests,
+		       (unsigned long long)stats.n_body_bytes);
 	answer_text(c, "200 OK", text);
 }
 
@@ -193,7 +195,7 @@ static void answer_upload(struct conn *c)
 {
 	char text[64];
 
-	snprintf(text, sizeof(text), "received %llu\n", (unsigned long long)c->body_len);
+	(void)snprintf(text, sizeof(text), "received %llu\n", (unsigned long long)c->body_len);
 	answer_text(c, "200 OK", text);
 }
 
@@ -508,7 +510,7 @@ static void build_answers(void)
 
 	for (uint32_t i = 0; i < BLOCK_LEN; i++)
 		block[i] = text[i % (sizeof(text) - 1)];
-	snprintf(chunk, sizeof(chunk), "%04x\r\n%.*s\r\n", CHUNK_LEN, CHUNK_LEN, block);
+	(void)snprintf(chunk, sizeof(chunk), "%04x\r\n%.*s\r\n", CHUNK_LEN, CHUNK_LEN, block);
 	default_len = (uint32_t)snprintf(default_answer, sizeof(default_answer),
 					 "HTTP/1.1 200 OK\r\nServer: origin\r\n"
 					 "Content-Type: text/plain\r\nContent-Length: %d\r\n\r\n"
@@ -562,7 +564,7 @@ int main(int argc, char **argv)
 	int listener, signals;
 
 	if (argc != 2) {
-		fprintf(stderr, "usage: %s PORT\n", argv[0]);
+		(void)fprintf(stderr, "usage: %s PORT\n", argv[0]);
 		return 2;
 	}
 	net_raise_files();

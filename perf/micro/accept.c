@@ -296,10 +296,10 @@ static void parse(int argc, char **argv)
 			run_ms = (uint32_t)net_number("-t", optarg, 10, 10000);
 			break;
 		default:
-			fprintf(stderr,
-				"usage: %s [-f none|sqe|call|lazy] [-n requests] "
-				"[-t run ms]\n",
-				argv[0]);
+			(void)fprintf(stderr,
+				      "usage: %s [-f none|sqe|call|lazy] [-n requests] "
+				      "[-t run ms]\n",
+				      argv[0]);
 			exit(2);
 		}
 	}

@@ -505,7 +505,7 @@ static int index_of(const char *option, const char *text, const char *const *nam
 		if (!strcmp(text, names[i]))
 			return i;
 	}
-	fprintf(stderr, "%s: unknown value '%s'\n", option, text);
+	(void)fprintf(stderr, "%s: unknown value '%s'\n", option, text);
 	exit(2);
 }
 
@@ -558,7 +558,8 @@ static void parse(int argc, char **argv)
 			opt.eager = true;
 			break;
 		default:
-			fprintf(stderr,
+			(void)fprintf(
+				stderr,
 				"usage: %s [-r receive] [-s send] [-c connections] [-K: skip send "
 				"CQEs] [-p: plain descriptors] [-e: eager recv] [-b posted] "
 				"[-B size] [-w min wait us -W n] [-q request] [-a response] "

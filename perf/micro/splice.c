@@ -239,10 +239,10 @@ static void parse(int argc, char **argv)
 			run_ms = (uint32_t)net_number("-t", optarg, 10, 10000);
 			break;
 		default:
-			fprintf(stderr,
-				"usage: %s [-w splice|copy] [-r room KiB] [-b body KiB] "
-				"[-t run ms]\n",
-				argv[0]);
+			(void)fprintf(stderr,
+				      "usage: %s [-w splice|copy] [-r room KiB] [-b body KiB] "
+				      "[-t run ms]\n",
+				      argv[0]);
 			exit(2);
 		}
 	}
@@ -255,7 +255,7 @@ int main(int argc, char **argv)
 	double n_kib;
 
 	parse(argc, argv);
-	signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN);
 	net_pin(0);
 	start_children(children);
 	create();
