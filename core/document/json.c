@@ -135,16 +135,15 @@ static int enter(struct walk *w, json_t *value)
 static int step(struct walk *w)
 {
 	struct level *top = &w->open[w->n_open - 1];
-	int r = 0;
 
 	if (json_is_array(top->value) && top->next < json_array_size(top->value))
 		return enter(w, json_array_get(top->value, top->next++));
 	if (json_is_object(top->value) && top->iter) {
 		const char *key = json_object_iter_key(top->iter);
 		json_t *value = json_object_iter_value(top->iter);
+		struct slice name = slice_make(key, json_object_iter_key_len(top->iter));
+		int r = document_key(w->doc, name, next_place(&w->at));
 
-		r = document_key(w->doc, slice_make(key, json_object_iter_key_len(top->iter)),
-				 next_place(&w->at));
 		top->iter = json_object_iter_next(top->value, top->iter);
 		return r < 0 ? r : enter(w, value);
 	}
