@@ -69,7 +69,7 @@ int net_listen(uint16_t port)
 
 uint16_t net_port(int fd)
 {
-	struct sockaddr_in addr;
+	struct sockaddr_in addr = { 0 };
 	socklen_t len = sizeof(addr);
 
 	if (getsockname(fd, (struct sockaddr *)&addr, &len) < 0)

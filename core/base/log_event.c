@@ -97,21 +97,21 @@ static void put_value(struct writer *out, const struct log_event_record *record,
 	}
 }
 
-void log_event_format(const void *raw, struct writer *out)
+void log_event_format(const void *record, struct writer *out)
 {
-	const struct log_event_record *record = raw;
+	const struct log_event_record *event = record;
 	char ts[CLOCK_RFC3339_LEN];
 
-	clock_rfc3339(record->wall_ns, ts);
+	clock_rfc3339(event->wall_ns, ts);
 	writer_char(out, '{');
 	jsonw_field_string(out, SLICE("ts"), slice_make(ts, sizeof(ts)), sizeof(ts));
-	jsonw_field_string(out, SLICE("level"), level_names[record->site->level], JSONW_CAP);
-	jsonw_field_string(out, SLICE("event"), slice_of(record->site->event), JSONW_CAP);
-	if (record->worker != UINT32_MAX)
-		jsonw_field_u64(out, SLICE("worker"), record->worker);
-	for (uint32_t i = 0; i < record->n_values; i++)
-		put_value(out, record, &record->values[i]);
-	if (record->n_suppressed)
-		jsonw_field_u64(out, SLICE("suppressed"), record->n_suppressed);
+	jsonw_field_string(out, SLICE("level"), level_names[event->site->level], JSONW_CAP);
+	jsonw_field_string(out, SLICE("event"), slice_of(event->site->event), JSONW_CAP);
+	if (event->worker != UINT32_MAX)
+		jsonw_field_u64(out, SLICE("worker"), event->worker);
+	for (uint32_t i = 0; i < event->n_values; i++)
+		put_value(out, event, &event->values[i]);
+	if (event->n_suppressed)
+		jsonw_field_u64(out, SLICE("suppressed"), event->n_suppressed);
 	writer_lit(out, "}\n");
 }

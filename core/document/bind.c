@@ -194,9 +194,10 @@ static void bind_text(struct bind *b, const struct schema_field *field,
 		return;
 	}
 	word = schema_find_word(field, node->text);
-	if (word)
-		keep_text(b, word->value == SCHEMA_EMPTY ? (struct slice){ 0 } : node->text,
-			  member);
+	if (word && word->value == SCHEMA_EMPTY)
+		keep_text(b, SLICE(""), member);
+	else if (word)
+		keep_text(b, node->text, member);
 	else if (!form_is_text(node->text))
 		refuse_value(b, field, node, REPORT_STRING, "has control characters");
 	else if (node->text.len == 0)

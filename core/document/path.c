@@ -17,34 +17,29 @@ void path_put_index(struct writer *w, uint32_t index)
 	writer_char(w, ']');
 }
 
-/* Bytes of the character at the start, for text that is known to be UTF-8. */
-static size_t char_len(struct slice s)
+/* The longest start of at most len_max bytes that ends with a whole character. */
+static struct slice cut(struct slice text, size_t len_max)
 {
-	size_t n = 1;
+	size_t n = text.len < len_max ? text.len : len_max;
 
-	while (n < s.len && ((unsigned char)s.ptr[n] & 0xc0) == 0x80)
-		n++;
-	return n;
+	while (n > 0 && n < text.len && ((unsigned char)text.ptr[n] & 0xc0) == 0x80)
+		n--;
+	return slice_take(text, n);
 }
 
 const char *path_show(struct slice text, char buf[PATH_SHOWN_MAX])
 {
 	struct writer w = writer_make(buf, PATH_SHOWN_MAX);
+	struct slice shown = cut(text, PATH_SHOWN_MAX - sizeof("\"...\""));
 
 	writer_char(&w, '"');
-	while (text.len) {
-		size_t n = char_len(text);
+	for (size_t i = 0; i < shown.len; i++) {
+		unsigned char c = (unsigned char)shown.ptr[i];
 
-		if (writer_room(&w) < n + sizeof("...\"")) {
-			writer_lit(&w, "...");
-			break;
-		}
-		if ((unsigned char)text.ptr[0] < 0x20 || text.ptr[0] == 0x7f)
-			writer_char(&w, '?');
-		else
-			writer_bytes(&w, text.ptr, n);
-		text = slice_drop(text, n);
+		writer_char(&w, c < 0x20 || c == 0x7f ? '?' : shown.ptr[i]);
 	}
+	if (shown.len < text.len)
+		writer_lit(&w, "...");
 	writer_lit(&w, "\"\0");
 	GW_ASSERT(!w.overflow);
 	return buf;

@@ -92,7 +92,7 @@ static struct http_refusal judge_cookies(const struct http_head *head)
 /* The target comes first: an absolute one has named the host already (RFC 9112 3.2.2). */
 static struct http_refusal judge_host(struct http_head *head, char *base, bool twice)
 {
-	struct http_span named = head->host, span;
+	struct http_span named = head->host, span = { 0 };
 	uint16_t port, host_len;
 
 	if (twice)

@@ -209,6 +209,11 @@ void load_stop(struct load *load)
 	waitpid(load->pid, NULL, 0);
 }
 
+uint64_t load_n_responses(const struct load *load)
+{
+	return load->stats->n_responses;
+}
+
 uint64_t load_latency_us(const struct load *load, double quantile)
 {
 	uint64_t want = (uint64_t)((double)load->stats->n_responses * quantile);

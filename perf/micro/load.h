@@ -18,7 +18,7 @@
 
 enum { LOAD_N_BUCKETS = 16384, LOAD_BUCKET_US = 4 };
 
-/* Written by the child only; the parent reads it after load_stop(). */
+/* Written by the child only; complete after load_stop(). */
 struct load_stats {
 	uint64_t n_responses;
 	uint64_t latency_count[LOAD_N_BUCKETS];
@@ -43,6 +43,9 @@ struct load {
 void load_start(struct load *load, int *ret_fds);
 void load_go(struct load *load);
 void load_stop(struct load *load);
+
+/* So far; the child goes on counting until load_stop(). */
+uint64_t load_n_responses(const struct load *load);
 
 /* Upper bound of the quantile (0..1) of response times, in microseconds. */
 uint64_t load_latency_us(const struct load *load, double quantile);

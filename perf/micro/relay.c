@@ -479,7 +479,7 @@ static struct counts snapshot(void)
 	c.cpu_ns = net_cpu_ns();
 	c.now_ns = net_now_ns();
 	c.n_requests = response_bytes / load.response_len;
-	c.n_load = load.stats->n_responses;
+	c.n_load = load_n_responses(&load);
 	return c;
 }
 
