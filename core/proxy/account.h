@@ -56,8 +56,9 @@ struct account_text {
 
 /* Moments are monotonic ns of the worker's clock; 0: it did not come to that. */
 struct account {
-	uint64_t begun_ns, connected_ns, sent_ns, first_byte_ns, ended_ns;
-	uint64_t bytes_in, bytes_out;         /* Body bytes: of the request, of the response. */
+	uint64_t begun_ns, connected_ns, sent_ns, first_byte_ns;
+	uint64_t received_ns, ended_ns; /* All of the response: from upstream, by the client. */
+	uint64_t bytes_in, bytes_out;   /* Body bytes: of the request, of the response. */
 	uint64_t bytes_copied, bytes_spliced; /* Of both. */
 	struct peer peer;
 	uint32_t generation;

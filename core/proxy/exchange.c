@@ -175,22 +175,34 @@ void exchange_cut(struct exchange *ex, enum reason reason, enum account_ender en
 	exchange_enter(ex, EXCHANGE_OVER);
 }
 
-/* Both sides have what they should have: each connection may go on. */
+/* The upstream has had its say: however slowly the client reads, others may use the connection. */
+static void release_upstream(struct exchange *ex)
+{
+	struct stream *upstream = ex->upstream;
+
+	GW_ASSERT(!relay_is_running(&ex->up.relay) && !relay_is_running(&ex->down.relay));
+	ex->upstream = NULL;
+	ex->account.received_ns = ring_now_ns(ex->proxy->ring);
+	upstream->codec->release(upstream);
+	upstream_done(ex->proxy, &ex->call);
+}
+
+/* The client has what it should have; of the request, nothing more is wanted. */
 static void complete(struct exchange *ex)
 {
-	struct stream *client = ex->client, *upstream = ex->upstream;
+	struct stream *client = ex->client;
 
 	if (!ex->account.reason)
 		ex->account.phase = ACCOUNT_IN_RESPONSE;
-	if (upstream && ex->up.sent && ex->down.ended) {
-		ex->upstream = NULL;
-		upstream->codec->release(upstream);
-		upstream_done(ex->proxy, &ex->call);
-	}
 	exchange_drop_upstream(ex);
 	exchange_enter(ex, EXCHANGE_OVER);
 	ex->client = NULL;
 	ex->released = client;
+}
+
+static bool upstream_is_done(const struct exchange *ex)
+{
+	return ex->upstream && ex->up.sent && ex->down.ended;
 }
 
 static bool is_complete(const struct exchange *ex)
@@ -206,6 +218,8 @@ void exchange_settle(struct exchange *ex)
 	struct proxy *proxy = ex->proxy;
 	struct stream *client;
 
+	if (upstream_is_done(ex))
+		release_upstream(ex);
 	if (is_complete(ex))
 		complete(ex);
 	if (ex->state != EXCHANGE_OVER)
@@ -292,6 +306,7 @@ void exchange_check(const struct exchange *ex)
 	GW_ASSERT(!ex->upstream || ex->call.endpoint >= 0);
 	GW_ASSERT(!ex->upstream || ex->state == EXCHANGE_SENDING ||
 		  ex->state == EXCHANGE_RESPONDING);
+	GW_ASSERT(!upstream_is_done(ex)); /* It was released. */
 	GW_ASSERT(ex->client || ex->state == EXCHANGE_OVER);
 	if (ex->state == EXCHANGE_OVER)
 		GW_ASSERT(!ex->upstream && !ex->block && list_is_empty(&ex->held));

@@ -165,6 +165,7 @@ static void upstream_trailers(struct stream *s, struct slice lines)
 
 	ex->down.ended = true;
 	ex->client->codec->send_trailers(ex->client, lines);
+	exchange_settle(ex);
 }
 
 static void upstream_flush(struct stream *s)
@@ -175,6 +176,7 @@ static void upstream_flush(struct stream *s)
 		return;
 	ex->client->codec->flush(ex->client);
 	exchange_flow_open(ex, &ex->down);
+	exchange_settle(ex);
 }
 
 static void upstream_sent(struct stream *s, uint64_t n, bool all)

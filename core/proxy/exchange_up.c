@@ -258,7 +258,10 @@ static void client_body(struct stream *s, struct ring_buf *buf, bool end)
 
 static void client_trailers(struct stream *s, struct slice lines)
 {
-	exchange_take_trailers(s->owner, lines);
+	struct exchange *ex = s->owner;
+
+	exchange_take_trailers(ex, lines);
+	exchange_settle(ex);
 }
 
 static void client_flush(struct stream *s)
@@ -269,6 +272,7 @@ static void client_flush(struct stream *s)
 		return;
 	ex->upstream->codec->flush(ex->upstream);
 	exchange_flow_open(ex, &ex->up);
+	exchange_settle(ex);
 }
 
 static void client_sent(struct stream *s, uint64_t n, bool all)

@@ -80,7 +80,7 @@ static void body_begin(struct h1 *c, const struct http_head *head, bool end)
 	c->http10 = head->minor == 0;
 	c->last = c->last || head->close;
 	c->trailers_len = 0;
-	c->credit = c->held->len; /* What came along may be told at once. */
+	c->credit = c->held ? c->held->len : 0; /* What came along may be told at once. */
 	if (head->body == HTTP_BODY_CHUNKED)
 		chunk_begin(&c->chunks);
 	h1_enter(c, end ? H1_IN_DONE : H1_IN_BODY);
@@ -137,15 +137,20 @@ static void head_complete(struct h1 *c, struct h1_parser *parser, uint32_t befor
 			  const struct http_refusal *refusal)
 {
 	struct head_block *block = c->head;
+	struct ring_buf *lent = NULL; /* The head lies in it, and nothing behind the head. */
 
 	GW_ASSERT(parser->head.wire_len > before);
 	buf_skip(c->held, parser->head.wire_len - before);
+	if (c->held->len == 0) {
+		lent = c->held;
+		c->held = NULL;
+	}
 	c->head = NULL;
 	head_done(c, &parser->head, refusal);
 	if (block)
 		slab_free(&c->proxy->heads, block);
-	if (c->held && c->held->len == 0)
-		held_give(c);
+	if (lent)
+		ring_buf_give(c->transport.ring, lent);
 }
 
 static void step_head(struct h1 *c)

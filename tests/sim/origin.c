@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/proxy/proxy.h"
 #include "tests/sim/wire.h"
 
 #define MS UINT64_C(1000000)
@@ -180,14 +181,25 @@ static bool say_continue(struct line *l)
 	return true;
 }
 
+/*
+ * A slow client keeps a connection only while the gateway has not read all of
+ * its reply, or the pipe of a splice holds some of it, or not all was asked.
+ */
+static bool may_be_kept(const struct line *l)
+{
+	const struct world *w = l->o->w;
+
+	return world_is_busy(w) && (l->early || sim_end_unread(l->end) > 0 ||
+				    w->proxy->options->splice_min != UINT64_MAX);
+}
+
 static void look(struct ring *ring, struct sim_event *event)
 {
 	struct line *l = GW_CONTAINER_OF(event, struct line, look);
 
 	if (sim_end_is_alone(l->end))
 		return;
-	/* As long as a slow client is being served from it, it may stay. */
-	l->n_looks = world_is_busy(l->o->w) ? 0 : l->n_looks + 1;
+	l->n_looks = may_be_kept(l) ? 0 : l->n_looks + 1;
 	if (l->n_looks > 2)
 		sim_fail(ring, "a connection that was closed long ago is kept");
 	sim_event_at(ring, &l->look, ring_now_ns(ring) + 100 * MS);

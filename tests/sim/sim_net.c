@@ -158,6 +158,11 @@ uint32_t sim_end_unsent(const struct sim_end *end)
 	return in_flight(end->out);
 }
 
+uint64_t sim_end_unread(const struct sim_end *end)
+{
+	return end->out->tail - end->out->head;
+}
+
 static int32_t told_reset(struct sim_end *end, int32_t later)
 {
 	if (end->reset_told)

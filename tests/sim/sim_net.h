@@ -64,3 +64,5 @@ bool sim_end_is_reset(const struct sim_end *end);
 bool sim_end_is_alone(const struct sim_end *end);
 /* Bytes written here that have not arrived at the other side. */
 uint32_t sim_end_unsent(const struct sim_end *end);
+/* Bytes written here that the other side has not read. */
+uint64_t sim_end_unread(const struct sim_end *end);

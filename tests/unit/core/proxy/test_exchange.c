@@ -340,6 +340,73 @@ static void a_reset_behind_the_whole_answer_is_none(void **state)
 	assert_over(f, FAKE_RELEASED);
 }
 
+/* --- A client that reads slowly. ------------------------------------------------------------- */
+
+static const struct {
+	const char *method, *fields;
+	unsigned status;
+	uint32_t len;
+} slow_reads[] = {
+	{ "GET", LEN(5000), 200, 5000 },   { "GET", CHUNKED, 200, 5000 }, { "GET", LEN(0), 200, 0 },
+	{ "HEAD", LEN(5000), 200, 0 },     { "GET", "", 204, 0 },         { "GET", LEN(9), 304, 0 },
+	{ "DELETE", CHUNKED, 200, 20000 },
+};
+
+static uint64_t upstream_seconds(void)
+{
+	const struct metric_view view = { .sets = &g.metrics, .n_sets = 1 };
+	struct metric_hist_sum sum;
+
+	metric_sum_hist(&view, METRIC_UPSTREAM_DURATION, &sum);
+	return sum.sum / S;
+}
+
+/* The upstream is free, and no load any more, as soon as it has said all. */
+static void a_slow_client_keeps_no_upstream(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(slow_reads); i++) {
+		struct fake_stream *f, *up;
+
+		f = gate_ask(&g.visitors[0], i + 1, slow_reads[i].method, "");
+		up = gate_other(f);
+		fake_pump(up, 0);
+		gate_wait(1 * S);
+		gate_answer(up, slow_reads[i].status, slow_reads[i].fields);
+		if (slow_reads[i].len > 0)
+			fake_body(up, slow_reads[i].len, true);
+		gate_check();
+		assert_int_equal(up->life, FAKE_RELEASED);
+		assert_int_equal(g.n_active, 0);
+		assert_true(fake_is_open(f) && !f->out.all);
+		gate_wait(5 * S);
+		fake_pump(f, UINT64_MAX);
+		assert_int_equal(f->out.told, slow_reads[i].len);
+		assert_over(f, FAKE_RELEASED);
+	}
+	assert_int_equal(upstream_seconds(),
+			 ARRAY_SIZE(slow_reads)); /* The client's time is not in it. */
+}
+
+/* It was free to answer early, and still is not before it has the whole request. */
+static void an_upstream_is_released_when_it_has_the_request(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", LEN(3000)), *up = gate_other(f);
+
+	(void)state;
+	fake_body(f, 3000, true);
+	gate_answer(up, 200, CHUNKED);
+	fake_body(up, 700, false);
+	fake_trailers(up, SLICE("x-end: 1\r\n"));
+	gate_check();
+	assert_true(fake_is_open(up) && fake_is_open(f));
+	fake_pump(up, UINT64_MAX);
+	gate_check();
+	assert_int_equal(up->life, FAKE_RELEASED);
+	fake_pump(f, UINT64_MAX);
+	assert_over(f, FAKE_RELEASED);
+}
+
 /* --- Early answers, refusals. ---------------------------------------------------------------- */
 
 static void an_early_answer_ends_the_request(void **state)
@@ -542,6 +609,8 @@ int main(void)
 		TEST(no_request_is_sent_three_times),
 		TEST(a_reset_behind_the_head_cuts_off),
 		TEST(a_reset_behind_the_whole_answer_is_none),
+		TEST(a_slow_client_keeps_no_upstream),
+		TEST(an_upstream_is_released_when_it_has_the_request),
 		TEST(an_early_answer_ends_the_request),
 		TEST(a_refused_body_goes_nowhere),
 		TEST(a_refused_end_is_not_passed_on),
