@@ -8,6 +8,7 @@
 #include "ring/ring_internal.h"
 
 #include <errno.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <sys/stat.h>
@@ -164,6 +165,39 @@ int ring_listen(struct ring *ring, const struct ring_addr *addr, const struct ri
 		ring->files[*ret_file].listens = true;
 	}
 	return r;
+}
+
+/*
+ * A filter on a listener sees the segments to it and to the handshakes that it has begun, each from
+ * its TCP header on. Dropped is what asks for a connection (SYN without ACK); the ACK that ends a
+ * handshake passes, with or without a SYN cookie. Accepted connections inherit the filter, which
+ * drops nothing that they need: inside a connection a SYN is an error (RFC 9293 3.10.7.4).
+ */
+static int drop_syns(int fd)
+{
+	enum { FLAGS_AT = 13, SYN = 0x02, ACK = 0x10 };
+	struct sock_filter no_syn[] = {
+		BPF_STMT(BPF_LD | BPF_B | BPF_ABS, FLAGS_AT),
+		BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SYN | ACK),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYN, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, 0),
+		BPF_STMT(BPF_RET | BPF_K, UINT32_MAX),
+	};
+	const struct sock_fprog program = { .len = ARRAY_SIZE(no_syn), .filter = no_syn };
+
+	return setsockopt(fd, SOL_SOCKET, SO_ATTACH_FILTER, &program, sizeof(program)) < 0 ? -errno
+											   : 0;
+}
+
+int ring_listen_stop(struct ring *ring, int32_t file)
+{
+	const struct ring_file *f = ring_file_open(ring, file);
+
+	GW_ASSERT(f->listens);
+	if (f->tcp)
+		return drop_syns(f->fd);
+	/* Of a TCP socket this would end the handshakes; a Unix one keeps what is queued. */
+	return shutdown(f->fd, SHUT_RD) < 0 ? -errno : 0;
 }
 
 /* --- Names and options of open files ------------------------------------------------------ */

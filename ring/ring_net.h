@@ -51,6 +51,13 @@ struct ring_listen {
 GW_MUST_USE int ring_listen(struct ring *ring, const struct ring_addr *addr,
 			    const struct ring_listen *how, int32_t *ret_file);
 
+/*
+ * Begin no connection any more; those that have begun still come to accept, TCP ones up to a round
+ * trip later. Who connects to a Unix socket from now on is refused. A TCP client hears nothing: its
+ * kernel tries again after a second and finds who listens then. 0, or -errno and nothing changed.
+ */
+GW_MUST_USE int ring_listen_stop(struct ring *ring, int32_t file);
+
 /* A stream socket for ring_connect() to such an address. 0 or -errno (-EMFILE, -ENFILE, -ENOBUFS). */
 GW_MUST_USE int ring_socket(struct ring *ring, uint8_t family, int32_t *ret_file);
 

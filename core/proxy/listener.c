@@ -5,9 +5,16 @@
 
 #include "core/proxy/client.h"
 #include "core/proxy/proxy.h"
+#include "ring/ring_net.h"
 
-#define RETRY_NS (100 * GW_NS_PER_MS) /* After an accept that failed. */
-#define LOOK_NS  (50 * GW_NS_PER_MS)  /* A drain ends when nothing came for this long. */
+#define RETRY_NS (100 * GW_NS_PER_MS) /* While paused. */
+#define LOOK_NS  (50 * GW_NS_PER_MS)  /* A drain ends when nothing came for this long, */
+
+/*
+ * and no ACK of a handshake can be on its way: they take a round trip, and hardly one takes longer
+ * than this. Less than the second after which those who were not heard knock again.
+ */
+#define STOP_NS (500 * GW_NS_PER_MS)
 
 enum { QUEUE_MAX = 4096 }; /* Connections that the kernel may hand over at once: the backlog. */
 
@@ -18,12 +25,19 @@ static const uint8_t may_follow[LISTENER_N_STATES] = {
 #undef X
 };
 
-/* Clients that could be served, each with an upstream connection. */
+/*
+ * Clients that could be served, each with an upstream connection; so there is to be one for those
+ * who are here, too. Idle upstream connections count: their clients are who will use them next.
+ */
 static uint32_t room_of(const struct proxy *proxy)
 {
-	uint32_t slots = proxy->clients.n_slots - proxy->clients.n_used;
-	uint32_t files = ring_files_left(proxy->ring) / 2;
+	const struct slab *clients = &proxy->clients, *upstreams = &proxy->upstreams;
+	uint32_t slots = clients->n_slots - clients->n_used;
+	uint32_t files = ring_files_left(proxy->ring);
+	uint32_t owed = clients->n_used > upstreams->n_used ? clients->n_used - upstreams->n_used
+							    : 0;
 
+	files = files > owed ? (files - owed) / 2 : 0;
 	return slots < files ? slots : files;
 }
 
@@ -46,7 +60,8 @@ static void enter(struct listener *l, enum listener_state next)
 	l->state = (uint8_t)next;
 	switch (next) {
 	case LISTENER_OPEN:
-		ring_timer_cancel(ring, &l->timer);
+		l->stirred = true;
+		ring_timer_cancel(ring, &l->retry);
 		arm(l);
 		break;
 	case LISTENER_PAUSING:
@@ -55,15 +70,11 @@ static void enter(struct listener *l, enum listener_state next)
 	case LISTENER_PAUSED:
 		metric_gauge_add(l->proxy->metrics, METRIC_ACCEPT_PAUSED, 1);
 		metric_inc(l->proxy->metrics, METRIC_ACCEPT_PAUSES);
-		break;
-	case LISTENER_DRAINING:
-		l->took = false;
-		if (!l->accept.armed)
-			arm(l);
-		ring_timer_set(ring, &l->timer, ring_now_ns(ring) + LOOK_NS);
+		ring_timer_set(ring, &l->retry, ring_now_ns(ring) + RETRY_NS);
 		break;
 	case LISTENER_CLOSING:
-		ring_timer_cancel(ring, &l->timer);
+		ring_timer_cancel(ring, &l->retry);
+		ring_timer_cancel(ring, &l->look);
 		ring_close(ring, l->file);
 		l->file = -1;
 		if (!l->accept.armed)
@@ -93,9 +104,7 @@ static uint32_t reserve_low(const struct proxy *proxy)
 /* What the stop was for. */
 static void stopped(struct listener *l)
 {
-	if (l->draining)
-		enter(l, LISTENER_DRAINING);
-	else if (has_room(l->proxy, 0))
+	if (has_room(l->proxy, 0))
 		enter(l, LISTENER_OPEN);
 	else
 		enter(l, LISTENER_PAUSED);
@@ -109,12 +118,9 @@ static void accept_failed(struct listener *l, int32_t res)
 	case LISTENER_OPEN:
 		enter(l, LISTENER_PAUSING);
 		enter(l, LISTENER_PAUSED);
-		ring_timer_set(l->proxy->ring, &l->timer, ring_now_ns(l->proxy->ring) + RETRY_NS);
 		break;
 	case LISTENER_PAUSING:
 		stopped(l);
-		break;
-	case LISTENER_DRAINING: /* The timer decides. */
 		break;
 	case LISTENER_CLOSING:
 		enter(l, LISTENER_CLOSED);
@@ -131,29 +137,37 @@ static void accepted(struct ring_op *op, const struct ring_answer *answer)
 	struct listener *l = GW_CONTAINER_OF(op, struct listener, accept);
 
 	if (answer->res >= 0) {
-		l->took = true;
+		l->stirred = true;
 		client_accept(l, answer->res);
 	}
 	if (!answer->more)
 		accept_failed(l, answer->res);
 }
 
+static void retry(struct ring_timer *timer)
+{
+	struct listener *l = GW_CONTAINER_OF(timer, struct listener, retry);
+
+	GW_ASSERT(l->state == LISTENER_PAUSED);
+	if (has_room(l->proxy, reserve_low(l->proxy)))
+		enter(l, LISTENER_OPEN);
+	else
+		ring_timer_set(l->proxy->ring, timer, ring_now_ns(l->proxy->ring) + RETRY_NS);
+}
+
+/* A drain is over when accepting has gone on for a while, and nothing came. */
 static void look(struct ring_timer *timer)
 {
-	struct listener *l = GW_CONTAINER_OF(timer, struct listener, timer);
+	struct listener *l = GW_CONTAINER_OF(timer, struct listener, look);
+	uint64_t now_ns = ring_now_ns(l->proxy->ring);
 
-	if (l->state == LISTENER_PAUSED) {
-		if (has_room(l->proxy, reserve_low(l->proxy)))
-			enter(l, LISTENER_OPEN);
-		else
-			ring_timer_set(l->proxy->ring, timer,
-				       ring_now_ns(l->proxy->ring) + RETRY_NS);
-	} else if (l->state == LISTENER_DRAINING && !l->took) {
+	GW_ASSERT(l->draining);
+	if (l->state == LISTENER_OPEN && !l->stirred && now_ns >= l->stays_ns) {
 		enter(l, LISTENER_CLOSING);
-	} else if (l->state == LISTENER_DRAINING) {
-		l->took = false;
-		ring_timer_set(l->proxy->ring, timer, ring_now_ns(l->proxy->ring) + LOOK_NS);
+		return;
 	}
+	l->stirred = false;
+	ring_timer_set(l->proxy->ring, timer, now_ns + LOOK_NS);
 }
 
 void listener_open(struct listener *l, struct proxy *proxy, int32_t file,
@@ -165,16 +179,25 @@ void listener_open(struct listener *l, struct proxy *proxy, int32_t file,
 				.n_trusted = n_trusted,
 				.state = LISTENER_OPEN };
 	ring_op_init(&l->accept, accepted);
-	ring_timer_init(&l->timer, look);
+	ring_timer_init(&l->retry, retry);
+	ring_timer_init(&l->look, look);
 	list_push_back(&proxy->listeners, &l->link);
 	arm(l);
 }
 
 void listener_drain(struct listener *l)
 {
-	l->draining = true; /* PAUSING: when the accept has stopped. */
-	if (l->state == LISTENER_OPEN || l->state == LISTENER_PAUSED)
-		enter(l, LISTENER_DRAINING);
+	struct ring *ring = l->proxy->ring;
+	uint64_t now_ns = ring_now_ns(ring);
+
+	if (l->draining || l->state >= LISTENER_CLOSING)
+		return;
+	l->draining = true;
+	l->stirred = true;
+	l->stays_ns = now_ns + STOP_NS;
+	/* Of no use, it leaves a drain that ends with the first pause. */
+	GW_COUNT_IF(ring_listen_stop(ring, l->file) < 0, "listen_not_stopped");
+	ring_timer_set(ring, &l->look, now_ns + LOOK_NS);
 }
 
 void listener_close(struct listener *l)
@@ -196,7 +219,7 @@ void listener_took(struct listener *l)
 		enter(l, LISTENER_PAUSING);
 }
 
-/* Any listener of this worker may go on; one that waits out an error has its timer. */
+/* Any listener of this worker may go on. */
 void listener_released(struct listener *l)
 {
 	struct proxy *proxy = l->proxy;

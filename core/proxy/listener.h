@@ -3,8 +3,11 @@
  * listener.h - one listening socket of one worker, and the gate in front of it.
  *
  * Accepting stops before a table is full (a connection that was accepted and
- * finds no slot is lost to its client) and resumes with hysteresis. In a drain
- * it goes on until the queue is empty, then the socket closes.
+ * finds no slot is lost to its client) and resumes with hysteresis.
+ *
+ * A drain asks the kernel to begin no connection any more and keeps the gate
+ * at work until none can be left that had begun; then the socket closes. What
+ * waits for room holds it up, as does a failing accept.
  *
  * Threads: the worker's.
  */
@@ -18,11 +21,10 @@ struct proxy;
 
 /* clang-format off */
 #define LISTENER_STATES(X) \
-	X(OPEN, TO(PAUSING) | TO(DRAINING) | TO(CLOSING))      /* Accepting. */ \
-	X(PAUSING, TO(OPEN) | TO(PAUSED) | TO(DRAINING) | TO(CLOSING)) /* Asked to stop, to pause or to go on in another way. */ \
-	X(PAUSED, TO(OPEN) | TO(DRAINING) | TO(CLOSING))       /* Some table is nearly full. */ \
-	X(DRAINING, TO(CLOSING))                               /* Takes what is queued. */ \
-	X(CLOSING, TO(CLOSED))                                 /* Asked to end. */ \
+	X(OPEN, TO(PAUSING) | TO(CLOSING))              /* Accepting. */ \
+	X(PAUSING, TO(OPEN) | TO(PAUSED) | TO(CLOSING)) /* Asked to stop, to pause or to go on in another way. */ \
+	X(PAUSED, TO(OPEN) | TO(CLOSING))               /* Some table is nearly full, or accepting failed. */ \
+	X(CLOSING, TO(CLOSED))                          /* Asked to end. */ \
 	X(CLOSED, 0)
 /* clang-format on */
 
@@ -36,22 +38,27 @@ enum listener_state {
 struct listener {
 	struct proxy *proxy;
 	struct ring_op accept;
-	struct ring_timer timer; /* After an error that time may cure; the end of a drain. */
+	struct ring_timer retry; /* While paused. */
+	struct ring_timer look;  /* In a drain: whether it is over. */
 	struct list_node link;   /* In proxy->listeners. */
 	const struct peer_net *trusted;
 	uint32_t n_trusted;
 	int32_t file;
 	uint8_t state; /* enum listener_state. */
 	bool one;      /* Accepting one at a time, since there is not room for a whole queue. */
-	bool draining; /* To be drained as soon as the accept has stopped. */
-	bool took;     /* Accepted something since the drain last looked. */
+	bool draining;
+	bool stirred;      /* Accepted something, or not at all, since the drain last looked. */
+	uint64_t stays_ns; /* A drain goes on until then at least. */
 };
 
 /* 'file' listens (ring_net.h) and is the listener's from now on; so is the memory until it is closed. */
 void listener_open(struct listener *listener, struct proxy *proxy, int32_t file,
 		   const struct peer_net *trusted, uint32_t n_trusted);
 
-/* Accept until nothing is queued, then close. */
+/*
+ * Let nobody new in, accept what the kernel has begun, then close: after half a second, or when
+ * there was room for all of them. No effect when asked again.
+ */
 void listener_drain(struct listener *listener);
 
 /* Close without looking. */

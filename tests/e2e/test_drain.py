@@ -72,44 +72,60 @@ def test_requests_during_the_grace(t):
     t.equal(g.wait_exit(), 0, "exit code")
 
 
-def test_term_under_load(t):
-    """New connections all the time: each is refused by the kernel or answered in full."""
-    g, _ = t.pair(config={"timeouts": DRAIN})
+def connect_endlessly(address, k, end, seen, lock):
+    """A connection for each request, without a pause as long as somebody answers."""
+    i = 0
+    while not end.is_set():
+        i += 1
+        try:
+            with Client(address) as c:
+                r = c.ask("GET", f"/{k}/{i}")
+                whole = r.status == 200 and r.body.startswith(f"GET /{k}/{i} ".encode())
+                what = "good" if whole else str(r.status)
+        except ConnectionRefusedError:
+            what = "refused"
+            end.wait(0.005)
+        except (Ended, OSError) as e:
+            what = f"lost: {e!r}"
+        with lock:
+            seen[what] += 1
+
+
+def drained_under_load(t, g, address):
+    """TERM while clients come all the time: each is refused by the kernel or answered in full."""
     seen = collections.Counter()
     lock = threading.Lock()
     end = threading.Event()
-
-    def work(k):
-        i = 0
-        while not end.is_set():
-            i += 1
-            try:
-                with Client(g.address) as c:
-                    r = c.ask("GET", f"/{k}/{i}")
-                    what = "good" if r.status == 200 and r.body.startswith(f"GET /{k}/{i} ".encode()) else str(r.status)
-            except ConnectionRefusedError:
-                what = "refused"
-                end.wait(0.005)
-            except (Ended, OSError) as e:
-                what = f"lost: {e!r}"
-            with lock:
-                seen[what] += 1
-
-    threads = [threading.Thread(target=work, args=(k,)) for k in range(8)]
+    threads = [threading.Thread(target=connect_endlessly, args=(address, k, end, seen, lock),
+                                daemon=True)
+               for k in range(16)]
     for th in threads:
         th.start()
-    deadline = time.monotonic() + 10
-    while seen["good"] < 300 and time.monotonic() < deadline:
-        end.wait(0.01)
+    t.check(wait_until(lambda: seen["good"] >= 300, 15), "no load")
+    began = time.monotonic()
     g.signal(signal.SIGTERM)
     code = g.wait_exit()
-    while not seen["refused"] and time.monotonic() < deadline + 10:
-        end.wait(0.01)
+    took = time.monotonic() - began
+    wait_until(lambda: seen["refused"], 10)
     end.set()
     for th in threads:
         th.join(10)
     t.equal(code, 0, "exit code")
-    t.check(set(seen) <= {"good", "refused"} and seen["good"] >= 300, f"seen {dict(seen)}")
+    t.check(set(seen) <= {"good", "refused"} and seen["refused"], f"seen {dict(seen)}")
+    t.check(took < 5, f"the drain took {took:.1f} s with clients that never pause")
+
+
+def test_term_under_load(t):
+    """Not until a pause, nor until the deadline: the kernel lets nobody new in."""
+    g, _ = t.pair(config={"timeouts": DRAIN, "workers": 4})
+    drained_under_load(t, g, g.address)
+
+
+def test_term_under_load_on_a_unix_socket(t):
+    path = t.path("front.sock")
+    g, _ = t.pair(rest=False, config={"timeouts": DRAIN, "workers": 2, "listeners": [
+        {"address": "127.0.0.1:0"}, {"address": f"unix:{path}"}]})
+    drained_under_load(t, g, path)
 
 
 def test_second_term_ends_now(t):

@@ -63,7 +63,9 @@ bool sim_is_silent(const struct ring *ring);
 /* Events so far, and what happened of the things that a test wants to have seen. */
 struct sim_counts {
 	uint64_t steps, answers, cancels_lost, cancels_won, starved, short_recvs, resets, spurious,
-		late_timers, pipe_full, emfile, kept_pipes, bytes_in, bytes_out, bytes_spliced;
+		late_timers, pipe_full, emfile, kept_pipes, bytes_in, bytes_out, bytes_spliced,
+		turned_away, /* Connections that a listener had begun, and reset with its close. */
+		unheard;     /* Knocks at a listener that begins no connection any more. */
 };
 const struct sim_counts *sim_counts(const struct ring *ring);
 

@@ -48,11 +48,11 @@ static void listener_close(struct ring *ring, struct sim_listener *listener)
 {
 	struct list_node *node;
 
-	(void)ring;
 	listener->file = -1;
 	while ((node = list_pop_front(&listener->queue))) {
 		struct sim_conn *conn = list_entry(node, struct sim_conn, queue);
 
+		ring->counts.turned_away++;
 		sim_end_close(&conn->ends[0], true);
 	}
 }
@@ -116,6 +116,7 @@ void ring_shutdown_send(struct ring *ring, int32_t file)
 	sim_ops_assert_no(ring, f, SIM_SEND); /* The rest of it would be lost. */
 	sim_say(ring, "shutdown_send %d", file);
 	sim_end_finish(f->end);
+	sim_ops_wake(ring, file); /* With the peer's end it is an end of both. */
 }
 
 int ring_socket(struct ring *ring, uint8_t family, int32_t *ret_file)
@@ -152,6 +153,16 @@ int ring_listen(struct ring *ring, const struct ring_addr *addr, const struct ri
 	ring->files[file].family = addr->family;
 	ring->files[file].listener = listener;
 	*ret_file = file;
+	return 0;
+}
+
+int ring_listen_stop(struct ring *ring, int32_t file)
+{
+	struct sim_file *f = sim_file_get(ring, file);
+
+	GW_ASSERT(f->listener);
+	sim_say(ring, "listen_stop %d", file);
+	f->listener->stopped = true;
 	return 0;
 }
 

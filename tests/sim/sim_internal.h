@@ -52,6 +52,7 @@ struct sim_conn {
 	struct sim_end ends[2];
 	struct sim_flow flows[2];
 	struct sim_event knock; /* The connection reaches the listener. */
+	bool begun;             /* The client takes it for a connection. */
 	struct sim_listener *listener;
 	struct list_node link;  /* In ring->conns. */
 	struct list_node queue; /* In the listener's line of those to accept. */
@@ -60,6 +61,7 @@ struct sim_conn {
 struct sim_listener {
 	struct ring_addr addr;
 	int32_t file; /* -1: closed. */
+	bool stopped; /* Nobody is let in any more who has not knocked yet. */
 	struct list queue;
 	struct list_node link;
 };

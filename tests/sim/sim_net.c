@@ -13,6 +13,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/clock.h"
+
+#define KNOCK_AGAIN_NS (1 * GW_NS_PER_S) /* As Linux does at first. */
+
 static uint32_t least(uint64_t a, uint64_t b)
 {
 	return (uint32_t)(a < b ? a : b);
@@ -321,17 +325,34 @@ static struct sim_listener *listener_at(struct ring *ring, const struct ring_add
 	return NULL;
 }
 
-/* The handshake is over: the connection stands in the listener's queue, or is refused. */
+/*
+ * Who knocks at a TCP listener that has stopped hears nothing, and knocks again. Any other
+ * connection has begun as soon as it was dialled, and stands in the queue when the handshake is over.
+ */
+static void begin(struct ring *ring, struct sim_conn *conn)
+{
+	conn->begun = !conn->listener->stopped;
+	if (conn->begun) {
+		sim_event_later(ring, &conn->knock);
+		return;
+	}
+	ring->counts.unheard++;
+	sim_event_at(ring, &conn->knock, ring->now_ns + KNOCK_AGAIN_NS);
+}
+
 static void knock(struct ring *ring, struct sim_event *event)
 {
 	struct sim_conn *conn = GW_CONTAINER_OF(event, struct sim_conn, knock);
 
 	if (conn->listener->file < 0) {
+		ring->counts.turned_away += conn->begun;
 		sim_end_close(&conn->ends[0], true);
-		return;
+	} else if (conn->begun) {
+		list_push_back(&conn->listener->queue, &conn->queue);
+		sim_ops_wake(ring, conn->listener->file);
+	} else {
+		begin(ring, conn);
 	}
-	list_push_back(&conn->listener->queue, &conn->queue);
-	sim_ops_wake(ring, conn->listener->file);
 }
 
 struct sim_end *sim_end_dial(struct ring *ring, const struct ring_addr *addr,
@@ -340,13 +361,13 @@ struct sim_end *sim_end_dial(struct ring *ring, const struct ring_addr *addr,
 	struct sim_listener *listener = listener_at(ring, addr);
 	struct sim_conn *conn;
 
-	if (!listener)
+	if (!listener || (listener->stopped && addr->family == AF_UNIX))
 		return NULL;
 	conn = sim_net_connect(ring);
 	conn->listener = listener;
 	conn->ends[0].addr = *addr;
 	conn->ends[1].addr = *from;
 	conn->knock.run = knock;
-	sim_event_later(ring, &conn->knock);
+	begin(ring, conn);
 	return &conn->ends[1];
 }

@@ -274,6 +274,8 @@ static void turn(struct world *w)
 	GW_ASSERT(ring_turn(w->ring, UINT64_MAX) == 0);
 	if (w->draining && !proxy_is_quiet(w->proxy) && ring_now_ns(w->ring) > w->quiet_by_ns)
 		sim_fail(w->ring, "not quiet in time");
+	if (!w->aborted && sim_counts(w->ring)->turned_away > 0)
+		sim_fail(w->ring, "a connection that had begun was reset in a drain");
 	if (w->aborted && w->listener->state == LISTENER_OPEN)
 		sim_fail(w->ring, "listens after the abort");
 }

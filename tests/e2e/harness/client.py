@@ -41,8 +41,10 @@ class Client:
     """One connection to the gateway."""
 
     def __init__(self, address, source=None, rcvbuf=None, timeout_s=PATIENCE_S):
+        """'address': (host, port), or the path of a Unix socket."""
+        is_unix = isinstance(address, str)
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
-        self.sock = socket.socket(family, socket.SOCK_STREAM)
+        self.sock = socket.socket(socket.AF_UNIX if is_unix else family, socket.SOCK_STREAM)
         if rcvbuf:
             self.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, rcvbuf)
         if source:
@@ -50,7 +52,8 @@ class Client:
         self.sock.settimeout(timeout_s)
         self.timeout_s = timeout_s
         self.sock.connect(address)
-        self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if not is_unix:
+            self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.reader = Reader(response=True)
         self.raw = bytearray()
         self.n_taken = 0

@@ -98,6 +98,107 @@ static void all_addresses_are_both_families(void **state)
 	rt_end(ring);
 }
 
+/* --- Stopping ----------------------------------------------------------------------------- */
+
+/* Its kernel has been asked to connect, and goes on trying. */
+static int begin_dial(const struct ring_addr *addr)
+{
+	struct sockaddr_storage to;
+	socklen_t len = ring_addr_to_sockaddr(addr, &to);
+	int fd = socket(addr->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_true(fd >= 0);
+	if (connect(fd, (struct sockaddr *)&to, len) < 0)
+		assert_int_equal(errno, EINPROGRESS);
+	return fd;
+}
+
+static bool is_connected(int fd, int wait_ms)
+{
+	struct pollfd p = { .fd = fd, .events = POLLOUT };
+
+	return poll(&p, 1, wait_ms) == 1 && p.revents == POLLOUT;
+}
+
+/* More than a segment, so that one which is cut short would be noticed. */
+static void check_bytes_pass(struct ring *ring, int fd, int32_t file, size_t n_had)
+{
+	static char sent[100000], got[100000];
+	size_t n_got = 0;
+
+	memset(sent, 'x', sizeof(sent));
+	rt_put(fd, sent, sizeof(sent));
+	while (n_got < n_had + sizeof(sent)) {
+		struct pollfd p = { .fd = ring->files[file].fd, .events = POLLIN };
+		ssize_t n;
+
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		n = read(p.fd, got, sizeof(got));
+		assert_true(n > 0);
+		n_got += (size_t)n;
+	}
+	assert_int_equal(n_got, n_had + sizeof(sent));
+}
+
+static void check_a_stopped_listener(const struct ring_addr *at)
+{
+	struct ring *ring = rt_ring();
+	struct ring_addr addr;
+	struct rt_op accept;
+	int32_t listener, queued;
+	int fds[3];
+
+	assert_int_equal(
+		ring_listen(ring, at, &(struct ring_listen){ .reuse_port = true }, &listener), 0);
+	assert_int_equal(ring_local_addr(ring, listener, &addr), 0);
+	fds[0] = begin_dial(&addr);
+	assert_true(is_connected(fds[0], 5000));
+	/* From here on a handshake ends with the first byte: one is under way during the stop. */
+	assert_int_equal(set_int(ring->files[listener].fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, 10), 0);
+	fds[1] = begin_dial(&addr);
+	assert_true(is_connected(fds[1], 5000));
+
+	assert_int_equal(ring_listen_stop(ring, listener), 0);
+	fds[2] = begin_dial(&addr);
+	assert_false(is_connected(fds[2], 100));
+	rt_op_init(&accept);
+	ring_accept(ring, &accept.op, listener);
+	RT_UNTIL(ring, accept.n_answers == 1);
+	queued = accept.last.res;
+	rt_settle(ring);
+	assert_int_equal(accept.n_answers, 1);
+	rt_put(fds[1], "x", 1);
+	RT_UNTIL(ring, accept.n_answers == 2);
+	check_bytes_pass(ring, fds[0], queued, 0);
+	check_bytes_pass(ring, fds[1], accept.last.res, 1);
+	assert_int_equal(accept.n_answers, 2);
+
+	ring_close(ring, queued);
+	ring_close(ring, accept.last.res);
+	ring_close(ring, listener);
+	RT_UNTIL(ring, accept.n_final == 1);
+	for (int i = 0; i < 3; i++)
+		close(fds[i]);
+	rt_end(ring);
+}
+
+static void a_stopped_listener_ends_what_it_began(void **state)
+{
+	static const struct ring_addr four = { .family = AF_INET, .ip = { 127, 0, 0, 1 } };
+	static const struct ring_addr six = { .family = AF_INET6, .ip = { [15] = 1 } };
+	struct ring *ring = rt_ring();
+	int32_t file = -1;
+	int r = ring_listen(ring, &six, &(struct ring_listen){ .reuse_port = true }, &file);
+
+	(void)state;
+	if (r == 0)
+		ring_close(ring, file);
+	rt_end(ring);
+	check_a_stopped_listener(&four);
+	if (r == 0) /* Not every machine has IPv6. */
+		check_a_stopped_listener(&six);
+}
+
 /* --- Unix sockets ------------------------------------------------------------------------- */
 
 static struct ring_addr unix_addr(const char *name)
@@ -191,6 +292,51 @@ static int32_t accepted_file(struct ring *ring, int *ret_fd)
 	return file;
 }
 
+static int32_t accepted_files[8];
+static uint32_t n_accepted, n_refused;
+
+static void remember(struct ring_op *op, const struct ring_answer *answer)
+{
+	(void)op;
+	assert_true(n_accepted < ARRAY_SIZE(accepted_files));
+	if (answer->res >= 0)
+		accepted_files[n_accepted++] = answer->res;
+	else
+		n_refused++;
+}
+
+static void a_stopped_unix_listener_refuses(void **state)
+{
+	static const struct ring_listen how = { .mode = 0600, .group = -1 };
+	struct ring *ring = rt_ring();
+	struct ring_addr addr = unix_addr("stop");
+	struct ring_op accept;
+	int32_t listener;
+	int fds[2];
+
+	(void)state;
+	assert_int_equal(ring_listen(ring, &addr, &how, &listener), 0);
+	ring_op_init(&accept, remember);
+	ring_accept(ring, &accept, listener);
+	rt_settle(ring);
+	for (int i = 0; i < 2; i++)
+		fds[i] = begin_dial(&addr);
+	assert_int_equal(ring_listen_stop(ring, listener), 0);
+	assert_true(is_stale(&addr, addr.path)); /* Whoever comes is refused. */
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(ring_turn(ring, 20 * RT_MS), 0);
+	assert_int_equal(n_accepted, 2);
+	assert_true(accept.armed); /* No error either. */
+	ring_close(ring, listener);
+	RT_UNTIL(ring, n_refused == 1);
+	for (int i = 0; i < 2; i++) {
+		ring_close(ring, accepted_files[i]);
+		close(fds[i]);
+	}
+	assert_int_equal(unlink(addr.path), 0);
+	rt_end(ring);
+}
+
 static void an_end_is_orderly_or_abrupt(void **state)
 {
 	struct ring *ring = rt_ring();
@@ -222,6 +368,8 @@ int main(void)
 		cmocka_unit_test(all_addresses_are_both_families),
 		cmocka_unit_test(unix_sockets_have_a_mode_and_peers_a_name),
 		cmocka_unit_test(a_stale_socket_file_is_replaced),
+		cmocka_unit_test(a_stopped_listener_ends_what_it_began),
+		cmocka_unit_test(a_stopped_unix_listener_refuses),
 		cmocka_unit_test(an_end_is_orderly_or_abrupt),
 	};
 

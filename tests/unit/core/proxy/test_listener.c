@@ -17,7 +17,7 @@
 
 enum { ENDS_MAX = 64 };
 
-static const struct ring_addr front = { .family = AF_INET, .port = 80, .ip = { 127, 0, 0, 1 } };
+static struct ring_addr front = { .family = AF_INET, .port = 80, .ip = { 127, 0, 0, 1 } };
 static const struct ring_addr from = { .family = AF_INET, .port = 9, .ip = { 192, 0, 2, 1 } };
 
 static struct {
@@ -137,10 +137,7 @@ static void end(void)
 	pass(100 * MS);
 	assert_int_equal(w.listener.state, LISTENER_CLOSED);
 	assert_true(proxy_is_quiet(w.proxy));
-	/* But in a drain, after which nobody could be taken any more. */
-	if (!w.listener.draining)
-		assert_int_equal(counter(METRIC_CONNECTIONS_CLOSED + REASON_OVERLOAD_CONNECTIONS),
-				 0);
+	assert_int_equal(counter(METRIC_CONNECTIONS_CLOSED + REASON_OVERLOAD_CONNECTIONS), 0);
 	assert_int_equal(gauge(METRIC_CONNECTIONS_IDLE), 0);
 	proxy_destroy(w.proxy);
 	ring_free(w.ring);
@@ -154,7 +151,7 @@ static const struct {
 	uint32_t clients_max, files_max, room;
 } bounds[] = {
 	{ "slots", 4, 64, 4 },
-	{ "files: one is left for an upstream", 100, 13, 11 },
+	{ "files: each has one for an upstream", 100, 13, 6 },
 	{ "one slot", 1, 64, 1 },
 	{ "many slots", 40, 256, 40 },
 };
@@ -203,19 +200,102 @@ static void a_failed_accept_is_tried_again(void **state)
 
 /* --- Ends. ----------------------------------------------------------------------------------- */
 
-static void a_drain_takes_what_is_queued(void **state)
+static void a_drain_takes_what_has_begun(void **state)
 {
 	(void)state;
 	begin(16, 64);
 	pass(10 * MS);
 	dial(5);
 	listener_drain(&w.listener);
+	dial(3); /* Too late: they are to find somebody else. */
 	pass(30 * MS);
 	assert_int_equal(w.proxy->clients.n_used, 5);
-	pass(300 * MS);
+	pass(450 * MS); /* The end of a handshake may still come. */
+	assert_int_equal(w.listener.state, LISTENER_OPEN);
+	pass(150 * MS);
 	assert_int_equal(w.listener.state, LISTENER_CLOSED);
 	assert_null(sim_end_dial(w.ring, &front, &from));
+	pass(2000 * MS);
+	assert_int_equal(counter(METRIC_CONNECTIONS), 5);
+	assert_int_equal(sim_counts(w.ring)->turned_away, 0);
 	end();
+}
+
+static void a_drain_ends_however_many_knock(void **state)
+{
+	(void)state;
+	begin(16, 64);
+	for (uint32_t i = 0; i < 60; i++) {
+		if (i == 10)
+			listener_drain(&w.listener);
+		if (w.listener.state < LISTENER_CLOSING)
+			dial(1);
+		pass(20 * MS);
+	}
+	assert_in_range(w.n_ends, 30, 40); /* 500 ms and a look later. */
+	assert_int_equal(w.listener.state, LISTENER_CLOSED);
+	assert_int_equal(counter(METRIC_CONNECTIONS), 10);
+	assert_int_equal(sim_counts(w.ring)->turned_away, 0);
+	end();
+}
+
+/* Who is queued and finds no room waits in a drain as at any time. */
+static void a_drain_waits_for_room(void **state)
+{
+	(void)state;
+	begin(4, 64);
+	dial(10);
+	pass(10 * MS);
+	listener_drain(&w.listener);
+	pass(3000 * MS);
+	assert_int_equal(w.listener.state, LISTENER_PAUSED);
+	assert_int_equal(w.proxy->clients.n_used, 4);
+	for (uint32_t i = 0; i < 10; i++) {
+		hang_up(i);
+		pass(200 * MS);
+	}
+	pass(100 * MS);
+	assert_int_equal(counter(METRIC_CONNECTIONS), 10);
+	assert_int_equal(w.listener.state, LISTENER_CLOSED);
+	assert_int_equal(sim_counts(w.ring)->turned_away, 0);
+	end();
+}
+
+static void a_drain_outlasts_failing_accepts(void **state)
+{
+	(void)state;
+	begin(8, 64);
+	configure(1000);
+	dial(3);
+	listener_drain(&w.listener);
+	pass(2000 * MS);
+	assert_int_equal(counter(METRIC_CONNECTIONS), 0);
+	configure(0);
+	pass(150 * MS);
+	assert_int_equal(w.proxy->clients.n_used, 3);
+	pass(150 * MS);
+	assert_int_equal(w.listener.state, LISTENER_CLOSED);
+	assert_int_equal(sim_counts(w.ring)->turned_away, 0);
+	end();
+}
+
+static void a_unix_listener_refuses_in_a_drain(void **state)
+{
+	(void)state;
+	front.family = AF_UNIX;
+	begin(4, 64);
+	dial(6);
+	listener_drain(&w.listener);
+	assert_null(sim_end_dial(w.ring, &front, &from));
+	pass(1000 * MS);
+	assert_int_equal(w.listener.state, LISTENER_PAUSED);
+	for (uint32_t i = 0; i < 6; i++)
+		hang_up(i);
+	pass(500 * MS);
+	assert_int_equal(w.listener.state, LISTENER_CLOSED);
+	assert_int_equal(counter(METRIC_CONNECTIONS), 6);
+	end();
+	front.family = AF_INET;
 }
 
 /* However the gate stands when the drain begins. */
@@ -301,7 +381,11 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(who_finds_no_room_waits),
 		cmocka_unit_test(a_failed_accept_is_tried_again),
-		cmocka_unit_test(a_drain_takes_what_is_queued),
+		cmocka_unit_test(a_drain_takes_what_has_begun),
+		cmocka_unit_test(a_drain_ends_however_many_knock),
+		cmocka_unit_test(a_drain_waits_for_room),
+		cmocka_unit_test(a_drain_outlasts_failing_accepts),
+		cmocka_unit_test(a_unix_listener_refuses_in_a_drain),
 		cmocka_unit_test(a_drain_ends_from_any_state),
 		cmocka_unit_test(a_close_is_a_close_at_any_time),
 		cmocka_unit_test(whoever_comes_and_goes_none_is_refused),
