@@ -154,9 +154,13 @@ void ring_recv(struct ring *ring, struct ring_op *op, int32_t file, bool idle);
  */
 void ring_send(struct ring *ring, struct ring_op *op, int32_t file, const void *data, uint32_t len);
 
-enum ring_ready { RING_READABLE = 1, RING_WRITABLE = 2 };
+enum ring_ready { RING_READABLE = 1, RING_WRITABLE = 2, RING_BROKEN = 4 };
 
-/* One answer, res >= 0, when the file is ready, has failed or was hung up. */
+/*
+ * One answer, res >= 0, when the file is ready, has failed or was hung up.
+ * RING_BROKEN is only the latter: bytes and a peer that ends just its own side
+ * do not answer it, and it is never answered for nothing.
+ */
 void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_ready ready);
 
 /* One answer, 0, in the next turn, behind what is waiting now: how long work is cut up. */

@@ -11,6 +11,7 @@
 #include "ring/ring_internal.h"
 
 #include <errno.h>
+#include <poll.h>
 
 static void slot_give(struct ring *ring, uint32_t i)
 {
@@ -117,7 +118,7 @@ static void send_done(struct ring *ring, struct ring_op *op, struct ring_slot *s
 		ring_ops_rearm(ring, op);
 }
 
-static void poll_done(struct ring *ring, struct ring_op *op, int32_t res)
+static void poll_answered(struct ring *ring, struct ring_op *op, int32_t res)
 {
 	if (GW_UNLIKELY(ring->fault.on) && ring_fault_error(&ring->fault))
 		res = -EAGAIN;
@@ -127,6 +128,35 @@ static void poll_done(struct ring *ring, struct ring_op *op, int32_t res)
 		finish_res(ring, op, -ECANCELED);
 	else
 		ring_ops_rearm(ring, op);
+}
+
+/*
+ * RING_BROKEN. The kernel tells of a peer that ended its own side as well,
+ * whether asked or not, and would do so at once each time it is asked: so it is
+ * asked for a series, out of which only a real end counts.
+ */
+static void broken_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
+			const struct io_uring_cqe *cqe)
+{
+	bool broken = cqe->res > 0 && cqe->res & (POLLERR | POLLHUP | POLLNVAL);
+	bool first = broken && slot->verdict == 0;
+	int32_t res = cqe->res > 0 ? -EAGAIN : cqe->res;
+
+	if (first)
+		slot->verdict = cqe->res;
+	if (!(cqe->flags & IORING_CQE_F_MORE))
+		poll_answered(ring, op, slot->verdict ? slot->verdict : res);
+	else if (first)
+		ring_ops_cancel(ring, op);
+}
+
+static void poll_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
+		      const struct io_uring_cqe *cqe)
+{
+	if (slot->len == 0)
+		broken_done(ring, op, slot, cqe);
+	else
+		poll_answered(ring, op, cqe->res);
 }
 
 /* Errors of one connection, or of none, that say nothing about the listener. */
@@ -239,7 +269,7 @@ void ring_complete(struct ring *ring, const struct io_uring_cqe *cqe)
 		finish_res(ring, slot->op, cqe->res);
 		return;
 	case KIND_POLL:
-		poll_done(ring, slot->op, cqe->res);
+		poll_done(ring, slot->op, slot, cqe);
 		return;
 	case KIND_SIGNALS:
 		ring_signal_done(ring, slot->op, cqe->res);

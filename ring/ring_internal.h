@@ -70,7 +70,7 @@ struct ring_slot {
 		int32_t verdict; /* Not 0: the result to report instead of the completion's. */
 	};
 	const uint8_t *data; /* Send. */
-	uint32_t len;        /* Send: bytes. Poll: events. Accept: 1 when one at a time. */
+	uint32_t len;        /* Send: bytes. Poll: events, 0: RING_BROKEN. Accept: 1: just one. */
 	uint32_t done;       /* Send: bytes of them that the kernel has taken. */
 };
 

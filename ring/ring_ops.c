@@ -80,7 +80,10 @@ void ring_ops_poll(struct ring *ring, struct ring_op *op, uint32_t events)
 {
 	struct io_uring_sqe *sqe = ring_sqe(ring);
 
-	io_uring_prep_poll_add(sqe, -1, events);
+	if (events) /* Without any: for as long as no end of both sides is told (ring_complete.c). */
+		io_uring_prep_poll_add(sqe, -1, events);
+	else
+		io_uring_prep_poll_multishot(sqe, -1, 0);
 	aim(ring, sqe, op);
 }
 
@@ -220,9 +223,14 @@ void ring_connect(struct ring *ring, struct ring_op *op, int32_t file, const str
 
 void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_ready ready)
 {
+	static const uint32_t events[] = {
+		[RING_READABLE] = POLLIN | POLLRDHUP,
+		[RING_WRITABLE] = POLLOUT,
+		[RING_BROKEN] = 0, /* Errors and hang-ups are always told. */
+	};
 	struct ring_slot *slot = ring_ops_arm(ring, op, file, KIND_POLL);
 
-	slot->len = ready == RING_READABLE ? POLLIN | POLLRDHUP : POLLOUT;
+	slot->len = events[ready];
 	ring_ops_poll(ring, op, slot->len);
 }
 

@@ -21,11 +21,27 @@ static bool swallow(struct transport *t, struct ring_buf *buf)
 	return true;
 }
 
+/* Whatever ended it: a read that waits for its place tells more. */
+static void watch_answered(struct transport *t)
+{
+	t->watching = false;
+	if (!t->read_next) {
+		t->user->bytes(t, NULL, -ECONNRESET, false);
+		return;
+	}
+	t->read_next = false;
+	ring_recv(t->ring, &t->in, t->file, t->read_idle);
+}
+
 static void in_answered(struct ring_op *op, const struct ring_answer *answer)
 {
 	struct transport *t = GW_CONTAINER_OF(op, struct transport, in);
 
-	if (!swallow(t, answer->buf))
+	if (swallow(t, answer->buf))
+		return;
+	if (t->watching)
+		watch_answered(t);
+	else
 		t->user->bytes(t, answer->buf, answer->res, answer->nonempty);
 }
 
@@ -56,8 +72,23 @@ static void clear_connect(struct transport *t, const struct ring_addr *addr)
 
 static void clear_read(struct transport *t, bool idle)
 {
-	GW_ASSERT(!t->closing && !t->in.armed);
-	ring_recv(t->ring, &t->in, t->file, idle);
+	GW_ASSERT(!t->closing && !transport_is_reading(t));
+	if (!t->in.armed) {
+		ring_recv(t->ring, &t->in, t->file, idle);
+		return;
+	}
+	t->read_next = true;
+	t->read_idle = idle;
+	ring_cancel(t->ring, &t->in);
+}
+
+static void clear_watch(struct transport *t)
+{
+	GW_ASSERT(!t->closing && !transport_is_reading(t));
+	if (t->watching)
+		return;
+	t->watching = true;
+	ring_poll(t->ring, &t->in, t->file, RING_BROKEN);
 }
 
 static void clear_write(struct transport *t, const void *data, uint32_t len)
@@ -96,6 +127,7 @@ static void clear_close(struct transport *t, bool abort)
 static const struct transport_ops clear_ops = {
 	.connect = clear_connect,
 	.read = clear_read,
+	.watch = clear_watch,
 	.write = clear_write,
 	.fail = clear_fail,
 	.raw_file = clear_raw_file,

@@ -8,7 +8,8 @@
  * know: what a request means, deadlines, the other side.
  *
  * The receive is nearly always armed: behind a complete message it is the watch
- * for a peer that goes away, and the receive of what comes next.
+ * for a peer that goes away, and the receive of what comes next. While a request
+ * runs and nothing may be received, a watch for a broken connection is.
  *
  * Files: h1.c (life, hand-over), h1_in.c (bytes to events), h1_out.c (calls to bytes).
  * Threads: the worker's.

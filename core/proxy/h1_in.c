@@ -416,10 +416,21 @@ static bool step(struct h1 *c)
 	GW_UNREACHABLE();
 }
 
+/* A client that is gone ends its request, also while nothing more of it is to be read. */
+static void watch(struct h1 *c)
+{
+	if (c->role == H1_SERVER && c->open && c->in_state != H1_IN_DEAD)
+		transport_watch(&c->transport);
+}
+
 static void want(struct h1 *c)
 {
-	if (c->closing || c->eof || c->raw || c->held || transport_is_reading(&c->transport))
+	if (c->closing || transport_is_reading(&c->transport))
 		return;
+	if (c->eof || c->raw || c->held) {
+		watch(c);
+		return;
+	}
 	switch ((enum h1_in_state)c->in_state) {
 	case H1_IN_IDLE:
 	case H1_IN_DONE:
@@ -432,6 +443,8 @@ static void want(struct h1 *c)
 	case H1_IN_BODY: /* A receive may bring a whole buffer: only when that is granted. */
 		if (c->credit >= RING_BUF_DATA)
 			transport_read(&c->transport, false);
+		else
+			watch(c);
 		break;
 	case H1_IN_DRAIN:
 		transport_read(&c->transport, false);
@@ -474,6 +487,8 @@ static void server_input_ended(struct h1 *c, int32_t res)
 	case H1_IN_DEAD: /* Half-closed: it still gets its reply. */
 		if (res < 0)
 			h1_fault(c, 0, REASON_CLIENT_ABORT, false);
+		else
+			watch(c);
 		break;
 	case H1_IN_DRAIN:
 	case H1_IN_LINGER:
@@ -572,6 +587,7 @@ int32_t h1_raw_in(struct stream *s, uint64_t *ret_len)
 	if (file < 0)
 		return -ENOTSUP;
 	c->raw = true;
+	watch(c);
 	*ret_len = c->in_left;
 	return file;
 }

@@ -38,6 +38,7 @@ struct transport_user {
 struct transport_ops {
 	void (*connect)(struct transport *t, const struct ring_addr *addr);
 	void (*read)(struct transport *t, bool idle);
+	void (*watch)(struct transport *t);
 	void (*write)(struct transport *t, const void *data, uint32_t len);
 	void (*fail)(struct transport *t, int error);
 	int32_t (*raw_file)(const struct transport *t);
@@ -55,6 +56,9 @@ struct transport {
 	int out_error;    /* Private: what transport_fail() asked for. */
 	bool closing;
 	bool connecting;
+	bool watching;  /* Private: 'in' is a watch, */
+	bool read_next; /* and makes room for a read, */
+	bool read_idle; /* of this kind. */
 };
 
 /* A clear transport over an open file, which it owns from now on. */
@@ -81,7 +85,18 @@ static inline void transport_read(struct transport *t, bool idle)
 
 static inline bool transport_is_reading(const struct transport *t)
 {
-	return t->in.armed;
+	return t->in.armed && (!t->watching || t->read_next);
+}
+
+/*
+ * Nothing is to be read for now: have 'bytes' say -ECONNRESET when the
+ * connection breaks all the same. The peer's orderly end of its side is not
+ * told, nor are bytes. The next read takes its place. Not while a read is under
+ * way; asking twice is fine.
+ */
+static inline void transport_watch(struct transport *t)
+{
+	t->ops->watch(t);
 }
 
 /* 'data' is pinned until 'written', or 'closed'. Not while a write is pending. */

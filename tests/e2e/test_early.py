@@ -158,14 +158,14 @@ def test_client_resets_mid_download_without_splice(t):
     reset_mid_download(t, False)
 
 
+def mute(conn, msg):
+    conn.read_body(msg)
+    conn.wait_end(5.0)
+    conn.close()
+
+
 def test_client_resets_while_the_answer_is_awaited(t):
     """Nothing flows, yet the upstream is told within a second."""
-
-    def mute(conn, msg):
-        conn.read_body(msg)
-        conn.wait_end(5.0)
-        conn.close()
-
     g, u = t.pair(mute)
     c = t.client(g)
     c.send(request())
@@ -173,6 +173,31 @@ def test_client_resets_while_the_answer_is_awaited(t):
     began = time.monotonic()
     c.reset()
     gone_within(t, u, began, "waiting")
+
+
+def test_client_resets_behind_a_pipelined_request(t):
+    """The second request waits unread, so nothing is received: the end is noticed all the same."""
+    g, u = t.pair(mute)
+    for i, tail in enumerate((request(target="/next"), b"GET /par")):
+        c = t.client(g)
+        c.send(request() + tail)
+        t.check(u.wait(lambda n=i: len(u.messages) > n), "the request does not arrive")
+        began = time.monotonic()
+        c.reset()
+        gone_within(t, u, began, repr(tail))
+
+
+def test_client_resets_after_its_half_close(t):
+    g, u = t.pair(mute)
+    c = t.client(g)
+    c.send(request())
+    c.half_close()
+    t.check(u.wait(lambda: u.messages), "the request does not arrive")
+    t.check(c.silent(0.3), "a half-closed client is still waited for")
+    t.check(u.connections[-1].open, "half-closed, but the upstream was told of an end")
+    began = time.monotonic()
+    c.reset()
+    gone_within(t, u, began, "half-closed")
 
 
 def reset_mid_upload(t, splice):

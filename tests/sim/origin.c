@@ -437,6 +437,19 @@ struct origin *origin_new(struct world *w, const struct ring_addr *addr)
 	return o;
 }
 
+void origin_watch_gone(const struct origin *o, const struct deal *deal)
+{
+	list_each(node, &o->lines)
+	{
+		const struct line *l = list_entry(node, struct line, link);
+
+		/* Who has answered early may keep a connection on which all was sent. */
+		if (!l->closed && !l->early && l->deal == deal && !sim_end_is_alone(l->end))
+			sim_fail(o->w->ring, "%016" PRIx64 ": its client is gone, but it is served",
+				 deal->plan.nonce);
+	}
+}
+
 void origin_free(struct origin *o)
 {
 	struct list_node *node;

@@ -11,3 +11,6 @@
 
 struct origin *origin_new(struct world *w, const struct ring_addr *addr);
 void origin_free(struct origin *o);
+
+/* Traps when the gateway still has a connection open on which this deal is served. */
+void origin_watch_gone(const struct origin *o, const struct deal *deal);

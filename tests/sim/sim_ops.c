@@ -333,7 +333,8 @@ void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_re
 	struct sim_slot *slot = arm(ring, op, file, SIM_POLL);
 
 	slot->ready = (uint8_t)ready;
-	slot->spurious = sim_chance(ring, ring->opt.faults.poll_spurious);
+	if (ready != RING_BROKEN)
+		slot->spurious = sim_chance(ring, ring->opt.faults.poll_spurious);
 	ring->counts.spurious += slot->spurious;
 	begin(ring, slot);
 }

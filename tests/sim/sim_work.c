@@ -173,6 +173,8 @@ static bool is_ready(const struct ring *ring, const struct sim_slot *slot)
 		return !list_is_empty(&f->listener->queue);
 	if (!f->end)
 		return false;
+	if (slot->ready == RING_BROKEN)
+		return f->end->reset || (f->end->in->fin_arrived && f->end->out->fin_sent);
 	if (slot->ready == RING_READABLE)
 		return sim_net_readable(f->end);
 	return f->end->reset || sim_net_room(f->end) >= ring->opt.send_size / 3;

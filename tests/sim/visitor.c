@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A client: comes, asks, leaves. */
+#include "tests/sim/origin.h"
 #include "tests/sim/visitor_private.h"
 
 #include <errno.h>
@@ -8,7 +9,7 @@
 
 #define MS UINT64_C(1000000)
 
-enum { PATIENCE_S = 150, NEVER_READS_S = 100 };
+enum { PATIENCE_S = 150, NEVER_READS_S = 100, GONE_MS = 1000 };
 
 static void drop_bytes(struct visitor *v)
 {
@@ -31,10 +32,24 @@ void visitor_over(struct visitor *v, bool reset)
 	sim_say(ring, "visitor %u over, %u of %u answered", v->first, v->answering, v->n);
 }
 
+/* Rule 7: nobody works on for a client that is gone. */
+static void watch_gone(struct ring *ring, struct sim_event *event)
+{
+	struct visitor *v = GW_CONTAINER_OF(event, struct visitor, gone);
+
+	(void)ring;
+	for (uint32_t i = v->answering; i < v->n; i++)
+		for (uint32_t k = 0; k < WORLD_ORIGINS; k++)
+			origin_watch_gone(v->w->origins[k], visitor_deal(v, i));
+}
+
 void visitor_leave(struct visitor *v, bool reset)
 {
-	if (v->answering < visitor_n_asked(v))
+	if (v->answering < visitor_n_asked(v)) {
 		world_saw(v->w, WORLD_VISITOR_LEFT);
+		if (reset)
+			sim_event_at(v->w->ring, &v->gone, ring_now_ns(v->w->ring) + GONE_MS * MS);
+	}
 	visitor_over(v, reset);
 }
 
@@ -264,6 +279,7 @@ struct visitor *visitor_new(struct world *w, uint32_t first, uint32_t n)
 	v->send.run = send_some;
 	v->read.run = visitor_read;
 	v->leave.run = leave_now;
+	v->gone.run = watch_gone;
 	visitor_progress(v);
 	sim_event_at(w->ring, &v->arrive, v->progress_ns + 1 + rng_below(&w->rng, 300 * MS));
 	return v;
@@ -290,5 +306,6 @@ void visitor_free(struct visitor *v)
 {
 	GW_ASSERT(v->over && !v->bytes.text);
 	sim_event_drop(v->w->ring, &v->arrive);
+	sim_event_drop(v->w->ring, &v->gone);
 	free(v);
 }

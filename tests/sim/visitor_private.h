@@ -19,6 +19,7 @@ struct visitor {
 	struct manners manners;
 	struct sim_end *end;
 	struct sim_event arrive, send, read, leave;
+	struct sim_event gone; /* Some time after it has reset its connection. */
 	struct wire wire;
 	uint32_t first, n;
 	uint32_t asking;    /* Deal whose request is being sent, or comes next. */

@@ -13,6 +13,7 @@
  *    ever, and a drain ends in its time.
  *  5 In a calm world every request gets its origin's reply.
  *  6 After the end nothing is left (ring_free).
+ *  7 A second after its visitor has reset the connection no origin works on a request.
  */
 #pragma once
 

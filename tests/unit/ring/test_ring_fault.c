@@ -120,7 +120,7 @@ static void ends_are_ends(void **state)
 	(void)state;
 	for (uint64_t seed = 1; seed <= N_SEEDS; seed++) {
 		struct ring *ring = faulty_ring(seed);
-		struct rt_op recv, poll, send;
+		struct rt_op recv, poll, send, watch;
 		struct rng rng;
 
 		rng_seed(&rng, seed);
@@ -131,10 +131,12 @@ static void ends_are_ends(void **state)
 			rt_op_init(&recv);
 			rt_op_init(&poll);
 			rt_op_init(&send);
+			rt_op_init(&watch);
 			if (rng_below(&rng, 2))
 				rt_put(fd, "bytes", 5);
 			ring_recv(ring, &recv.op, file, rng_below(&rng, 2));
 			ring_poll(ring, &poll.op, file, RING_READABLE);
+			ring_poll(ring, &watch.op, file, RING_BROKEN);
 			ring_send(ring, &send.op, file, "bytes", 5);
 			for (uint64_t n = rng_below(&rng, 4); n > 0; n--)
 				assert_int_equal(ring_turn(ring, 0), 0);
@@ -142,13 +144,17 @@ static void ends_are_ends(void **state)
 				ring_cancel(ring, &recv.op);
 			if (rng_below(&rng, 2))
 				ring_cancel(ring, &poll.op);
+			if (rng_below(&rng, 2))
+				ring_cancel(ring, &watch.op);
 			ring_close(ring, file);
-			RT_UNTIL(ring, recv.n_final + poll.n_final + send.n_final == 3);
+			RT_UNTIL(ring, recv.n_final + poll.n_final + send.n_final +
+						       watch.n_final == 4);
 			assert_true(recv.last.res == -ECANCELED || recv.last.res > 0);
 			if (recv.last.buf)
 				ring_buf_give(ring, recv.last.buf);
 			assert_true(poll.last.res == -ECANCELED || poll.last.res > 0);
 			assert_true(send.last.res == -ECANCELED || send.last.res > 0);
+			assert_int_equal(watch.last.res, -ECANCELED);
 			close(fd);
 		}
 		rt_end(ring);

@@ -319,6 +319,59 @@ static void a_poll_answers_when_ready(void **state)
 	rt_end(ring);
 }
 
+/* Neither bytes nor the peer's own end; cancelled, it is answered once. */
+static void a_watch_answers_the_end_of_both_sides(void **state)
+{
+	struct ring *ring = rt_ring();
+	struct rt_op watch, accept;
+	struct ring_addr addr;
+	int32_t listener = rt_listen(ring, &addr);
+
+	(void)state;
+	rt_op_init(&watch);
+	rt_op_init(&accept);
+	ring_accept(ring, &accept.op, listener);
+	for (uint32_t i = 0; i < 8; i++) {
+		struct linger reset = { .l_onoff = 1 };
+		int fd = rt_dial(&addr);
+		int32_t file;
+
+		RT_UNTIL(ring, accept.n_answers == i + 1);
+		file = accept.last.res;
+		if (i & 1) {
+			rt_put(fd, "x", 1);
+			assert_int_equal(shutdown(fd, SHUT_WR), 0);
+		}
+		ring_poll(ring, &watch.op, file, RING_BROKEN);
+		rt_settle(ring);
+		if (!(i & 1)) {
+			rt_put(fd, "x", 1);
+			rt_settle(ring);
+			assert_int_equal(shutdown(fd, SHUT_WR), 0);
+		}
+		rt_settle(ring);
+		assert_int_equal(watch.n_answers, i);
+		if (i & 2)
+			ring_cancel(ring, &watch.op);
+		else if (i & 4)
+			assert_int_equal(shutdown(ring->files[file].fd, SHUT_WR), 0);
+		else
+			assert_int_equal(
+				setsockopt(fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset)), 0);
+		if (!(i & 6))
+			close(fd);
+		RT_UNTIL(ring, watch.n_final == i + 1);
+		assert_int_equal(watch.n_answers, i + 1);
+		assert_true(i & 2 ? watch.last.res == -ECANCELED : watch.last.res >= 0);
+		ring_close(ring, file);
+		if (i & 6)
+			close(fd);
+	}
+	ring_close(ring, listener);
+	RT_UNTIL(ring, accept.n_final == 1);
+	rt_end(ring);
+}
+
 /* --- Connecting and accepting ------------------------------------------------------------- */
 
 static void connections_are_made_and_refused(void **state)
@@ -425,6 +478,7 @@ int main(void)
 		cmocka_unit_test(a_close_ends_what_is_armed),
 		cmocka_unit_test(soon_is_the_next_turn),
 		cmocka_unit_test(a_poll_answers_when_ready),
+		cmocka_unit_test(a_watch_answers_the_end_of_both_sides),
 		cmocka_unit_test(connections_are_made_and_refused),
 		cmocka_unit_test(a_connect_can_be_cancelled),
 		cmocka_unit_test(unix_connections_never_wait),
