@@ -4,11 +4,14 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "core/proxy/account.h"
 #include "core/server/server_private.h"
 #include "ring/ring_feature.h"
 
+#define ADDRESS_WAIT_NS (2 * GW_NS_PER_S) /* For what a killed predecessor listened on. */
+#define ADDRESS_POLL_NS (20 * GW_NS_PER_MS)
 #define POLL_NS         (50 * GW_NS_PER_MS)
 #define RESOLVE_WAIT_NS (2 * GW_NS_PER_S) /* For names, before traffic is taken. */
 #define CLOSE_WAIT_NS   (2 * GW_NS_PER_S)
@@ -26,6 +29,20 @@ static int fail(const char *what, int r)
 	LOG_ALWAYS(LOG_ERROR, "start_failed", LOG_STR("what", slice_of(what)),
 		   LOG_ERRNO("error", r));
 	return r;
+}
+
+/*
+ * A process that was killed is gone before its listeners are: the kernel takes a ring apart, and
+ * with it what the ring accepts on, some time after that. So an address in use is tried again.
+ */
+static bool address_may_come_free(int r, uint64_t until_ns)
+{
+	const struct timespec pause = { .tv_nsec = ADDRESS_POLL_NS };
+
+	if (r != -EADDRINUSE || gw_now_ns() >= until_ns)
+		return false;
+	(void)nanosleep(&pause, NULL); /* A shorter one does no harm. */
+	return true;
 }
 
 static int open_log(struct server *s)
@@ -94,13 +111,16 @@ static int open_admin(struct server *s)
 	const struct admin_source source = { s, server_metrics, server_unready };
 	char text[RING_ADDR_TEXT];
 	struct ring_addr addr;
+	uint64_t until_ns = gw_now_ns() + ADDRESS_WAIT_NS;
 	int r;
 
 	if (s->settings->config->admin.address.len == 0)
 		return 0;
 	r = ring_addr_parse(s->settings->config->admin.address, &addr);
 	GW_ASSERT(r == 0);
-	r = admin_open(s->proxy, &addr, &source, &s->admin);
+	do
+		r = admin_open(s->proxy, &addr, &source, &s->admin);
+	while (address_may_come_free(r, until_ns));
 	if (r < 0)
 		return fail("admin listener", r);
 	LOG_ALWAYS(
@@ -120,6 +140,7 @@ static int open_control(struct server *s)
 		.closed = control_closed,
 	};
 	size_t len = control_path(s->settings->config->control.path, path, &why);
+	uint64_t until_ns = gw_now_ns() + ADDRESS_WAIT_NS;
 	int r;
 
 	if (len == 0 && why)
@@ -127,7 +148,9 @@ static int open_control(struct server *s)
 	if (len == 0)
 		return 0;
 	opt.path = slice_make(path, len);
-	r = control_open(s->ring, &opt, &s->control);
+	do
+		r = control_open(s->ring, &opt, &s->control);
+	while (address_may_come_free(r, until_ns));
 	if (r < 0)
 		return fail("control socket", r);
 	LOG_ALWAYS(LOG_INFO, "control_listening", LOG_STR("path", opt.path));
@@ -207,6 +230,7 @@ static int start_workers(struct server *s)
 	};
 	int cpus[CONFIG_WORKERS_MAX];
 	uint32_t n_cpus = thread_cpus(cpus, CONFIG_WORKERS_MAX);
+	uint64_t until_ns = gw_now_ns() + ADDRESS_WAIT_NS;
 	int r = settings_listeners(config, &s->listeners);
 
 	if (r < 0)
@@ -217,7 +241,9 @@ static int start_workers(struct server *s)
 
 		parts.index = i;
 		parts.cpu = s->n_workers <= n_cpus ? cpus[i] : -1;
-		r = worker_start(&s->workers[i], &parts, &what);
+		do
+			r = worker_start(&s->workers[i], &parts, &what);
+		while (address_may_come_free(r, until_ns));
 		if (r < 0)
 			return worker_failed(&s->workers[i], what, r);
 		s->metric_sets[i + 1] = s->workers[i].metrics;
