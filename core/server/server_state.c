@@ -46,18 +46,33 @@ void server_table_changed(void *owner, const struct policy_table *table)
 	server_tell(s, WORKER_ADOPT);
 }
 
+/* One that has ended adopts nothing any more, and looks at nothing. */
+static bool all_have(const struct server *s, const struct policy_table *table)
+{
+	for (uint32_t i = 0; i < s->n_running; i++)
+		if (s->rings[i] && !seat_has(worker_seat(&s->workers[i]), table))
+			return false;
+	return true;
+}
+
+static bool all_use(const struct server *s, const struct proxy_options *options)
+{
+	for (uint32_t i = 0; i < s->n_running; i++)
+		if (s->rings[i] && !worker_uses(&s->workers[i], options))
+			return false;
+	return true;
+}
+
 /* Tables and settings that every worker has left behind. */
 static void release_old(struct server *s)
 {
 	const struct policy_table *table = targets_table(s->targets);
 
-	for (uint32_t i = 0; i < s->n_running; i++)
-		if (!seat_has(worker_seat(&s->workers[i]), table))
-			return;
+	if (!all_have(s, table))
+		return;
 	targets_release(s->targets, table);
-	for (uint32_t i = 0; i < s->n_running; i++)
-		if (!worker_uses(&s->workers[i], &s->settings->options))
-			return;
+	if (!all_use(s, &s->settings->options))
+		return;
 	for (struct list_node *node; (node = list_pop_front(&s->old_settings));)
 		settings_free(list_entry(node, struct settings, link));
 }
