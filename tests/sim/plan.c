@@ -194,6 +194,7 @@ static void add_payload(struct plan_bytes *b, uint64_t nonce, bool reply, uint32
 		b->text[b->len++] = (char)plan_byte(nonce, reply, from + i);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the builder writes through it. */
 uint32_t plan_trailers(const struct plan *p, bool reply, char text[PLAN_TRAILERS_MAX])
 {
 	struct plan_bytes b = { .text = text, .size = PLAN_TRAILERS_MAX };

@@ -4,7 +4,7 @@
  *
  * As with the real ring, some buffers are posted for receives and the others
  * may be taken; a receive that finds none posted stands in line until the next
- * refill, once per turn.
+ * refill, once per turn. For bodies others are posted, while enough are left.
  */
 #include "tests/sim/sim_internal.h"
 
@@ -20,7 +20,8 @@ void sim_buf_open(struct ring *ring)
 	ring->bufs = calloc(n, sizeof(*ring->bufs));
 	ring->buf_free = calloc(n, sizeof(*ring->buf_free));
 	GW_ASSERT(ring->bufs && ring->buf_free);
-	list_init(&ring->starved);
+	list_init(&ring->starved[SIM_LOT_ALL]);
+	list_init(&ring->starved[SIM_LOT_BODIES]);
 	for (uint32_t i = n; i-- > 0;) {
 		ring->bufs[i].pub.id = i;
 		ring->bufs[i].pub.size = SIM_BUF_SIZE;
@@ -63,35 +64,41 @@ struct ring_buf *ring_buf_take(struct ring *ring)
 
 uint32_t ring_bufs_left(const struct ring *ring)
 {
-	return ring->n_buf_free - ring->n_posted;
+	return ring->n_buf_free - ring->n_posted[SIM_LOT_ALL] - ring->n_posted[SIM_LOT_BODIES];
 }
 
 /* For a receive; NULL when none is posted. */
-struct ring_buf *sim_buf_lend(struct ring *ring)
+struct ring_buf *sim_buf_lend(struct ring *ring, enum sim_lot lot)
 {
-	if (ring->n_posted == 0)
+	if (ring->n_posted[lot] == 0)
 		return NULL;
-	ring->n_posted--;
+	ring->n_posted[lot]--;
 	return hand_out(ring);
 }
 
+/* One after the other, each as long as the other uses have enough. */
 void sim_buf_refill(struct ring *ring)
 {
-	uint32_t n = ring->ring_opt.bufs_posted - ring->n_posted;
+	uint32_t kept = ring->ring_opt.bufs_kept, most = ring->ring_opt.bufs_posted;
+	uint32_t all_most = kept && most > kept / 2 + 1 ? kept / 2 + 1 : most;
 
-	ring->n_posted += n < ring_bufs_left(ring) ? n : ring_bufs_left(ring);
+	while (ring->n_posted[SIM_LOT_ALL] < all_most && ring_bufs_left(ring) > 0)
+		ring->n_posted[SIM_LOT_ALL]++;
+	while (kept && ring->n_posted[SIM_LOT_BODIES] < most && ring_bufs_left(ring) > 0 &&
+	       ring->n_posted[SIM_LOT_ALL] + ring_bufs_left(ring) > kept)
+		ring->n_posted[SIM_LOT_BODIES]++;
 }
 
-void ring_buf_give(struct ring *ring, struct ring_buf *pub)
+void ring_buf_give(struct ring *ring, struct ring_buf *buf)
 {
-	struct sim_buf *buf = GW_CONTAINER_OF(pub, struct sim_buf, pub);
+	struct sim_buf *own = GW_CONTAINER_OF(buf, struct sim_buf, pub);
 
-	GW_ASSERT(buf == &ring->bufs[pub->id]);
-	GW_ASSERT(buf->held); /* Given twice. */
-	GW_ASSERT(!list_node_is_linked(&pub->link));
-	buf->held = false;
-	memset(pub->mem, 0xdb, 64); /* For builds without ASan. */
-	GW_POISON(pub->mem, SIM_BUF_SIZE);
-	ring->buf_free[ring->n_buf_free++] = pub->id;
+	GW_ASSERT(own == &ring->bufs[buf->id]);
+	GW_ASSERT(own->held); /* Given twice. */
+	GW_ASSERT(!list_node_is_linked(&buf->link));
+	own->held = false;
+	memset(buf->mem, 0xdb, 64); /* For builds without ASan. */
+	GW_POISON(buf->mem, SIM_BUF_SIZE);
+	ring->buf_free[ring->n_buf_free++] = buf->id;
 	ring->stats.bufs_held--;
 }

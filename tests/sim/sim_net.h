@@ -44,7 +44,7 @@ struct sim_host {
 void sim_host_add(struct ring *ring, struct sim_host *host);
 
 /* Connect to a listener of the gateway. NULL: refused, nobody listens there. */
-struct sim_end *sim_end_dial(struct ring *ring, const struct ring_addr *listener,
+struct sim_end *sim_end_dial(struct ring *ring, const struct ring_addr *addr,
 			     const struct ring_addr *from);
 
 void sim_end_watch(struct sim_end *end, sim_end_fn *fn, void *owner);

@@ -59,17 +59,17 @@ static struct sim_pipe *pipe_of(struct ring *ring, struct ring_pipe *pub)
 	return pipe;
 }
 
-void ring_pipe_give(struct ring *ring, struct ring_pipe *pub)
+void ring_pipe_give(struct ring *ring, struct ring_pipe *pipe)
 {
-	struct sim_pipe *pipe = pipe_of(ring, pub);
+	struct sim_pipe *own = pipe_of(ring, pipe);
 
-	if (pub->held > 0)
+	if (pipe->held > 0)
 		ring->counts.kept_pipes++; /* The kernel's pipe is closed, its bytes are gone. */
-	pub->held = 0;
-	pipe->start = 0;
-	pipe->taken = false;
+	pipe->held = 0;
+	own->start = 0;
+	own->taken = false;
 	ring->stats.pipes_held--;
-	list_push_front(&ring->pipes_free, &pub->link);
+	list_push_front(&ring->pipes_free, &pipe->link);
 }
 
 static uint32_t least(uint32_t a, uint32_t b)
@@ -92,27 +92,27 @@ static struct sim_end *moving_end(struct ring *ring, int32_t file, enum sim_kind
 	return f->end;
 }
 
-int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pub, uint32_t len_max)
+int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pipe, uint32_t len_max)
 {
-	struct sim_pipe *pipe = pipe_of(ring, pub);
+	struct sim_pipe *own = pipe_of(ring, pipe);
 	struct sim_end *end = moving_end(ring, file, SIM_RECV);
-	uint32_t n = least(len_max, pub->size - pub->held);
+	uint32_t n = least(len_max, pipe->size - pipe->held);
 	int32_t moved = 0;
 
 	GW_ASSERT(len_max > 0);
 	ring->stats.splices++;
-	if (n == 0 || (pub->held > 0 && sim_chance(ring, ring->opt.faults.pipe_full))) {
+	if (n == 0 || (pipe->held > 0 && sim_chance(ring, ring->opt.faults.pipe_full))) {
 		ring->counts.pipe_full++;
 		return -EAGAIN;
 	}
 	n = 1 + (uint32_t)sim_pick(ring, n);
 	while (n > 0) {
-		uint32_t at = (pipe->start + pub->held) % pub->size;
-		int32_t r = sim_end_read(end, pipe->mem + at, piece(pipe, at, n));
+		uint32_t at = (own->start + pipe->held) % pipe->size;
+		int32_t r = sim_end_read(end, own->mem + at, piece(own, at, n));
 
 		if (r <= 0)
 			return moved > 0 ? moved : r;
-		pub->held += (uint32_t)r;
+		pipe->held += (uint32_t)r;
 		n -= (uint32_t)r;
 		moved += r;
 	}
@@ -120,24 +120,23 @@ int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pub, u
 	return moved;
 }
 
-int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pub, int32_t file, uint32_t len_max)
+int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pipe, int32_t file, uint32_t len_max)
 {
-	struct sim_pipe *pipe = pipe_of(ring, pub);
+	struct sim_pipe *own = pipe_of(ring, pipe);
 	struct sim_end *end = moving_end(ring, file, SIM_SEND);
-	uint32_t n = least(len_max, pub->held);
+	uint32_t n = least(len_max, pipe->held);
 	int32_t moved = 0;
 
 	GW_ASSERT(n > 0); /* Nothing in the pipe would wait for ever. */
 	ring->stats.splices++;
 	n = 1 + (uint32_t)sim_pick(ring, n);
 	while (n > 0) {
-		int32_t r =
-			sim_end_write(end, pipe->mem + pipe->start, piece(pipe, pipe->start, n));
+		int32_t r = sim_end_write(end, own->mem + own->start, piece(own, own->start, n));
 
 		if (r <= 0)
 			return moved > 0 ? moved : r;
-		pipe->start = (pipe->start + (uint32_t)r) % pub->size;
-		pub->held -= (uint32_t)r;
+		own->start = (own->start + (uint32_t)r) % pipe->size;
+		pipe->held -= (uint32_t)r;
 		n -= (uint32_t)r;
 		moved += r;
 	}

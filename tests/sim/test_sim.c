@@ -46,6 +46,8 @@ static struct report *report;
 static uint64_t n_failed;
 static uint64_t n_failed_max = FAILURES_MAX;
 
+/* The program is at its end, and what trapped holds no lock of stdio. */
+/* NOLINTNEXTLINE(bugprone-signal-handler) */
 static void say_trap(int signal)
 {
 	struct gw_assert_note note = gw_assert_last();

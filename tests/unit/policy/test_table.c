@@ -19,7 +19,7 @@ static void fill(void)
 	service->n_endpoints = POLICY_ENDPOINTS_MAX;
 	endpoint->n_addrs = POLICY_ADDRS_MAX;
 	endpoint->authority_len = POLICY_HOST_TEXT_MAX;
-	for (uint16_t i = 0; i < POLICY_ADDRS_MAX; i++)
+	for (uint32_t i = 0; i < POLICY_ADDRS_MAX; i++)
 		endpoint->addrs[i].family = i % 2 ? AF_INET : AF_INET6;
 	endpoint->addrs[0].family = AF_UNIX;
 	endpoint->addrs[0].path_len = sizeof(endpoint->addrs[0].path);

@@ -32,8 +32,10 @@ static void the_nearest_word_is_found(void **state)
 		int at = path_nearest(slice_of(cases[i].word), words);
 		const char *got = at < 0 ? NULL : words[at];
 
-		if (got != cases[i].near && (!got || !cases[i].near || strcmp(got, cases[i].near)))
-			fail_msg("'%s': got %s", cases[i].word, got ? got : "nothing");
+		if (!got || !cases[i].near)
+			assert_ptr_equal(got, cases[i].near);
+		else
+			assert_string_equal(got, cases[i].near);
 	}
 }
 

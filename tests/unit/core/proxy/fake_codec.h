@@ -76,9 +76,9 @@ static inline bool fake_is_open(const struct fake_stream *f)
 
 /* --- The peer's doing: events. Nothing happens to a stream that is not open any more. ---------- */
 
-void fake_head(struct fake_stream *f, struct http_head *head, bool end);
+void fake_head(struct fake_stream *f, struct http_head *head, bool last);
 /* At most what credit allows; returns how many bytes went. The end goes with the last byte wanted. */
-uint32_t fake_body(struct fake_stream *f, uint32_t len, bool end);
+uint32_t fake_body(struct fake_stream *f, uint32_t len, bool last);
 void fake_trailers(struct fake_stream *f, struct slice lines);
 void fake_flush(struct fake_stream *f);
 void fake_malformed(struct fake_stream *f, uint16_t status, uint16_t reason);

@@ -248,7 +248,7 @@ static void back_pressure_reaches_the_source(void **state)
 	assert_true(relay_start(&relay, files[0], files[1], LEN));
 	run(LEN, 3000);
 	assert_int_equal(n_ended, 0);
-	assert_true(n_written < LEN && n_written <= 5 * 65536);
+	assert_true(n_written <= 5 * 65536);
 	assert_true(relay.in - relay.out == relay.pipe->held && relay.pipe->held > 0);
 	reading = true;
 	run(LEN, 20000);
