@@ -3,8 +3,6 @@
 
 #include "core/proxy/proxy.h"
 
-enum { RATE_MIN = 500 }; /* Bytes per second that a client has to keep up. */
-
 #define TO(state) (1u << EXCHANGE_##state)
 static const uint8_t may_follow[EXCHANGE_N_STATES] = {
 #define X(name, next) [EXCHANGE_##name] = (next),
@@ -23,7 +21,7 @@ void exchange_enter(struct exchange *ex, enum exchange_state next)
 	GW_ASSERT(may_follow[ex->state] & (1u << next));
 	ex->state = (uint8_t)next;
 	if (next != EXCHANGE_OVER) {
-		exchange_watch(ex);
+		exchange_wait_begin(ex);
 		return;
 	}
 	deadline_stop(&ex->deadline, ex->proxy->ring);
@@ -31,110 +29,6 @@ void exchange_enter(struct exchange *ex, enum exchange_state next)
 	if (ex->block)
 		slab_free(&ex->proxy->heads, ex->block);
 	ex->block = NULL;
-}
-
-/* --- Deadlines. ------------------------------------------------------------------------------ */
-
-/* Bytes are there, and it is the sink that does not take them. */
-static bool waits_for_sink(const struct exchange_flow *flow)
-{
-	return flow->waiting > 0 || flow->ended || flow->stuck;
-}
-
-/* Which side is being waited for, and how long that may take. */
-static uint64_t patience(const struct exchange *ex)
-{
-	const struct policy_timeouts *t = &ex->verdict.timeouts;
-
-	switch ((enum exchange_state)ex->state) {
-	case EXCHANGE_SENDING:
-		if (ex->up.sent)
-			return t->response_head_ns;
-		return waits_for_sink(&ex->up) ? t->write_stall_ns : t->body_idle_ns;
-	case EXCHANGE_RESPONDING:
-		return waits_for_sink(&ex->down) ? t->write_stall_ns : t->body_idle_ns;
-	case EXCHANGE_REPLYING: /* Perhaps without a verdict. */
-		return ex->proxy->options->write_stall_ns;
-	case EXCHANGE_JUDGING:
-	case EXCHANGE_CONNECTING: /* upstream_get() has the deadline. */
-	case EXCHANGE_OVER:
-	case EXCHANGE_N_STATES:
-		break;
-	}
-	return 0;
-}
-
-static uint64_t bytes_out(const struct exchange_flow *flow)
-{
-	return flow->in - flow->waiting;
-}
-
-void exchange_watch(struct exchange *ex)
-{
-	ex->up.mark = ex->up.in;
-	ex->down.mark = bytes_out(&ex->down);
-	deadline_in(&ex->deadline, ex->proxy->ring, patience(ex));
-}
-
-/* A byte now and then does not count as progress (security_ops A4: 500 B/s). */
-static bool is_enough(const struct exchange *ex, uint64_t bytes)
-{
-	return bytes >= RATE_MIN * (patience(ex) / GW_NS_PER_S);
-}
-
-/*
- * Bytes moved. A client has to keep up a least rate, both ways; an upstream may
- * take its time (event streams do), as long as the client has all there is.
- */
-void exchange_progress(struct exchange *ex)
-{
-	bool alive;
-
-	if (ex->state == EXCHANGE_SENDING)
-		alive = is_enough(ex, ex->up.in - ex->up.mark);
-	else
-		alive = (ex->down.waiting == 0 && !ex->down.stuck) ||
-			is_enough(ex, bytes_out(&ex->down) - ex->down.mark);
-	if (alive)
-		exchange_watch(ex);
-}
-
-static void sending_expired(struct exchange *ex)
-{
-	if (ex->up.sent)
-		exchange_refuse(ex, 504, REASON_UPSTREAM_RESPONSE_TIMEOUT, ACCOUNT_BY_UPSTREAM);
-	else if (waits_for_sink(&ex->up))
-		exchange_refuse(ex, 504, REASON_UPSTREAM_WRITE_TIMEOUT, ACCOUNT_BY_UPSTREAM);
-	else
-		exchange_refuse(ex, 408, REASON_BODY_TIMEOUT, ACCOUNT_BY_CLIENT);
-}
-
-static void expired(struct ring_timer *timer)
-{
-	struct exchange *ex = GW_CONTAINER_OF(timer, struct exchange, deadline.timer);
-
-	if (!deadline_is_due(&ex->deadline, ex->proxy->ring))
-		return;
-	switch ((enum exchange_state)ex->state) {
-	case EXCHANGE_SENDING:
-		sending_expired(ex);
-		break;
-	case EXCHANGE_RESPONDING:
-		if (waits_for_sink(&ex->down))
-			exchange_cut(ex, REASON_SEND_TIMEOUT, ACCOUNT_BY_CLIENT);
-		else
-			exchange_cut(ex, REASON_UPSTREAM_IDLE, ACCOUNT_BY_UPSTREAM);
-		break;
-	case EXCHANGE_REPLYING:
-		exchange_cut(ex, REASON_SEND_TIMEOUT, ACCOUNT_BY_CLIENT);
-		break;
-	case EXCHANGE_JUDGING:
-	case EXCHANGE_CONNECTING:
-	case EXCHANGE_OVER:
-	case EXCHANGE_N_STATES:
-		GW_UNREACHABLE();
-	}
-	exchange_settle(ex);
 }
 
 /* --- Ends. ----------------------------------------------------------------------------------- */
@@ -222,8 +116,10 @@ void exchange_settle(struct exchange *ex)
 		release_upstream(ex);
 	if (is_complete(ex))
 		complete(ex);
-	if (ex->state != EXCHANGE_OVER)
+	if (ex->state != EXCHANGE_OVER) {
+		exchange_wait_look(ex);
 		return;
+	}
 	client = ex->released;
 	ex->released = NULL;
 	if (!ex->accounted) {
@@ -264,7 +160,7 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 	ex->state = EXCHANGE_JUDGING;
 	ex->up.ended = end;
 	list_init(&ex->held);
-	deadline_init(&ex->deadline, expired);
+	deadline_init(&ex->deadline, exchange_wait_expired);
 	exchange_flow_init(ex);
 	s->user = &exchange_client_user;
 	s->owner = ex;
@@ -303,6 +199,8 @@ void exchange_check(const struct exchange *ex)
 {
 	GW_ASSERT(ex->state < EXCHANGE_N_STATES);
 	flow_check(&ex->up);
+	flow_check(&ex->down);
+	exchange_wait_check(ex);
 	GW_ASSERT(!ex->upstream || ex->call.endpoint >= 0);
 	GW_ASSERT(!ex->upstream || ex->state == EXCHANGE_SENDING ||
 		  ex->state == EXCHANGE_RESPONDING);

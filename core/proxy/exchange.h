@@ -6,10 +6,11 @@
  * connections. Its two directions run independently; each moves body bytes by
  * copy (credit and 'sent') or, where both sides can, by splice (relay.h).
  *
- *     exchange.c       life: open, states, deadlines, end
+ *     exchange.c       life: open, states, end
  *     exchange_up.c    the request: judged, encoded, sent, tried again
  *     exchange_down.c  the response: passed on, or an answer of our own
  *     exchange_body.c  body bytes of either direction
+ *     exchange_wait.c  deadlines: whom it waits for, in each state
  *
  * Every event ends in exchange_settle(), the one place that finishes it, so
  * nothing here is freed while one of its functions is on the stack.
@@ -20,6 +21,7 @@
 
 #include "core/proxy/account.h"
 #include "core/proxy/deadline.h"
+#include "core/proxy/exchange_wait.h"
 #include "core/proxy/relay.h"
 #include "core/proxy/stream.h"
 #include "core/proxy/upstream.h"
@@ -53,15 +55,17 @@ enum {
 /* One direction of body bytes, from one stream to the other. */
 struct exchange_flow {
 	struct relay relay;
-	uint64_t length;  /* Announced, or UINT64_MAX. */
-	uint64_t in;      /* Bytes that came, */
-	uint64_t waiting; /* of them given to the sink and not sent yet. */
-	uint64_t mark;    /* Bytes when the deadline was last moved. */
-	bool ended;       /* The source's message is complete. */
-	bool sent;        /* All of it, its end included, has left. */
-	bool begun;       /* Its head was submitted to the sink. */
-	bool open;        /* Credit or raw was decided: bytes flow. */
-	bool stuck;       /* The relay holds bytes that the sink does not take. */
+	uint64_t length;    /* Announced, or UINT64_MAX. */
+	uint64_t in;        /* Bytes that came, */
+	uint64_t waiting;   /* of them held or given to the sink, and not sent yet. */
+	uint64_t looked_ns; /* When patience was last looked at: exchange_wait.c. */
+	struct exchange_patience source, sink;
+	uint8_t wait; /* enum exchange_wait. */
+	bool ended;   /* The source's message is complete. */
+	bool sent;    /* All of it, its end included, has left. */
+	bool begun;   /* Its head was submitted to the sink. */
+	bool open;    /* Credit or raw was decided: bytes flow. */
+	bool stuck;   /* The relay holds bytes that the sink does not take. */
 };
 
 struct exchange {
@@ -119,9 +123,6 @@ void exchange_blame(struct exchange *ex, enum reason reason, enum account_ender 
 void exchange_cut(struct exchange *ex, enum reason reason, enum account_ender ender);
 /* The upstream's stream, if any, is given up in the middle. */
 void exchange_drop_upstream(struct exchange *ex);
-/* The state's deadline begins anew; or only if enough has moved. */
-void exchange_watch(struct exchange *ex);
-void exchange_progress(struct exchange *ex);
 
 /* Judge a sound head and send it on its way, or answer it. */
 void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who);

@@ -29,16 +29,12 @@ static void moved(struct relay *relay, uint64_t n)
 {
 	struct exchange_flow *flow;
 	struct exchange *ex = exchange_of(relay, &flow);
-	bool was_stuck = flow->stuck;
 
 	flow->stuck = relay->pipe->held > 0;
 	flow->in += n;
 	ex->account.bytes_spliced += n;
 	*(flow == &ex->up ? &ex->account.bytes_in : &ex->account.bytes_out) += n;
-	if (flow->stuck != was_stuck)
-		exchange_watch(ex); /* Another side's patience counts now. */
-	else if (n > 0)
-		exchange_progress(ex);
+	exchange_wait_look(ex);
 }
 
 /* Both codecs go on from where the relay stopped. */
@@ -78,7 +74,7 @@ static void ended(struct relay *relay, enum relay_end how)
 	struct exchange *ex = exchange_of(relay, &flow);
 
 	give_back(ex, flow, how);
-	flow->stuck = false;
+	flow->stuck = how == RELAY_SINK_FAILED;
 	if (how == RELAY_OK) {
 		flow->ended = true;
 		exchange_flow_sent(ex, flow, 0, true);
@@ -180,11 +176,8 @@ void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_
 		flow->sent = true;
 		if (flow == &ex->up)
 			ex->account.sent_ns = ring_now_ns(ex->proxy->ring);
-		exchange_watch(ex);
 		return;
 	}
-	if (n > 0)
-		exchange_progress(ex);
 	if (!flow->open)
 		exchange_flow_open(ex, flow);
 	else if (n > 0 && !flow->ended && source)
@@ -196,13 +189,6 @@ void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_
 static bool is_too_large(const struct exchange *ex)
 {
 	return ex->up.in > ex->verdict.max_body;
-}
-
-static void up_send(struct exchange *ex, struct ring_buf *buf, bool end)
-{
-	if (buf)
-		ex->up.waiting += buf->len;
-	ex->upstream->codec->send_body(ex->upstream, buf, end);
 }
 
 void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
@@ -220,14 +206,14 @@ void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
 		exchange_refuse(ex, 413, REASON_BODY_TOO_LARGE, ACCOUNT_BY_CLIENT);
 		return;
 	}
+	if (ex->state == EXCHANGE_CONNECTING || ex->upstream)
+		ex->up.waiting += len;
 	if (ex->state == EXCHANGE_CONNECTING && buf)
 		list_push_back(&ex->held, &buf->link);
 	else if (ex->upstream)
-		up_send(ex, buf, end);
+		ex->upstream->codec->send_body(ex->upstream, buf, end);
 	else if (buf)
 		ring_buf_give(ex->proxy->ring, buf);
-	if (len > 0 && ex->state == EXCHANGE_SENDING)
-		exchange_progress(ex);
 }
 
 void exchange_take_trailers(struct exchange *ex, struct slice lines)
@@ -254,7 +240,8 @@ void exchange_held_send(struct exchange *ex)
 	for (struct list_node *node; (node = list_pop_front(&ex->held));) {
 		bool last = list_is_empty(&ex->held) && !trailers;
 
-		up_send(ex, list_entry(node, struct ring_buf, link), last && ex->up.ended);
+		upstream->codec->send_body(upstream, list_entry(node, struct ring_buf, link),
+					   last && ex->up.ended);
 	}
 	if (!trailers)
 		return;
@@ -269,7 +256,6 @@ void exchange_held_send(struct exchange *ex)
 void exchange_pass_body(struct exchange *ex, struct ring_buf *buf, bool end)
 {
 	uint32_t len = buf ? buf->len : 0;
-	bool kept_up = ex->down.waiting == 0;
 
 	ex->down.in += len;
 	ex->down.waiting += len;
@@ -277,6 +263,4 @@ void exchange_pass_body(struct exchange *ex, struct ring_buf *buf, bool end)
 	ex->account.bytes_out += len;
 	ex->account.bytes_copied += len;
 	ex->client->codec->send_body(ex->client, buf, end);
-	if (kept_up)
-		exchange_watch(ex);
 }

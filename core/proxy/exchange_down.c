@@ -92,7 +92,7 @@ static void pass_interim(struct exchange *ex, const struct http_head *head)
 		exchange_refuse(ex, 502, REASON_UPSTREAM_1XX, ACCOUNT_BY_UPSTREAM);
 		return;
 	}
-	exchange_watch(ex);
+	exchange_wait_begin(ex);
 	if (ex->account.minor == 0) /* RFC 9110 15.2 */
 		return;
 	ex->client->codec->send_info(ex->client, head);

@@ -111,6 +111,45 @@ def test_body_dribbled(t):
     t.check(u.wait(lambda: not u.connections[0].open, 2.0), "the upstream was not told")
 
 
+def pour(c):
+    """Send without end until somebody hangs up."""
+
+    def run():
+        try:
+            while True:
+                c.sock.sendall(b"x" * MIB)
+        except OSError:
+            pass
+
+    th = threading.Thread(target=run, daemon=True)
+    th.start()
+    return th
+
+
+def test_upload_is_not_taken(t):
+    """An upstream that takes no more of a body is to blame, however little patience there is with
+    the client, which has sent all it could.
+    """
+    go = threading.Event()
+    for splice in (True, False):
+        u = t.upstream(lambda conn, msg: go.wait(10), rcvbuf=4096)
+        g = t.gateway(u, splice=splice,
+                      config={"timeouts": {"body_idle": "400ms", "write_stall": "1200ms"}})
+        c = t.client(g, timeout_s=20)
+        c.expect("POST")
+        began = time.monotonic()
+        c.send(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 4000000000\r\n\r\n")
+        pourer = pour(c)
+        r = c.take()
+        between(t, time.monotonic() - began, 1.1, 6.0, "504")
+        t.equal(r.status, 504, "answer")
+        t.check(g.access(lambda a: a.get("reason") == "upstream_write_timeout"),
+                "no access-log line with its reason")
+        c.close()
+        pourer.join(5)
+    go.set()
+
+
 def test_response_is_not_read(t):
     """A client that stops reading is cut off, and what waits for it is bounded (S04)."""
 

@@ -57,6 +57,13 @@ static void judge_interim(struct visitor *v, const struct plan *p)
 	}
 }
 
+/* It stops in the middle, or what it sends is so long that it takes its time. */
+static bool is_slow(const struct plan *p)
+{
+	return p->cut == PLAN_CUT_STALL_HEAD || p->cut == PLAN_CUT_STALL_BODY ||
+	       p->flaw == PLAN_FLAW_HEAD_SIZE;
+}
+
 static void judge_own(struct visitor *v, const struct plan *p)
 {
 	uint16_t status = v->wire.status;
@@ -67,6 +74,9 @@ static void judge_own(struct visitor *v, const struct plan *p)
 		sim_fail(v->w->ring, "%016" PRIx64 ": %u without an origin", p->nonce, status);
 	if (plan_is_flawed_head(p) && status >= 500 && status != 503)
 		sim_fail(v->w->ring, "%016" PRIx64 ": flawed, but answered %u", p->nonce, status);
+	if (status == 408 && v->wire.left > 0 &&
+	    !is_slow(p)) /* Empty: an origin said so unasked. */
+		sim_fail(v->w->ring, "%016" PRIx64 ": blamed for what it did not do", p->nonce);
 	if (own_ending(status) == WORLD_N_ENDINGS)
 		sim_fail(v->w->ring, "%016" PRIx64 ": %u for no reason", p->nonce, status);
 	world_saw(v->w, own_ending(status));

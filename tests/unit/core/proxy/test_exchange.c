@@ -573,6 +573,119 @@ static void every_wait_ends(void **state)
 	}
 }
 
+/* What an upstream took its time for is not laid to the client, nor the reverse. */
+static void each_side_pays_for_itself(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", LEN(20000));
+
+	(void)state;
+	fake_body(f, 9000, false);
+	gate_wait(14900 * MS);
+	fake_pump(gate_other(f), UINT64_MAX);
+	gate_wait(9 * S);
+	assert_false(f->out.begun);
+	fake_body(f, 400, false); /* Not much, but now the upstream is to act. */
+	gate_check();
+	gate_wait(14900 * MS);
+	assert_false(f->out.begun);
+	fake_pump(gate_other(f), UINT64_MAX);
+	gate_wait(1700 * MS); /* What the client had left, and what 400 bytes have brought it. */
+	assert_false(f->out.begun);
+	gate_wait(200 * MS);
+	assert_own(f, 408);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+static uint64_t n_rejected(enum reason reason)
+{
+	const struct metric_view view = { .sets = &g.metrics, .n_sets = 1 };
+
+	return metric_sum_counter(&view, METRIC_REJECTED + (unsigned)reason);
+}
+
+/* Each second so many bytes of the request come and leave, of the response are read. */
+static int seconds_survived(struct fake_stream *f, uint32_t up, uint32_t down)
+{
+	struct fake_stream *other = gate_other(f);
+	int i;
+
+	for (i = 0; i < 60 && fake_is_open(f) && !f->out.ended; i++) {
+		fake_body(f, up, false);
+		fake_pump(other, UINT64_MAX);
+		if (f->out.begun)
+			fake_body(other, 600, false);
+		fake_pump(f, down);
+		gate_check();
+		gate_wait(1 * S);
+	}
+	return i;
+}
+
+static const struct {
+	const char *name, *fields;
+	uint32_t up, down;
+	unsigned status; /* Of the response, that comes early; 0: none. */
+	enum reason reason;
+	int seconds;
+} rates[] = {
+	{ "a slow upload", CHUNKED, 1, 0, 0, REASON_BODY_TIMEOUT, 11 },
+	{ "an upload", CHUNKED, 510, 0, 0, REASON_NONE, 60 },
+	{ "a slow upload that is being answered", CHUNKED, 1, 9999, 200, REASON_BODY_TIMEOUT, 11 },
+	{ "an upload that is being answered", CHUNKED, 510, 9999, 200, REASON_NONE, 60 },
+	{ "a slow reader", LEN(0), 0, 1, 200, REASON_SEND_TIMEOUT, 16 },
+	{ "a reader", LEN(0), 0, 550, 200, REASON_NONE, 60 },
+	{ "who is told of an error need not go on", CHUNKED, 0, 9999, 403, REASON_NONE, 60 },
+	{ "nor who was not told to begin", CHUNKED "expect: 100-continue\r\n", 0, 9999, 200,
+	  REASON_NONE, 60 },
+};
+
+static void a_client_keeps_up_a_rate(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(rates); i++) {
+		struct fake_stream *f;
+		uint64_t before = n_rejected(rates[i].reason);
+		int seconds;
+
+		f = gate_ask(&g.visitors[0], i + 1, "POST", rates[i].fields);
+		fake_pump(gate_other(f), UINT64_MAX);
+		if (rates[i].status)
+			gate_answer(gate_other(f), rates[i].status, CHUNKED);
+		seconds = seconds_survived(f, rates[i].up, rates[i].down);
+		if (seconds != rates[i].seconds)
+			fail_msg("%s: %d seconds", rates[i].name, seconds);
+		if (rates[i].reason == REASON_NONE)
+			fake_reset(f, 0, REASON_CLIENT_ABORT, false);
+		else
+			fake_pump(f, 0); /* Our answer, if it came to one. */
+		assert_false(fake_is_open(f));
+		if (rates[i].reason != REASON_NONE)
+			assert_int_equal(n_rejected(rates[i].reason), before + 1);
+		gate_check();
+	}
+}
+
+/* It answers, so it may leave the rest of the request where it is. */
+static void an_upstream_that_answers_need_not_read(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", LEN(90000)),
+			   *up = gate_other(f);
+
+	(void)state;
+	fake_body(f, 9000, false);
+	gate_answer(up, 200, CHUNKED);
+	for (int i = 0; i < 10; i++) {
+		gate_wait(9 * S);
+		fake_body(up, 100, false);
+		fake_pump(f, UINT64_MAX);
+		gate_check();
+		assert_true(fake_is_open(f) && fake_is_open(up));
+	}
+	gate_wait(10 * S + 20 * MS); /* But answer it must. */
+	assert_over(f, FAKE_RESET);
+}
+
 static void a_drain_lets_finish_and_an_abort_does_not(void **state)
 {
 	struct fake_stream *a = get(1), *b = get(2), *up = gate_other(a);
@@ -618,6 +731,9 @@ int main(void)
 		TEST(informational_answers_are_passed_up_to_a_bound),
 		TEST(a_sound_head_may_be_refused_by_its_codec),
 		TEST(every_wait_ends),
+		TEST(each_side_pays_for_itself),
+		TEST(a_client_keeps_up_a_rate),
+		TEST(an_upstream_that_answers_need_not_read),
 		TEST(a_drain_lets_finish_and_an_abort_does_not),
 	};
 
