@@ -4,7 +4,7 @@
  *
  * The decoder eats a piece of wire bytes and packs the payload in it together,
  * in place, so that one received buffer gives one piece of payload, whatever
- * the sender's chunks were. It holds no bytes but trailers. Rows K01-K15.
+ * the sender's chunks were. It holds no bytes but trailers. See rows K of tests/vectors.
  *
  * llhttp is not used here: it does not show the digits of a size, the size of
  * extensions, or trailers apart from fields, each of which needs a bound. A

@@ -3,7 +3,7 @@
  * frame.h - where a message ends: the one decision about its framing.
  *
  * Decided from the stored fields, once, by us (RFC 9112 6): nothing that two
- * parties could read in two ways passes. Rows D01-D19, U01, U02, U05, U06, U19.
+ * parties could read in two ways passes. See rows D and U of tests/vectors.
  *
  * Threads: none; pure.
  */

@@ -216,7 +216,7 @@ void h1_parse_response(struct h1_parser *parser, const struct h1_limits *limits,
 	parser->head.method = (uint8_t)method;
 }
 
-/* A few CRLFs before a request are let through (RFC 9112 2.2). Rows L02, L03. */
+/* A few CRLFs before a request are let through (RFC 9112 2.2). Rows L02, L03 of tests/vectors. */
 static bool skip_leading(struct h1_parser *parser, const char *base, uint32_t len)
 {
 	while (parser->leading < len) {

@@ -4,8 +4,8 @@
  *
  * Feed it the bytes of one head as they come; the answer does not depend on how
  * they were cut (property-tested). What llhttp accepts and a gateway must not
- * (security_ops.md A5, A7) is checked here, on the stored head, before the head
- * is called done. Nothing is a callback to the caller: partial, done or refused.
+ * (judge.h, frame.h) is checked here, on the stored head, before the head is
+ * called done. Nothing is a callback to the caller: partial, done or refused.
  *
  * Ownership: the bytes are the caller's and must lie in one piece; when the
  * piece moves (a bigger block), pass the new base: spans are offsets.
@@ -19,7 +19,7 @@
 
 enum { H1_LLHTTP_SIZE = 112, H1_LEADING_MAX = 8 };
 
-/* Limits; see LIMITS.md. All inclusive. */
+/* Limits; see docs/LIMITS.md. All inclusive. */
 struct h1_limits {
 	uint32_t request_line_max; /* Bytes of the target; 414 above. */
 	uint32_t field_line_max;   /* Bytes of one field line without CRLF; 431 above. */

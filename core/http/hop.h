@@ -3,7 +3,7 @@
  * hop.h - what belongs to one connection only and is not passed on.
  *
  * RFC 9110 7.6.1: the Connection field, the fields it names, and those that
- * everyone knows to be hop by hop. Rows F19-F21, U14.
+ * everyone knows to be hop by hop. See rows F19-F21, U14 of tests/vectors.
  *
  * Threads: none; pure.
  */

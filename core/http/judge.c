@@ -51,7 +51,7 @@ static uint64_t name_fields(struct http_head *head)
 	return twice;
 }
 
-/* Servers behind CGI-like interfaces take '_' for '-': X_Real_IP would be ours. Row F13. */
+/* Servers behind CGI-like interfaces take '_' for '-': X_Real_IP would be ours. */
 static bool has_underscore(const struct http_head *head)
 {
 	for (uint32_t i = 0; i < head->n_fields; i++) {

@@ -2,9 +2,10 @@
 /*
  * judge.h - a head whose grammar is right: may it pass, and what does it mean?
  *
- * All that llhttp lets through and a gateway must not (security_ops.md A5, A7),
- * in the order of a table, so that a head with several faults always has the
- * same reason.
+ * All that llhttp lets through and a gateway must not: host, framing, hop-by-hop
+ * fields, cookies, expectations (RFC 9112 3.2, 6.1, 6.3; RFC 9110 7.6.1; rows H,
+ * F and D of tests/vectors). Always in the same order, so that a head with
+ * several faults always has the same reason.
  *
  * Threads: none; pure.
  */

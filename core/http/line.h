@@ -3,8 +3,9 @@
  * line.h - the first line of a message: request line and status line.
  *
  * A request line is judged as it comes, byte by byte, so that garbage is
- * refused where it shows (rows L01-L19 of security_ops.md A7) and little of it
- * is held. The verdict depends on the bytes alone, never on how they were cut.
+ * refused where it shows and little of it is held (rows L01-L19 of
+ * tests/vectors). The verdict depends on the bytes alone, never on how they
+ * were cut.
  *
  * Threads: none; pure.
  */

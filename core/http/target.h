@@ -6,7 +6,7 @@
  * forwarded, so there is one form of each path: dot segments resolved, doubled
  * slashes merged, percent-encoded unreserved characters decoded once, other
  * escapes in upper-case hex (RFC 3986 6.2.2). What has no single meaning is
- * refused: see rows L20-L29, H04-H13, P01-P12 of security_ops.md A7.
+ * refused: see rows L20-L29, H04-H13, P01-P12 of tests/vectors.
  *
  * Threads: none; pure.
  */

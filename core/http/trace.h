@@ -16,6 +16,6 @@ bool trace_is_parent(struct slice value);
 
 /*
  * Drop traceparent and tracestate together when the first is malformed, given
- * twice or missing, or the second too long: then a new trace begins. Row F26.
+ * twice or missing, or the second too long: then a new trace begins.
  */
 void trace_check(struct http_head *head);

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINGER_NS (2 * GW_NS_PER_S) /* RFC 9112 9.6; security_ops A6. */
+#define LINGER_NS (2 * GW_NS_PER_S) /* For a reply to arrive before the reset, RFC 9112 9.6. */
 #define HEADS_MIN 64u
 
 static void fill_limits(struct h1_limits *limits, const struct config *config)
@@ -73,6 +73,7 @@ int settings_listeners(const struct config *config, struct worker_listener **ret
 	struct peer_net *nets;
 	size_t n_nets = 0;
 
+	GW_ASSERT(config->n_listeners > 0); /* config_load() presets one. */
 	for (uint32_t i = 0; i < config->n_listeners; i++)
 		n_nets += config->listeners[i].n_trusted_proxies;
 	listeners = calloc(1, config->n_listeners * sizeof(*listeners) + n_nets * sizeof(*nets));

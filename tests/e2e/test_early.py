@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Answers that come before the request is over, and clients that go away early (D24, S09, B1 10,
-12-14).
+"""Answers that come before the request is over, and clients that go away early (D24).
 """
 import threading
 import time
@@ -240,7 +239,7 @@ def test_client_half_closes_mid_upload(t):
 
 
 def test_upstream_answers_and_stops_reading(t):
-    """The upload is cut short, the reply is not (B1 10); nobody waits for ever."""
+    """The upload is cut short, the reply is not; nobody waits for ever."""
 
     def deaf(conn, msg):
         conn.send(response(200, b"enough", [("Connection", "close")]))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Upstreams that fail at each phase (B1 1-11), and the one safe retry."""
+"""Upstreams that fail at each phase, and the one safe retry."""
 import random
 import socket
 import threading
@@ -338,7 +338,7 @@ def test_bytes_on_an_idle_connection(t):
 
 
 def test_idle_connections_that_end(t):
-    """Upstreams that close pooled connections at random cost no client an error (B1 11)."""
+    """Upstreams that close pooled connections at random cost no client an error."""
     rng = random.Random(7)
 
     def fickle(conn, msg):
@@ -401,7 +401,7 @@ def excess(t, size, splice):
 
 
 def test_excess_behind_a_short_body(t):
-    """U08, U17, B1 55."""
+    """What comes behind the length promised is part of no reply (U08, U17)."""
     excess(t, 10, True)
 
 

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Everyday work while the ring misbehaves as kernels may: short counts, EAGAIN, EINTR, ENOBUFS,
-ECANCELED, multishots that end early (B1 15-17, 21). SLUICE_FAULTS=SEED switches it on; the
+ECANCELED, multishots that end early. SLUICE_FAULTS=SEED switches it on; the
 seed of a failure is in its message.
 """
 import hashlib

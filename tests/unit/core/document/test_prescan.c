@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The rows M04 to M08 of the bad-input table, and what lies around them. */
+/* What the control socket may be sent: depths, lengths and counts at their bounds, and lies. */
 #include "core/document/prescan.c"
 
 #include "document_test.h"

@@ -51,7 +51,7 @@ static bool is_fixed_point(const struct wire_message *message)
 	return same;
 }
 
-/* Where security_ops.md A7 is stricter than the RFCs (rows F13, D10-D14, L05, L28, L29, P05). */
+/* Where we are stricter than the RFCs (rows F13, D10-D14, L05, L28, L29, P05 of tests/vectors). */
 static bool is_our_rule(enum reason reason)
 {
 	return reason == REASON_HEADER_UNDERSCORE || reason == REASON_TE_INVALID ||

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The control socket over a real ring: the rows M01 to M08 and M15 to M18. */
+/* The control socket over a real ring: what it serves, and what it refuses of whom. */
 #include "core/server/control.c"
 
 #include <setjmp.h>
@@ -355,20 +355,20 @@ static const struct {
 	struct slice bytes; /* With the length. */
 	const char *code;
 } malformed[] = {
-	{ "M02 length 0", SLICE_INIT("\0\0\0\0"), "too_large" },
-	{ "M02 length 2^32-1", SLICE_INIT("\xff\xff\xff\xff"), "too_large" },
-	{ "M02 one too long", SLICE_INIT("\0\1\0\1"), "too_large" },
-	{ "M03 no msgpack", SLICE_INIT("\0\0\0\1\xc1"), "type" },
-	{ "M04 33 deep",
+	{ "length 0", SLICE_INIT("\0\0\0\0"), "too_large" },
+	{ "length 2^32-1", SLICE_INIT("\xff\xff\xff\xff"), "too_large" },
+	{ "one too long", SLICE_INIT("\0\1\0\1"), "too_large" },
+	{ "no msgpack", SLICE_INIT("\0\0\0\1\xc1"), "type" },
+	{ "33 deep",
 	  SLICE_INIT("\0\0\0\x22"
 		     "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91"
 		     "\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\xc0"),
 	  "depth" },
-	{ "M05 array32 of 2^28", SLICE_INIT("\0\0\0\6\xdd\x10\0\0\0\xc0"), "too_large" },
-	{ "M06 str32", SLICE_INIT("\0\0\0\6\xdb\xff\xff\xff\xff\x61"), "truncated" },
-	{ "M07 extension", SLICE_INIT("\0\0\0\3\xd4\1\1"), "type" },
-	{ "M08 a key twice", SLICE_INIT("\0\0\0\7\x82\xa1v\1\xa1v\1"), "duplicate_key" },
-	{ "M10 NUL in a text", SLICE_INIT("\0\0\0\5\x81\xa1v\xa1\0"), "string" },
+	{ "array32 of 2^28", SLICE_INIT("\0\0\0\6\xdd\x10\0\0\0\xc0"), "too_large" },
+	{ "str32", SLICE_INIT("\0\0\0\6\xdb\xff\xff\xff\xff\x61"), "truncated" },
+	{ "extension", SLICE_INIT("\0\0\0\3\xd4\1\1"), "type" },
+	{ "a key twice", SLICE_INIT("\0\0\0\7\x82\xa1v\1\xa1v\1"), "duplicate_key" },
+	{ "NUL in a text", SLICE_INIT("\0\0\0\5\x81\xa1v\xa1\0"), "string" },
 	{ "bytes behind", SLICE_INIT("\0\0\0\2\x80\x80"), "trailing" },
 };
 
@@ -388,7 +388,7 @@ static void malformed_frames_end_the_connection(void **state)
 	}
 }
 
-/* M03: half a frame and then the end, or nothing more; others are served meanwhile. */
+/* Half a frame and then the end, or nothing more; others are served meanwhile. */
 static void half_a_frame_is_not_waited_for(void **state)
 {
 	int ended = dial(), silent = dial(), other = dial();
@@ -455,7 +455,7 @@ static void an_unread_reply_ends_the_connection(void **state)
 	close(other);
 }
 
-/* M15: as many as there is room for; the others are refused, and room comes back. */
+/* As many as there is room for; the others are refused, and room comes back. */
 static void connections_are_bounded(void **state)
 {
 	int fds[64];
@@ -481,7 +481,7 @@ static void connections_are_bounded(void **state)
 	close(fds[0]);
 }
 
-/* M16: gone at every byte of a frame. */
+/* Gone at every byte of a frame. */
 static void a_client_may_die_at_any_byte(void **state)
 {
 	(void)state;
@@ -499,7 +499,6 @@ static void a_client_may_die_at_any_byte(void **state)
 	assert_int_equal(world.control->clients.n, 0);
 }
 
-/* M17 */
 static void a_live_socket_is_not_taken(void **state)
 {
 	struct control *first = world.control;
@@ -514,7 +513,6 @@ static void a_live_socket_is_not_taken(void **state)
 	close(fd);
 }
 
-/* M18 */
 static void the_socket_has_its_mode(void **state)
 {
 	struct stat st;
@@ -550,7 +548,7 @@ static void leave_stale_socket(void)
 	close(fd);
 }
 
-/* M17: what is there without a server behind it. */
+/* What is there without a server behind it. */
 static void only_stale_sockets_are_replaced(void **state)
 {
 	FILE *file;
@@ -587,7 +585,6 @@ static void groups_must_exist(void **state)
 	assert_int_equal(access(world.path, F_OK), -1);
 }
 
-/* M01 */
 static void strangers_may_not_ask(void **state)
 {
 	struct control ctl = { .has_group = true, .gid = 77, .n_members = 1, .members = { 1234 } };
