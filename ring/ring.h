@@ -77,6 +77,7 @@ struct ring_options {
 	uint32_t files_max;    /* Open files at a time; 1,024. Never above RLIMIT_NOFILE. */
 	uint32_t bufs_max;     /* Buffers in all; 1,024. */
 	uint32_t bufs_posted;  /* Of them lent to the kernel at a time, a power of two; 256. */
+	uint32_t bufs_kept;    /* Of bufs_max kept back from bodies (ring_recv()); 0. */
 	uint32_t pipes_max;    /* Splice pipes; 64. */
 	uint32_t turn_answers; /* Answers handed out per turn; 512. */
 	uint32_t feature_mask; /* RING_FEATURE_* bits to pretend absent (SLUICE_URING_MASK). */
@@ -143,7 +144,8 @@ void ring_connect(struct ring *ring, struct ring_op *op, int32_t file,
 /*
  * One answer: res > 0 with a lent buffer of res bytes; 0 at the end of file;
  * -errno. 'idle' says that nothing is expected soon: no buffer is taken before
- * the file is readable.
+ * the file is readable. Any other receive is of a body, which may be held for
+ * long: it gets none of the last bufs_kept, so that messages can still begin.
  */
 void ring_recv(struct ring *ring, struct ring_op *op, int32_t file, bool idle);
 

@@ -8,7 +8,12 @@
  * bufs_posted, and half as many after a second in which it did not. The rest is
  * a stack: what was given back last goes out next.
  *
- * A receive that found no buffer stands in line until some are posted again.
+ * The kernel has two lots. Bodies are received from the second, which is filled
+ * only while bufs_kept are left for all else: so buffers that bodies hold, and
+ * those that the kernel may yet fill with bodies, are never more than the rest.
+ *
+ * A receive that found no buffer stands in its lot's line until some are posted
+ * there again.
  * While the pool or the kernel holds a buffer, ASan builds poison it (writes by
  * the kernel are not seen by ASan, all others are reported where they happen).
  */
@@ -29,7 +34,8 @@ enum {
 	 */
 	BUF_STRIDE = BUF_SIZE + 128,
 	TARGET_MIN = 16,
-	HELD = 1 << 16, /* In an id: an object has it. */
+	HELD = 1 << 16,       /* In an id: an object has it. */
+	FOR_BODIES = 1 << 17, /* In an id: the kernel has it, in that lot. */
 };
 
 _Static_assert(BUF_STRIDE / 64 % 2 == 1 && BUF_STRIDE % 64 == 0, "stagger the buffers");
@@ -77,19 +83,30 @@ uint32_t ring_bufs_left(const struct ring *ring)
 	return ring->n_bufs_free;
 }
 
+static void unpost(struct ring *ring, uint32_t id)
+{
+	GW_ASSERT(id < ring->bufs_max);
+	uint32_t *mark = &ring->bufs[id].id;
+	struct ring_posted *posted =
+		&ring->posted[*mark & FOR_BODIES ? RING_LOT_BODIES : RING_LOT_ALL];
+
+	GW_ASSERT(posted->n > 0 && !(*mark & HELD));
+	posted->n--;
+	*mark &= ~(uint32_t)FOR_BODIES;
+}
+
 /* The kernel has filled a posted one. */
 struct ring_buf *ring_buf_lend(struct ring *ring, uint32_t id, uint32_t len)
 {
-	GW_ASSERT(id < ring->bufs_max && len <= RING_BUF_DATA && ring->n_posted > 0);
-	ring->n_posted--;
+	GW_ASSERT(len <= RING_BUF_DATA);
+	unpost(ring, id);
 	return hand_out(ring, id, len);
 }
 
 /* The kernel has used up a posted one for nothing. */
 void ring_buf_recycle(struct ring *ring, uint32_t id)
 {
-	GW_ASSERT(id < ring->bufs_max && ring->n_posted > 0);
-	ring->n_posted--;
+	unpost(ring, id);
 	push_free(ring, id);
 }
 
@@ -100,7 +117,7 @@ void ring_buf_starve(struct ring *ring, struct ring_op *op)
 	GW_ASSERT(op->armed && op->place == PLACE_KERNEL);
 	op->place = PLACE_STARVED;
 	ring->files[op->file].n_starved++;
-	list_push_back(&ring->starved, &op->line);
+	list_push_back(&ring->posted[ring_slot_of(ring, op)->done].starved, &op->line);
 }
 
 /* Out of the line; the caller arms or ends it. */
@@ -112,10 +129,10 @@ void ring_buf_feed(struct ring *ring, struct ring_op *op)
 	list_remove(&op->line);
 }
 
-static void feed_starved(struct ring *ring)
+static void feed_starved(struct ring *ring, struct ring_posted *posted)
 {
-	for (uint32_t i = 0; i < ring->n_posted; i++) {
-		struct list_node *node = list_first(&ring->starved);
+	for (uint32_t i = 0; i < posted->n; i++) {
+		struct list_node *node = list_first(&posted->starved);
 		struct ring_op *op;
 
 		if (!node)
@@ -126,48 +143,85 @@ static void feed_starved(struct ring *ring)
 	}
 }
 
-static void adapt_target(struct ring *ring)
+static void adapt_target(struct ring *ring, struct ring_posted *posted)
 {
-	if (!list_is_empty(&ring->starved)) {
-		ring->target_set_ns = ring->now_ns;
-		if (ring->posted_target < ring->posted_max)
-			ring->posted_target *= 2;
-	} else if (ring->now_ns - ring->target_set_ns > GW_NS_PER_S) {
-		ring->target_set_ns = ring->now_ns;
-		if (ring->posted_target > TARGET_MIN)
-			ring->posted_target /= 2;
+	if (!list_is_empty(&posted->starved)) {
+		posted->target_set_ns = ring->now_ns;
+		if (posted->target < ring->posted_max)
+			posted->target *= 2;
+	} else if (ring->now_ns - posted->target_set_ns > GW_NS_PER_S) {
+		posted->target_set_ns = ring->now_ns;
+		if (posted->target > TARGET_MIN)
+			posted->target /= 2;
 	}
+}
+
+/* How many a lot may have posted now, as far as the other uses of buffers go. */
+static uint32_t room_of(const struct ring *ring, enum ring_lot lot)
+{
+	uint32_t n_all = ring->posted[RING_LOT_ALL].n, kept = ring->bufs_kept;
+	uint32_t n = ring->n_bufs_free;
+
+	if (lot == RING_LOT_BODIES)
+		return n_all + n <= kept ? 0 : n_all + n - kept < n ? n_all + n - kept : n;
+	if (kept == 0)
+		return n;
+	kept = kept / 2 + 1; /* Of what is kept some can still be taken. */
+	return n_all >= kept ? 0 : kept - n_all < n ? kept - n_all : n;
+}
+
+static void post(struct ring *ring, enum ring_lot lot)
+{
+	struct ring_posted *posted = &ring->posted[lot];
+	uint32_t room = room_of(ring, lot);
+	int n = 0;
+
+	while (posted->n < posted->target && (uint32_t)n < room) {
+		uint32_t id = ring->buf_free[--ring->n_bufs_free];
+
+		io_uring_buf_ring_add(posted->queue, ring->bufs[id].mem + RING_BUF_ROOM,
+				      RING_BUF_DATA, (unsigned short)id, (int)ring->posted_max - 1,
+				      n++);
+		ring->bufs[id].id |= lot == RING_LOT_BODIES ? FOR_BODIES : 0;
+		posted->n++;
+	}
+	if (n > 0)
+		io_uring_buf_ring_advance(posted->queue, n);
 }
 
 /* Once per turn, before the kernel runs. */
 void ring_buf_refill(struct ring *ring)
 {
-	int n = 0;
+	for (enum ring_lot lot = RING_LOT_ALL; lot < RING_N_LOTS; lot++) {
+		struct ring_posted *posted = &ring->posted[lot];
 
-	adapt_target(ring);
-	while (ring->n_posted < ring->posted_target && ring->n_bufs_free > 0) {
-		uint32_t id = ring->buf_free[--ring->n_bufs_free];
-
-		io_uring_buf_ring_add(ring->posted, ring->bufs[id].mem + RING_BUF_ROOM,
-				      RING_BUF_DATA, (unsigned short)id, (int)ring->posted_max - 1,
-				      n++);
-		ring->n_posted++;
+		if (!posted->queue)
+			return;
+		adapt_target(ring, posted);
+		if (posted->n < posted->target)
+			post(ring, lot);
+		if (GW_UNLIKELY(!list_is_empty(&posted->starved)))
+			feed_starved(ring, posted);
 	}
-	if (n > 0)
-		io_uring_buf_ring_advance(ring->posted, n);
-	if (GW_UNLIKELY(!list_is_empty(&ring->starved)))
-		feed_starved(ring);
 }
 
 /* --- Set-up ------------------------------------------------------------------------------- */
 
-static int post_ring(struct ring *ring)
+static int queue_open(struct ring *ring, enum ring_lot lot)
 {
+	struct ring_posted *posted = &ring->posted[lot];
 	int r;
 
-	ring->posted =
-		io_uring_setup_buf_ring(&ring->uring, ring->posted_max, RING_BUF_GROUP, 0, &r);
-	return ring->posted ? 0 : r;
+	posted->target = ring->posted_max < TARGET_MIN ? ring->posted_max : TARGET_MIN;
+	posted->queue = io_uring_setup_buf_ring(&ring->uring, ring->posted_max, (int)lot, 0, &r);
+	return posted->queue ? 0 : r;
+}
+
+static int queues_open(struct ring *ring)
+{
+	int r = queue_open(ring, RING_LOT_ALL);
+
+	return r == 0 && ring->bufs_kept > 0 ? queue_open(ring, RING_LOT_BODIES) : r;
 }
 
 int ring_buf_init(struct ring *ring, const struct ring_options *opt)
@@ -176,11 +230,12 @@ int ring_buf_init(struct ring *ring, const struct ring_options *opt)
 
 	/* Buffer ids have 16 bits. */
 	GW_ASSERT(opt->bufs_max <= 1u << 16 && bits_is_pow2(opt->bufs_posted));
-	GW_ASSERT(opt->bufs_posted <= 1u << 15);
+	GW_ASSERT(opt->bufs_posted <= 1u << 15 && opt->bufs_kept < opt->bufs_max);
 	ring->bufs_max = opt->bufs_max;
 	ring->posted_max = opt->bufs_posted;
-	ring->posted_target = opt->bufs_posted < TARGET_MIN ? opt->bufs_posted : TARGET_MIN;
-
+	ring->bufs_kept = opt->bufs_kept;
+	for (int lot = 0; lot < RING_N_LOTS; lot++)
+		list_init(&ring->posted[lot].starved);
 	ring->bufs = calloc(opt->bufs_max, sizeof(*ring->bufs));
 	ring->buf_free = calloc(opt->bufs_max, sizeof(*ring->buf_free));
 	if (!ring->bufs || !ring->buf_free)
@@ -200,16 +255,17 @@ int ring_buf_init(struct ring *ring, const struct ring_options *opt)
 		};
 		push_free(ring, id);
 	}
-	return post_ring(ring);
+	return queues_open(ring);
 }
 
 void ring_buf_fini(struct ring *ring)
 {
 	size_t size = (size_t)ring->bufs_max * BUF_STRIDE;
 
-	if (ring->posted)
-		(void)io_uring_free_buf_ring(&ring->uring, ring->posted, ring->posted_max,
-					     RING_BUF_GROUP);
+	for (int lot = 0; lot < RING_N_LOTS; lot++)
+		if (ring->posted[lot].queue)
+			(void)io_uring_free_buf_ring(&ring->uring, ring->posted[lot].queue,
+						     ring->posted_max, lot);
 	if (ring->buf_mem) {
 		GW_UNPOISON(ring->buf_mem, size);
 		munmap(ring->buf_mem, size);

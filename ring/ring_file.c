@@ -118,12 +118,9 @@ void ring_file_not_fixed(struct ring *ring, uint32_t file)
 	f->unfixable = true;
 }
 
-/* Receives in line for a buffer are not in the kernel. Rare, so the line is searched. */
-static void end_starved(struct ring *ring, struct ring_file *f)
+static void end_starved_of(struct ring *ring, const struct ring_file *f, struct list *line)
 {
-	if (f->n_starved == 0)
-		return;
-	list_each(node, &ring->starved)
+	list_each(node, line)
 	{
 		struct ring_op *op = list_entry(node, struct ring_op, line);
 
@@ -132,6 +129,15 @@ static void end_starved(struct ring *ring, struct ring_file *f)
 		ring_buf_feed(ring, op);
 		ring_ops_end(ring, op, -ECANCELED);
 	}
+}
+
+/* Receives in line for a buffer are not in the kernel. Rare, so the lines are searched. */
+static void end_starved(struct ring *ring, struct ring_file *f)
+{
+	if (f->n_starved == 0)
+		return;
+	for (int lot = 0; lot < RING_N_LOTS; lot++)
+		end_starved_of(ring, f, &ring->posted[lot].starved);
 	GW_ASSERT(f->n_starved == 0);
 }
 

@@ -9,7 +9,7 @@
  *
  * At any time an armed operation is in one place:
  *   KERNEL   submitted (or in the submission queue); a completion is due
- *   STARVED  a receive in line for a buffer (ring->starved)
+ *   STARVED  a receive in line for a buffer (ring->posted[].starved)
  *   DUE      its final answer is known and comes in the next turn (ring->due)
  *
  * Threads: the ring's own, except struct ring_mail.
@@ -59,7 +59,17 @@ enum {
 	RING_OPS_EXTRA = 64,
 	RING_TIMERS_PER_TURN = 512,
 	RING_NO_SLOT = 0xffffff,
-	RING_BUF_GROUP = 0,
+};
+
+/* What a receive may take: buffers for everything, or for bodies, which leave bufs_kept. */
+enum ring_lot { RING_LOT_ALL, RING_LOT_BODIES, RING_N_LOTS };
+
+/* Buffers that the kernel holds. A lot is its group's number as well. */
+struct ring_posted {
+	struct io_uring_buf_ring *queue; /* NULL: nobody receives from this lot. */
+	struct list starved;             /* Receives in line for one of them. */
+	uint64_t target_set_ns;
+	uint32_t n, target;
 };
 
 struct ring_slot {
@@ -71,7 +81,7 @@ struct ring_slot {
 	};
 	const uint8_t *data; /* Send. */
 	uint32_t len;        /* Send: bytes. Poll: events, 0: RING_BROKEN. Accept: 1: just one. */
-	uint32_t done;       /* Send: bytes of them that the kernel has taken. */
+	uint32_t done;       /* Send: bytes of them that are taken. Receive: enum ring_lot. */
 };
 
 struct ring {
@@ -79,11 +89,11 @@ struct ring {
 	struct ring_slot *slots;
 	struct ring_file *files;
 	struct ring_buf *bufs;
-	struct io_uring_buf_ring *posted;
-	uint64_t now_ns, target_set_ns;
+	struct ring_posted posted[RING_N_LOTS];
+	uint64_t now_ns;
 	uint32_t n_slots, slots_touched, slot_free, n_armed;
 	uint32_t files_max, files_touched, file_free, n_files, n_closing;
-	uint32_t bufs_max, n_bufs_free, n_posted, posted_target, posted_max;
+	uint32_t bufs_max, bufs_kept, n_bufs_free, posted_max;
 	uint32_t turn_answers;
 	uint32_t enter_flags;
 	int failed;          /* The kernel takes no submission any more. */
@@ -91,7 +101,7 @@ struct ring {
 	bool enabled;
 	pthread_t owner;    /* Who enabled it. */
 	uint32_t *buf_free; /* A stack of buffer ids. */
-	struct list starved, due;
+	struct list due;
 	struct ring_fault fault;
 	struct wheel wheel;
 	struct ring_stats stats;
@@ -117,6 +127,11 @@ static inline void ring_count(_Atomic uint64_t *counter, uint64_t n)
 static inline uint64_t ring_user_data(enum ring_kind kind, uint32_t slot, uint32_t generation)
 {
 	return (uint64_t)generation << 32 | slot << 8 | kind;
+}
+
+static inline uint32_t ring_n_posted(const struct ring *ring)
+{
+	return ring->posted[RING_LOT_ALL].n + ring->posted[RING_LOT_BODIES].n;
 }
 
 /* ring_uring.c: a free submission entry, always; the queue is submitted when it is full. */

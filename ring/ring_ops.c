@@ -115,7 +115,7 @@ static void submit_recv(struct ring *ring, struct ring_op *op, bool idle)
 	sqe = ring_sqe(ring);
 	io_uring_prep_recv(sqe, -1, NULL, len, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = RING_BUF_GROUP;
+	sqe->buf_group = (uint16_t)ring_slot_of(ring, op)->done;
 	if (idle)
 		sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	aim(ring, sqe, op);
@@ -123,7 +123,9 @@ static void submit_recv(struct ring *ring, struct ring_op *op, bool idle)
 
 void ring_recv(struct ring *ring, struct ring_op *op, int32_t file, bool idle)
 {
-	(void)ring_ops_arm(ring, op, file, KIND_RECV);
+	struct ring_slot *slot = ring_ops_arm(ring, op, file, KIND_RECV);
+
+	slot->done = idle || ring->bufs_kept == 0 ? RING_LOT_ALL : RING_LOT_BODIES;
 	submit_recv(ring, op, idle);
 }
 

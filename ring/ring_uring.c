@@ -129,7 +129,6 @@ int ring_open(const struct ring_options *opt, struct ring **ret_ring)
 		return -ENOMEM;
 	ring->uring.ring_fd = -1;
 	ring->turn_answers = o.turn_answers;
-	list_init(&ring->starved);
 	list_init(&ring->due);
 	ring_fault_init(&ring->fault, o.fault_seed);
 	ring_post_init(ring);
@@ -267,7 +266,7 @@ static void reap(struct ring *ring)
 static void show_gauges(struct ring *ring)
 {
 	struct ring_stats *s = &ring->stats;
-	uint32_t held = ring->bufs_max - ring->n_bufs_free - ring->n_posted;
+	uint32_t held = ring->bufs_max - ring->n_bufs_free - ring_n_posted(ring);
 
 	atomic_store_explicit(&s->files_open, ring->n_files, memory_order_relaxed);
 	atomic_store_explicit(&s->ops_armed, ring->n_armed, memory_order_relaxed);
@@ -342,7 +341,7 @@ void ring_free(struct ring *ring)
 	if (!ring->failed) {
 		GW_ASSERT(ring->n_armed == 0);
 		GW_ASSERT(ring->n_files == 0);
-		GW_ASSERT(ring->n_bufs_free + ring->n_posted == ring->bufs_max);
+		GW_ASSERT(ring->n_bufs_free + ring_n_posted(ring) == ring->bufs_max);
 		GW_ASSERT(ring->n_pipes == 0);
 	}
 	tear_down(ring);

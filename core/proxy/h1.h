@@ -118,6 +118,7 @@ struct h1 {
 	bool http10 : 1;     /* The peer's last message was HTTP/1.0. */
 	bool closing : 1;
 	bool lingering : 1;  /* The peer may still be sending: end in stages (RFC 9112 9.6). */
+	uint16_t in_early;   /* Body bytes that have come, as far as they make a small body. */
 	uint32_t n_messages; /* Finished on this connection. */
 };
 

@@ -6,7 +6,14 @@
 
 #include "core/proxy/proxy.h"
 
-enum { DRAIN_MAX = 65536 }; /* Of an unwanted body or after the last reply (RFC 9112 9.6). */
+enum {
+	DRAIN_MAX = 65536, /* Of an unwanted body or after the last reply (RFC 9112 9.6). */
+	/*
+	 * So much of each body is received as heads are, from buffers that large
+	 * bodies are kept from: a small message never waits behind a large one.
+	 */
+	SMALL_BODY = 16384,
+};
 
 static void buf_skip(struct ring_buf *buf, uint32_t n)
 {
@@ -79,6 +86,7 @@ static void body_begin(struct h1 *c, const struct http_head *head, bool end)
 	c->in_left = head->content_length;
 	c->http10 = head->minor == 0;
 	c->last = c->last || head->close;
+	c->in_early = 0;
 	c->trailers_len = 0;
 	c->credit = c->held ? c->held->len : 0; /* What came along may be told at once. */
 	if (head->body == HTTP_BODY_CHUNKED)
@@ -216,8 +224,17 @@ static void no_buffer(struct h1 *c)
 	h1_fault(c, 503, REASON_OVERLOAD_BUFFERS, false);
 }
 
+static void passed(struct h1 *c, uint64_t n)
+{
+	uint64_t sum = c->in_early + n;
+
+	c->in_early = (uint16_t)(sum < SMALL_BODY ? sum : SMALL_BODY);
+}
+
 static void deliver(struct h1 *c, struct ring_buf *buf, bool end)
 {
+	if (buf)
+		passed(c, buf->len);
 	if (end)
 		h1_enter(c, H1_IN_DONE);
 	c->stream.user->body(&c->stream, buf, end);
@@ -435,19 +452,15 @@ static void want(struct h1 *c)
 	case H1_IN_IDLE:
 	case H1_IN_DONE:
 	case H1_IN_LINGER:
-		transport_read(&c->transport, true);
-		break;
 	case H1_IN_HEAD:
-		transport_read(&c->transport, !c->head);
+	case H1_IN_DRAIN:
+		transport_read(&c->transport, true);
 		break;
 	case H1_IN_BODY: /* A receive may bring a whole buffer: only when that is granted. */
 		if (c->credit >= RING_BUF_DATA)
-			transport_read(&c->transport, false);
+			transport_read(&c->transport, c->in_early < SMALL_BODY);
 		else
 			watch(c);
-		break;
-	case H1_IN_DRAIN:
-		transport_read(&c->transport, false);
 		break;
 	case H1_IN_DEAD:
 		break;
@@ -600,6 +613,7 @@ void h1_raw_in_done(struct stream *s, uint64_t n, int res)
 	metric_add(c->proxy->metrics,
 		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_IN : METRIC_UPSTREAM_BYTES_IN, n);
 	c->raw = false;
+	passed(c, n);
 	c->in_left -= n;
 	c->more = transport_has_input(&c->transport);
 	c->eof = c->eof || res <= 0;

@@ -54,11 +54,11 @@ struct transport {
 	int32_t file;     /* -1 once closed. */
 	uint32_t out_len; /* Private: of the pending write. */
 	int out_error;    /* Private: what transport_fail() asked for. */
-	bool closing;
-	bool connecting;
-	bool watching;  /* Private: 'in' is a watch, */
-	bool read_next; /* and makes room for a read, */
-	bool read_idle; /* of this kind. */
+	bool closing : 1;
+	bool connecting : 1;
+	bool watching : 1;  /* Private: 'in' is a watch, */
+	bool read_next : 1; /* and makes room for a read, */
+	bool read_idle : 1; /* of this kind. */
 };
 
 /* A clear transport over an open file, which it owns from now on. */
@@ -77,7 +77,7 @@ static inline bool transport_has_input(const struct transport *t)
 	return !t->closing && ring_has_input(t->ring, t->file);
 }
 
-/* Ask for bytes; 'idle' when none are expected soon. Not while a read is under way. */
+/* Ask for bytes; 'idle' as in ring_recv(). Not while a read is under way. */
 static inline void transport_read(struct transport *t, bool idle)
 {
 	t->ops->read(t, idle);

@@ -223,6 +223,7 @@ static int start_workers(struct server *s)
 		.n_listeners = config->n_listeners,
 		.ring = { .files_max = s->capacity.files,
 			  .bufs_max = s->capacity.bufs,
+			  .bufs_kept = s->capacity.bufs / 2,
 			  .pipes_max = s->capacity.pipes,
 			  .feature_mask = s->feature_mask,
 			  .fault_seed = s->fault_seed,

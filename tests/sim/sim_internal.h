@@ -78,6 +78,7 @@ enum sim_kind {
 	SIM_SIGNALS,
 	SIM_SOON
 };
+enum sim_lot { SIM_LOT_ALL, SIM_LOT_BODIES, SIM_N_LOTS };
 enum sim_place { SIM_IDLE, SIM_WAITS, SIM_STARVED, SIM_RUNS, SIM_ANSWERED };
 
 struct sim_slot {
@@ -90,7 +91,8 @@ struct sim_slot {
 	bool spurious; /* Poll: answers although nothing is ready. */
 	struct sim_event run, cancel;
 	struct list_node link;    /* In the file's list of armed operations. */
-	struct list_node starved; /* In ring->starved. */
+	struct list_node starved; /* In ring->starved[lot]. */
+	uint8_t lot;              /* Receive: enum sim_lot. */
 	const uint8_t *data;      /* Send: pinned, */
 	uint8_t *copy;            /* and as it was when it was armed. */
 	uint32_t len, done;
@@ -148,8 +150,8 @@ struct ring {
 
 	struct sim_buf *bufs;
 	uint32_t *buf_free;
-	uint32_t n_buf_free, n_posted; /* Those posted are among the free. */
-	struct list starved;
+	uint32_t n_buf_free, n_posted[SIM_N_LOTS]; /* Those posted are among the free. */
+	struct list starved[SIM_N_LOTS];
 
 	struct sim_pipe *pipes;
 	struct list pipes_free;
@@ -196,7 +198,7 @@ void sim_file_settle(struct ring *ring, struct sim_file *f);
 /* sim_buf.c */
 void sim_buf_open(struct ring *ring);
 void sim_buf_free(struct ring *ring);
-struct ring_buf *sim_buf_lend(struct ring *ring);
+struct ring_buf *sim_buf_lend(struct ring *ring, enum sim_lot lot);
 void sim_buf_refill(struct ring *ring);
 
 /* sim_pipe.c */

@@ -167,11 +167,10 @@ static void slot_run(struct ring *ring, struct sim_event *event)
 	sim_work_run(ring, GW_CONTAINER_OF(event, struct sim_slot, run));
 }
 
-/* Buffers may have come back: those who stand in line try again. */
-void sim_ops_feed(struct ring *ring)
+static void feed(struct ring *ring, enum sim_lot lot)
 {
-	for (uint32_t n = ring->n_posted; n > 0; n--) {
-		struct list_node *node = list_pop_front(&ring->starved);
+	for (uint32_t n = ring->n_posted[lot]; n > 0; n--) {
+		struct list_node *node = list_pop_front(&ring->starved[lot]);
 
 		if (!node)
 			return;
@@ -180,6 +179,13 @@ void sim_ops_feed(struct ring *ring)
 		slot->place = SIM_WAITS;
 		may_run(ring, slot);
 	}
+}
+
+/* Buffers may have come back: those who stand in line try again. */
+void sim_ops_feed(struct ring *ring)
+{
+	for (int lot = 0; lot < SIM_N_LOTS; lot++)
+		feed(ring, lot);
 }
 
 static void slot_cancelled(struct ring *ring, struct sim_event *event)
@@ -309,9 +315,13 @@ void ring_connect(struct ring *ring, struct ring_op *op, int32_t file, const str
 
 void ring_recv(struct ring *ring, struct ring_op *op, int32_t file, bool idle)
 {
-	(void)idle; /* No buffer is taken before there are bytes, either way. */
+	struct sim_slot *slot;
+
+	/* No buffer is taken before there are bytes, either way. */
 	GW_ASSERT(sim_file_get(ring, file)->end);
-	begin(ring, arm(ring, op, file, SIM_RECV));
+	slot = arm(ring, op, file, SIM_RECV);
+	slot->lot = idle || ring->ring_opt.bufs_kept == 0 ? SIM_LOT_ALL : SIM_LOT_BODIES;
+	begin(ring, slot);
 }
 
 void ring_send(struct ring *ring, struct ring_op *op, int32_t file, const void *data, uint32_t len)

@@ -22,12 +22,12 @@ static void recv_run(struct ring *ring, struct sim_slot *slot)
 		sim_ops_end_res(ring, slot, sim_end_read(end, &none, 1));
 		return;
 	}
-	is.buf = sim_buf_lend(ring);
+	is.buf = sim_buf_lend(ring, slot->lot);
 	if (!is.buf) {
 		ring->counts.starved++;
 		ring->stats.nobufs++;
 		slot->place = SIM_STARVED;
-		list_push_back(&ring->starved, &slot->starved);
+		list_push_back(&ring->starved[slot->lot], &slot->starved);
 		return;
 	}
 	there = there < RING_BUF_DATA ? there : RING_BUF_DATA;

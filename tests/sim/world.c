@@ -86,6 +86,7 @@ static void make_ring(struct world *w, bool trace)
 		.trace = trace,
 	};
 
+	ring.bufs_kept = ring.bufs_max / 2; /* As the server does. */
 	GW_ASSERT(ring_open(&ring, &w->ring) == 0);
 	sim_configure(w->ring, &sim);
 	GW_ASSERT(ring_enable(w->ring) == 0);

@@ -202,7 +202,7 @@ static void the_posted_follow_the_need(void **state)
 
 	(void)state;
 	ring_buf_refill(ring);
-	assert_int_equal(ring->n_posted, TARGET_MIN);
+	assert_int_equal(ring->posted[RING_LOT_ALL].n, TARGET_MIN);
 	for (int i = 0; i < 100; i++) {
 		files[i] = rt_pair(ring, &fds[i]);
 		rt_op_init(&recvs[i]);
@@ -211,20 +211,87 @@ static void the_posted_follow_the_need(void **state)
 	}
 	for (int i = 0; i < 100; i++)
 		RT_UNTIL(ring, recvs[i].n_final == 1);
-	assert_int_equal(ring->posted_target, 64);
+	assert_int_equal(ring->posted[RING_LOT_ALL].target, 64);
 
 	/* After a second of plenty, half as many; and never below the first few. */
 	for (uint32_t want = 32; want >= TARGET_MIN; want /= 2) {
-		ring->target_set_ns = ring->now_ns - GW_NS_PER_S - 1;
+		ring->posted[RING_LOT_ALL].target_set_ns = ring->now_ns - GW_NS_PER_S - 1;
 		ring_buf_refill(ring);
-		assert_int_equal(ring->posted_target, want);
+		assert_int_equal(ring->posted[RING_LOT_ALL].target, want);
 	}
-	ring->target_set_ns = ring->now_ns - GW_NS_PER_S - 1;
+	ring->posted[RING_LOT_ALL].target_set_ns = ring->now_ns - GW_NS_PER_S - 1;
 	ring_buf_refill(ring);
-	assert_int_equal(ring->posted_target, TARGET_MIN);
+	assert_int_equal(ring->posted[RING_LOT_ALL].target, TARGET_MIN);
 	for (int i = 0; i < 100; i++) {
 		ring_buf_give(ring, recvs[i].last.buf);
 		ring_close(ring, files[i]);
+		close(fds[i]);
+	}
+	rt_end(ring);
+}
+
+/* Bodies get what is not kept, whoever holds it; all else is received meanwhile. */
+static void bodies_leave_what_is_kept(void **state)
+{
+	enum { BUFS = 16, KEPT = 8, BODIES = 20, POSTED = 4 };
+	struct ring *ring = rt_open(&(struct ring_options){ .files_max = 32,
+							    .bufs_max = BUFS,
+							    .bufs_kept = KEPT,
+							    .bufs_posted = POSTED,
+							    .registered = true });
+	struct rt_op bodies[BODIES], head;
+	int32_t files[BODIES + 1];
+	int fds[BODIES + 1];
+	uint32_t n_got = 0;
+
+	(void)state;
+	for (int i = 0; i < BODIES; i++) {
+		files[i] = rt_pair(ring, &fds[i]);
+		rt_op_init(&bodies[i]);
+		ring_recv(ring, &bodies[i].op, files[i], false);
+	}
+	rt_settle(ring);
+	for (int i = 0; i < BODIES; i++)
+		rt_put(fds[i], "body", 4);
+	rt_settle(ring);
+	for (int i = 0; i < BODIES; i++)
+		n_got += bodies[i].n_final;
+	assert_int_equal(n_got, BUFS - KEPT);
+	assert_int_equal(ring->n_bufs_free + ring->posted[RING_LOT_ALL].n, KEPT);
+	assert_true(ring_bufs_left(ring) > 0);
+
+	files[BODIES] = rt_pair(ring, &fds[BODIES]);
+	rt_op_init(&head);
+	for (uint32_t i = 1; i <= 3 * BUFS; i++) {
+		ring_recv(ring, &head.op, files[BODIES], true);
+		rt_put(fds[BODIES], "head", 4);
+		RT_UNTIL(ring, head.n_final == i);
+		assert_int_equal(head.last.res, 4);
+		ring_buf_give(ring, head.last.buf);
+	}
+	for (int i = 0; i < BODIES; i++)
+		n_got -= bodies[i].n_final;
+	assert_int_equal(n_got, 0); /* No body had one of those. */
+
+	/* What comes back goes to those in line, of whom one leaves. */
+	for (int i = 0; i < BODIES; i++)
+		if (!bodies[i].n_final) {
+			ring_close(ring, files[i]);
+			RT_UNTIL(ring, bodies[i].n_final == 1);
+			assert_int_equal(bodies[i].last.res, -ECANCELED);
+			files[i] = -1;
+			break;
+		}
+	for (int i = 0; i < BODIES; i++) {
+		if (files[i] < 0)
+			continue;
+		RT_UNTIL(ring, bodies[i].n_final == 1);
+		assert_memory_equal(ring_buf_data(bodies[i].last.buf), "body", 4);
+		ring_buf_give(ring, bodies[i].last.buf);
+	}
+	for (int i = 0; i <= BODIES; i++) {
+		if (files[i] >= 0)
+			ring_close(ring, files[i]);
 		close(fds[i]);
 	}
 	rt_end(ring);
@@ -240,6 +307,7 @@ int main(void)
 		cmocka_unit_test(two_buffers_serve_many),
 		cmocka_unit_test(a_starving_receive_can_end),
 		cmocka_unit_test(the_posted_follow_the_need),
+		cmocka_unit_test(bodies_leave_what_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

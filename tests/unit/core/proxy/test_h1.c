@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The codec between a client and an upstream, as both see it (stage.c). */
+#include "core/proxy/h1.c"
+
+#include "tests/unit/core/proxy/stage.c"
+
+/* --- Slow readers. --------------------------------------------------------------------------- */
+
+enum { BIG = 1 << 20, N_DEAF = 40 };
+
+/* "/small" at once; "/big" as fast as it is taken. */
+static void big_and_small(struct peer_end *o)
+{
+	static const char block[8192];
+	uint32_t n;
+
+	if (stage_heard(o, "/small")) {
+		o->n_heard = 0;
+		memset(o->text, 0, sizeof(o->text));
+		stage_say(o, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nsmall");
+	}
+	if (stage_heard(o, "/big")) {
+		o->n_heard = 0;
+		memset(o->text, 0, sizeof(o->text));
+		stage_say(o, "HTTP/1.1 200 OK\r\nContent-Length: 1048576\r\n\r\n");
+		o->to_say = BIG;
+	}
+	while (o->to_say > 0 && (n = stage_say_bytes(o, block, sizeof(block))) > 0)
+		o->to_say -= n;
+}
+
+/* Bodies that nobody takes hold many buffers, yet never the last: others are served as ever. */
+static void slow_readers_leave_buffers_for_heads(void **state)
+{
+	static const struct ring_options ring = { .bufs_max = 128,
+						  .bufs_kept = 64,
+						  .bufs_posted = 8 };
+	static const struct sim_options sim = { .send_size = 16384, .window_size = 16384 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct peer_end *c;
+
+		stage_open(seed, &ring, &sim, big_and_small);
+		for (int i = 0; i < N_DEAF; i++) {
+			struct peer_end *deaf = stage_dial();
+
+			deaf->deaf = true;
+			stage_say(deaf, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+		}
+		stage_run(2 * S);
+		assert_true(ring_stats(st.ring)->bufs_held > N_DEAF);
+		c = stage_dial();
+		for (uint64_t i = 1; i <= 5; i++) {
+			stage_say(c, "GET /small HTTP/1.1\r\nHost: a\r\n\r\n");
+			stage_until(c->n_heard > 4 && stage_heard(c, "small"), 20 * MS);
+			c->n_heard = 0;
+			memset(c->text, 0, sizeof(c->text));
+		}
+		/* And the slow ones get theirs when they want it. */
+		for (int i = 0; i < N_DEAF; i++) {
+			st.clients[i].deaf = false;
+			hear(&st.clients[i]);
+		}
+		for (int i = 0; i < N_DEAF; i++)
+			stage_until(st.clients[i].n_heard > BIG, 5 * S);
+		stage_close();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(slow_readers_leave_buffers_for_heads),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
