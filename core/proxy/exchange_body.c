@@ -191,6 +191,22 @@ static bool is_too_large(const struct exchange *ex)
 	return ex->up.in > ex->verdict.max_body;
 }
 
+/*
+ * The upstream gets neither the piece nor an end: with them it would have a
+ * whole message. A client that is being answered already gets what there is.
+ */
+static void too_large(struct exchange *ex)
+{
+	if (ex->state != EXCHANGE_RESPONDING) {
+		exchange_refuse(ex, 413, REASON_BODY_TOO_LARGE, ACCOUNT_BY_CLIENT);
+	} else if (ex->down.ended) {
+		exchange_blame(ex, REASON_BODY_TOO_LARGE, ACCOUNT_BY_GATEWAY);
+		exchange_drop_upstream(ex);
+	} else {
+		exchange_cut(ex, REASON_BODY_TOO_LARGE, ACCOUNT_BY_GATEWAY);
+	}
+}
+
 void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
 {
 	uint32_t len = buf ? buf->len : 0;
@@ -199,11 +215,10 @@ void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
 	ex->up.ended = end;
 	ex->account.bytes_in += len;
 	ex->account.bytes_copied += len;
-	if (is_too_large(ex) && ex->state < EXCHANGE_RESPONDING) {
-		/* Not passed on: with its end the upstream would have a whole message. */
+	if (is_too_large(ex) && ex->state != EXCHANGE_REPLYING) {
 		if (buf)
 			ring_buf_give(ex->proxy->ring, buf);
-		exchange_refuse(ex, 413, REASON_BODY_TOO_LARGE, ACCOUNT_BY_CLIENT);
+		too_large(ex);
 		return;
 	}
 	if (ex->state == EXCHANGE_CONNECTING || ex->upstream)

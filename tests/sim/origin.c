@@ -309,6 +309,8 @@ static void heard_body(struct line *l, struct slice piece)
 	const struct plan *p = &l->deal->plan;
 	uint64_t at = l->wire.body_len - piece.len;
 
+	if (l->wire.body_len > l->o->w->max_body)
+		sim_fail(l->o->w->ring, "%016" PRIx64 ": more than the limit", p->nonce);
 	for (size_t i = 0; i < piece.len; i++)
 		if ((uint8_t)piece.ptr[i] != plan_byte(p->nonce, false, at + i))
 			sim_fail(l->o->w->ring, "%016" PRIx64 ": wrong request byte at %" PRIu64,
@@ -342,6 +344,8 @@ static void heard_end(struct line *l)
 		sim_fail(l->o->w->ring, "%016" PRIx64 ": %" PRIu64 " body bytes", deal->plan.nonce,
 			 l->wire.body_len);
 	check_trailers(l, &deal->plan);
+	if (deal->plan.ask_len > l->o->w->max_body)
+		sim_fail(l->o->w->ring, "%016" PRIx64 ": too large, but whole", deal->plan.nonce);
 	if (l->early)
 		next_request(l);
 	else if (!l->mute)

@@ -25,6 +25,8 @@ static enum world_ending own_ending(uint16_t status)
 		return WORLD_OWN_400;
 	case 408:
 		return WORLD_OWN_408;
+	case 413:
+		return WORLD_OWN_413;
 	case 417:
 		return WORLD_OWN_417;
 	case 431:
@@ -77,6 +79,8 @@ static void judge_own(struct visitor *v, const struct plan *p)
 	if (status == 408 && v->wire.left > 0 &&
 	    !is_slow(p)) /* Empty: an origin said so unasked. */
 		sim_fail(v->w->ring, "%016" PRIx64 ": blamed for what it did not do", p->nonce);
+	if (status == 413 && p->ask_len <= v->w->max_body)
+		sim_fail(v->w->ring, "%016" PRIx64 ": not too large", p->nonce);
 	if (own_ending(status) == WORLD_N_ENDINGS)
 		sim_fail(v->w->ring, "%016" PRIx64 ": %u for no reason", p->nonce, status);
 	world_saw(v->w, own_ending(status));

@@ -107,6 +107,15 @@ static void some_options(struct world *w, struct proxy_options *opt)
 	};
 }
 
+/* From dice of its own: the worlds that have failed stay as they were. */
+static void some_limits(struct world *w)
+{
+	struct rng rng;
+
+	rng_seed(&rng, w->seed ^ 0x6d6178);
+	w->max_body = !w->calm && rng_below(&rng, 3) == 0 ? rng_below(&rng, 30000) : UINT64_MAX;
+}
+
 static struct ring_addr origin_addr(uint32_t i)
 {
 	return (struct ring_addr){ .family = AF_INET,
@@ -140,7 +149,7 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 	table->enabled = true;
 	table->n_services = 1;
 	table->n_routes = 1;
-	table->routes[0] = (struct policy_route){ .max_body = UINT64_MAX, .retry = true };
+	table->routes[0] = (struct policy_route){ .max_body = w->max_body, .retry = true };
 	service->n_name = 3;
 	memcpy(service->name, "sim", 3);
 	service->max_idle = (uint16_t)below(w, 5);
@@ -332,6 +341,7 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 		world_saw(&w, WORLD_CALM);
 	make_ring(&w, trace);
 	some_options(&w, &options);
+	some_limits(&w);
 	w.tables[0] = make_table(&w, 1);
 	w.tables[1] = make_table(&w, 2);
 	seat_offer(&w.seat, w.tables[0]);

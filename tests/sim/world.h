@@ -13,6 +13,7 @@
  *    ever, and a drain ends in its time.
  *  5 In a calm world every request gets its origin's reply.
  *  6 After the end nothing is left (ring_free).
+ *  7 No origin hears more of a body than the limit, or a whole one that is longer.
  *  7 A second after its visitor has reset the connection no origin works on a request.
  */
 #pragma once
@@ -27,7 +28,7 @@
 #define WORLD_ENDINGS(X) \
 	X(REPLY_WHOLE)     /* An origin's reply, complete. */ \
 	X(REPLY_CUT)       /* It ended early, and so it looked to the visitor. */ \
-	X(OWN_400) X(OWN_408) X(OWN_417) X(OWN_431) X(OWN_502) X(OWN_503) X(OWN_504) \
+	X(OWN_400) X(OWN_408) X(OWN_413) X(OWN_417) X(OWN_431) X(OWN_502) X(OWN_503) X(OWN_504) \
 	X(CLOSED_UNANSWERED) /* By the gateway, in order. */ \
 	X(RESET_UNANSWERED)  /* By the gateway. */ \
 	X(VISITOR_LEFT)      /* Before its answer. */ \
@@ -67,6 +68,7 @@ struct world {
 	uint64_t seed;
 	struct rng rng; /* For what is decided before the world runs. */
 	bool calm;
+	uint64_t max_body; /* Of a request, at the gateway. */
 	struct ring *ring;
 	struct proxy *proxy;
 	struct listener *listener;

@@ -30,6 +30,13 @@ static void assert_over(const struct fake_stream *f, enum fake_life how)
 	gate_check();
 }
 
+static uint64_t n_rejected(enum reason reason)
+{
+	const struct metric_view view = { .sets = &g.metrics, .n_sets = 1 };
+
+	return metric_sum_counter(&view, METRIC_REJECTED + (unsigned)reason);
+}
+
 /* --- Several at once. ------------------------------------------------------------------------ */
 
 /* Asked in order, answered in reverse, sent in pieces of all: each gets its own. */
@@ -464,6 +471,50 @@ static void a_refused_end_is_not_passed_on(void **state)
 	assert_over(f, FAKE_RELEASED);
 }
 
+/* The limit holds while the response is on its way: it is cut where it has got to. */
+static void a_body_grows_too_large_beside_its_answer(void **state)
+{
+	struct fake_stream *f, *up;
+
+	(void)state;
+	g.table.routes[0].max_body = 5000;
+	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
+	up = gate_other(f);
+	fake_body(f, 4000, false);
+	gate_answer(up, 200, LEN(1000));
+	fake_body(up, 300, false);
+	fake_body(f, 1000, false); /* Just not. */
+	assert_true(fake_is_open(f) && fake_is_open(up));
+	fake_body(f, 1, true);
+	assert_int_equal(up->life, FAKE_RESET);
+	assert_false(up->out.ended || f->out.ended);
+	assert_false(f->aborted); /* What had come is passed on. */
+	assert_int_equal(n_rejected(REASON_BODY_TOO_LARGE), 1);
+	assert_over(f, FAKE_RESET);
+}
+
+/* And when all of the response had come, the client gets all of it. */
+static void a_body_grows_too_large_behind_its_answer(void **state)
+{
+	struct fake_stream *f, *up;
+
+	(void)state;
+	g.table.routes[0].max_body = 5000;
+	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
+	up = gate_other(f);
+	gate_answer(up, 200, LEN(1000));
+	fake_body(up, 1000, true);
+	fake_body(f, 4000, false);
+	fake_body(f, 4000, true);
+	gate_check();
+	assert_int_equal(up->life, FAKE_RESET);
+	assert_false(up->out.ended);
+	fake_pump(f, UINT64_MAX);
+	assert_int_equal(f->out.told, 1000);
+	assert_int_equal(n_rejected(REASON_BODY_TOO_LARGE), 1);
+	assert_over(f, FAKE_RELEASED);
+}
+
 static void a_malformed_body_is_answered(void **state)
 {
 	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED), *up = gate_other(f);
@@ -597,13 +648,6 @@ static void each_side_pays_for_itself(void **state)
 	assert_over(f, FAKE_RELEASED);
 }
 
-static uint64_t n_rejected(enum reason reason)
-{
-	const struct metric_view view = { .sets = &g.metrics, .n_sets = 1 };
-
-	return metric_sum_counter(&view, METRIC_REJECTED + (unsigned)reason);
-}
-
 /* Each second so many bytes of the request come and leave, of the response are read. */
 static int seconds_survived(struct fake_stream *f, uint32_t up, uint32_t down)
 {
@@ -727,6 +771,8 @@ int main(void)
 		TEST(an_early_answer_ends_the_request),
 		TEST(a_refused_body_goes_nowhere),
 		TEST(a_refused_end_is_not_passed_on),
+		TEST(a_body_grows_too_large_beside_its_answer),
+		TEST(a_body_grows_too_large_behind_its_answer),
 		TEST(a_malformed_body_is_answered),
 		TEST(informational_answers_are_passed_up_to_a_bound),
 		TEST(a_sound_head_may_be_refused_by_its_codec),
