@@ -314,11 +314,15 @@ void environment_capacity(const struct environment_wish *wish,
 	*w.ptr = '\0';
 }
 
-/* --- --check-env. ---------------------------------------------------------------------------- */
+/*
+ * --- --check-env. ----------------------------------------------------------------------------
+ *
+ * A report for people: a line that is cut or cannot be written is no reason to do otherwise.
+ */
 
 static void say(FILE *to, const char *what, const char *state, const char *text)
 {
-	fprintf(to, "%-28s %-4s %s\n", what, state, text);
+	(void)fprintf(to, "%-28s %-4s %s\n", what, state, text);
 }
 
 static void say_number(FILE *to, const char *what, bool good, uint64_t value, const char *text)
@@ -331,7 +335,7 @@ static void say_number(FILE *to, const char *what, bool good, uint64_t value, co
 	else
 		writer_u64(&w, value);
 	*w.ptr = '\0';
-	fprintf(to, "%-28s %-4s %s%s\n", what, good ? "ok" : "low", number, text);
+	(void)fprintf(to, "%-28s %-4s %s%s\n", what, good ? "ok" : "low", number, text);
 }
 
 static void check_kernel(FILE *to, int probed)
@@ -340,7 +344,7 @@ static void check_kernel(FILE *to, int probed)
 	char text[160];
 
 	(void)uname(&name);
-	snprintf(text, sizeof(text), "Linux %.64s; 6.1 or newer is needed", name.release);
+	(void)snprintf(text, sizeof(text), "Linux %.64s; 6.1 or newer is needed", name.release);
 	say(to, "kernel", probed == -ENOTSUP ? "off" : "ok", text);
 }
 
@@ -359,9 +363,9 @@ static void check_uring(FILE *to, int probed, const struct ring_probe *probe)
 	for (size_t i = 0; probed == 0 && i < ARRAY_SIZE(features); i++) {
 		bool there = probe->features >> i & 1;
 
-		snprintf(what, sizeof(what), "io_uring %s", features[i].name);
-		snprintf(text, sizeof(text), "Linux %s; without it, %s", features[i].since,
-			 features[i].without);
+		(void)snprintf(what, sizeof(what), "io_uring %s", features[i].name);
+		(void)snprintf(text, sizeof(text), "Linux %s; without it, %s", features[i].since,
+			       features[i].without);
 		say(to, what, there ? "on" : "off", text);
 	}
 }
@@ -389,14 +393,15 @@ static void check_grant(FILE *to)
 
 	environment_grant(&grant);
 	environment_capacity(&wish, &grant, &capacity);
-	snprintf(text, sizeof(text), ": %u client connections at a time, as many to upstreams",
-		 capacity.clients * wish.n_workers);
+	(void)snprintf(text, sizeof(text),
+		       ": %u client connections at a time, as many to upstreams",
+		       capacity.clients * wish.n_workers);
 	say_number(to, "RLIMIT_NOFILE", grant.nofile >= 4096, grant.nofile, text);
 	good = grant.memlock / RING_MEMLOCK > wish.n_workers;
 	say_number(to, "RLIMIT_MEMLOCK", good, grant.memlock,
 		   good ? "" : ": rings are smaller, which costs system calls");
-	snprintf(text, sizeof(text), ": %u splice pipes; bodies beyond them are copied",
-		 capacity.pipes * wish.n_workers);
+	(void)snprintf(text, sizeof(text), ": %u splice pipes; bodies beyond them are copied",
+		       capacity.pipes * wish.n_workers);
 	say_number(to, "fs.pipe-user-pages-soft", capacity.pipes >= 64, grant.pipe_pages, text);
 	say_number(to, "memory", grant.memory >> 28 > 0, grant.memory, " bytes");
 	say_number(to, "CPUs", true, wish.n_workers, ": a worker on each");

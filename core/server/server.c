@@ -18,7 +18,7 @@ void server_block_signals(void)
 	for (size_t i = 0; i < ARRAY_SIZE(signals); i++)
 		sigaddset(&set, signals[i]);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
-	signal(SIGPIPE, SIG_IGN);
+	(void)signal(SIGPIPE, SIG_IGN); /* Of a valid number: it cannot fail. */
 }
 
 static int exit_code_of(int r)

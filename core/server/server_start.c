@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Setting the daemon up and taking it down again. */
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -48,7 +49,7 @@ static bool address_may_come_free(int r, uint64_t until_ns)
 static int open_log(struct server *s)
 {
 	const struct config_access_log *access = &s->settings->config->access_log;
-	char path[4096];
+	char path[PATH_MAX];
 	struct log_options opt = {
 		.access_format = account_format,
 		.access_record_size = sizeof(struct account_record),
@@ -59,7 +60,10 @@ static int open_log(struct server *s)
 	if (access->path.len) {
 		bool is_stdout = slice_eq(access->path, SLICE("stdout"));
 
-		snprintf(path, sizeof(path), "%.*s", SLICE_ARG(access->path));
+		if (access->path.len >= sizeof(path))
+			return fail("access log", -ENAMETOOLONG);
+		memcpy(path, access->path.ptr, access->path.len);
+		path[access->path.len] = '\0';
 		opt.access_path = is_stdout ? "-" : path;
 	}
 	r = log_create(&opt, &s->log);

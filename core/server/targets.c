@@ -100,11 +100,11 @@ static void learnt(struct target *target, const struct ring_addr *addrs, uint32_
 {
 	struct targets *t = target->targets;
 	struct policy_addr found[POLICY_ADDRS_MAX] = { 0 };
-	uint16_t n = (uint16_t)(n_addrs < POLICY_ADDRS_MAX ? n_addrs : POLICY_ADDRS_MAX);
 	struct generation *g;
+	uint16_t n = 0;
 
-	for (uint16_t i = 0; i < n; i++)
-		found[i] = policy_addr_of(&addrs[i]);
+	for (; n < POLICY_ADDRS_MAX && n < n_addrs; n++)
+		found[n] = policy_addr_of(&addrs[n]);
 	if (same_addrs(&latest(t)->table.services[0].endpoints[target->slot], found, n))
 		return;
 	g = next_generation(t);

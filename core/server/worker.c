@@ -196,7 +196,8 @@ int worker_start(struct worker *w, const struct worker_parts *parts, const char 
 	if (r < 0)
 		goto no_ring;
 	ring_on_post(w->ring, posted, w);
-	snprintf(name, sizeof(name), "worker-%u", parts->index);
+	/* A thread's name may be cut. */
+	(void)snprintf(name, sizeof(name), "worker-%u", parts->index);
 	*ret_what = "thread";
 	r = thread_start(&w->thread, name, parts->cpu, worker_main, w);
 	if (r < 0)
