@@ -62,7 +62,10 @@ static void parser_begin(struct h1 *c, struct h1_parser *parser)
 
 void h1_refuse(struct h1 *c, struct http_refusal refusal)
 {
+	const struct h1_parser *parser = c->head ? &c->head->parser : &c->proxy->parser;
+
 	GW_ASSERT(c->role == H1_SERVER && !c->open);
+	c->method = parser->head.method; /* GET until it is read: HEAD is answered without a body. */
 	h1_in_forget(c);
 	h1_enter(c, H1_IN_DEAD);
 	c->last = true;

@@ -42,6 +42,8 @@ void h1_encode_response(struct stream *s, struct writer *out, const struct strea
 				      .length = message->length,
 				      .announce = message->announce };
 
+	if (c->method == HTTP_HEAD) /* Also when its user never had the head. */
+		framing.body = HTTP_BODY_NONE;
 	if (framing.body == HTTP_BODY_CHUNKED && c->http10)
 		framing.body = HTTP_BODY_UNTIL_CLOSE;
 	c->last = reply_is_last(c, message) || framing.body == HTTP_BODY_UNTIL_CLOSE;

@@ -163,8 +163,10 @@ static void judge_end(struct visitor *v)
 		world_saw(v->w, WORLD_REPLY_WHOLE);
 	}
 	v->told_close |= v->wire.close || v->wire.framing == WIRE_UNTIL_CLOSE;
-	/* A gateway that could not read the head cannot know that it was HEAD. */
-	v->shrugs = v->told_close && !v->from_origin && p->method == PLAN_HEAD;
+	/* A gateway that has perhaps not read the first line cannot know that it was HEAD. */
+	v->shrugs = v->told_close && !v->from_origin && p->method == PLAN_HEAD &&
+		    (own_ending(v->wire.status) == WORLD_OWN_408 ||
+		     own_ending(v->wire.status) == WORLD_OWN_503);
 	v->answering++;
 	if (v->told_close && v->asking != v->answering - 1)
 		v->silent = true; /* What was pipelined behind it is lost. */

@@ -68,10 +68,49 @@ static void slow_readers_leave_buffers_for_heads(void **state)
 	}
 }
 
+/* --- Refusals. ------------------------------------------------------------------------------- */
+
+/* A HEAD has no body in its answer, also when the rest of its head is unsound or never comes. */
+static void a_refused_head_request_gets_no_body(void **state)
+{
+	static const struct {
+		const char *text, *status;
+		bool body;
+	} cases[] = {
+		{ "HEAD / HTTP/1.1\r\n\r\n", " 400 ", false },
+		{ "HEAD / HTTP/1.1\r\nHost: a\r\nBad Name: x\r\n\r\n", " 400 ", false },
+		{ "HEAD / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n"
+		  "Transfer-Encoding: chunked\r\n\r\n",
+		  " 400 ", false },
+		{ "HEAD / HTTP/1.1\r\nHost: a\r\nNever: ends", " 408 ", false },
+		{ "HEAD", " 408 ", true },
+		{ "GET / HTTP/1.1\r\n\r\n", " 400 ", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct peer_end *c;
+		const char *end;
+
+		stage_open(i, &(struct ring_options){ 0 }, &(struct sim_options){ 0 }, NULL);
+		c = stage_dial();
+		stage_say(c, cases[i].text);
+		stage_until(c->ended, 20 * S);
+		assert_true(stage_heard(c, cases[i].status));
+		end = strstr(c->text, "\r\n\r\n");
+		assert_non_null(end);
+		assert_int_equal(end[4] == '{', cases[i].body);
+		assert_false(!cases[i].body && end[4]);
+		assert_int_equal(st.n_origins, 0);
+		stage_close();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slow_readers_leave_buffers_for_heads),
+		cmocka_unit_test(a_refused_head_request_gets_no_body),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
