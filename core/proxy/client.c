@@ -73,8 +73,8 @@ static void expired(struct ring_timer *timer)
 		h1_refuse(c, (struct http_refusal){ 408, REASON_HEADER_TIMEOUT, false });
 		break;
 	case H1_PHASE_DRAIN:
-	case H1_PHASE_LINGER:
-		h1_ended(c, REASON_NONE);
+	case H1_PHASE_LINGER: /* Who does not read what is left is not waited for by the kernel, too. */
+		h1_cut(c, h1_out_is_pending(c));
 		break;
 	case H1_PHASE_BUSY:
 		GW_UNREACHABLE();

@@ -228,9 +228,9 @@ static void stream_release(struct stream *s)
 }
 
 /* An end that only the connection's end tells must not look like a good one. */
-void h1_cut(struct h1 *c)
+void h1_cut(struct h1 *c, bool abort)
 {
-	h1_close(c, c->out_body == HTTP_BODY_UNTIL_CLOSE);
+	h1_close(c, abort || c->out_body == HTTP_BODY_UNTIL_CLOSE);
 	c->owner->ended(c, REASON_NONE);
 }
 
@@ -246,12 +246,12 @@ static void stream_reset(struct stream *s, bool abort)
 		h1_in_forget(c);
 		if (c->in_state != H1_IN_DEAD)
 			h1_enter(c, H1_IN_DEAD);
-		c->owner->phase(c,
-				H1_PHASE_LINGER); /* h1_out_written() ends it, or that deadline. */
+		/* h1_out_written() ends it, or that deadline. */
+		c->owner->phase(c, H1_PHASE_LINGER);
 		h1_flush(&c->stream);
 		return;
 	}
-	h1_cut(c);
+	h1_cut(c, abort);
 }
 
 void h1_check(const struct h1 *c)

@@ -145,6 +145,9 @@ void h1_refuse(struct h1 *c, struct http_refusal refusal);
 void h1_fault(struct h1 *c, uint16_t status, enum reason reason, bool untouched);
 void h1_ended(struct h1 *c, enum reason reason);
 
+/* Ends in the middle of a message; 'abort': what the peer has not read yet may be lost. */
+void h1_cut(struct h1 *c, bool abort);
+
 /* Client role: the next request's stream; the user sets user and owner, then sends. */
 struct stream *h1_open_stream(struct h1 *c);
 
@@ -154,9 +157,6 @@ void h1_check(const struct h1 *c);
 /* --- Between h1.c, h1_in.c and h1_out.c. ----------------------------------------------------- */
 
 void h1_enter(struct h1 *c, enum h1_in_state next);
-
-/* Ends in the middle of a message. */
-void h1_cut(struct h1 *c);
 void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res);
 /* Look at what is held, as far as it goes, then have more read if it is wanted. */
 void h1_in_advance(struct h1 *c);

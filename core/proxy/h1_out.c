@@ -210,7 +210,7 @@ void h1_out_written(struct h1 *c, int res)
 	ring_buf_give(c->transport.ring, buf);
 	pump(c);
 	if (c->in_state == H1_IN_DEAD && !c->open && !h1_out_is_pending(c))
-		h1_cut(c); /* All that had come has been passed on. */
+		h1_cut(c, false); /* All that had come has been passed on. */
 	else
 		tell(c);
 }

@@ -100,7 +100,7 @@ struct codec {
 	int32_t (*raw_out)(struct stream *s);
 	void (*raw_out_done)(struct stream *s, uint64_t n, int res);
 	void (*release)(struct stream *s);
-	/* Give the stream up. 'abort': at once; otherwise what was submitted leaves first. */
+	/* Give the stream up. 'abort': at once, and by a reset; otherwise what was submitted leaves first. */
 	void (*reset)(struct stream *s, bool abort);
 };
 

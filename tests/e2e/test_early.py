@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Answers that come before the request is over, and clients that go away early (D24).
 """
+import select
+import socket
 import threading
 import time
 
@@ -197,6 +199,36 @@ def test_client_resets_after_its_half_close(t):
     began = time.monotonic()
     c.reset()
     gone_within(t, u, began, "half-closed")
+
+
+def reset_stuck_upload(t, splice):
+    """The upstream reads nothing of the body, so nothing more is received from the client."""
+    def deaf(conn, msg):
+        ended = select.poll()
+        ended.register(conn.sock, select.POLLRDHUP)
+        ended.poll(5000)
+        conn.close()
+
+    g, u = t.pair(deaf, splice=splice)
+    c = t.client(g)
+    c.send(b"POST /up HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n")
+    c.sock.settimeout(0.5)
+    try:
+        while True:
+            c.send(b"x" * 65536)
+    except socket.timeout:
+        pass
+    began = time.monotonic()
+    c.reset()
+    gone_within(t, u, began, f"stuck, splice={splice}")
+
+
+def test_client_resets_a_stuck_upload(t):
+    reset_stuck_upload(t, True)
+
+
+def test_client_resets_a_stuck_upload_without_splice(t):
+    reset_stuck_upload(t, False)
 
 
 def reset_mid_upload(t, splice):

@@ -106,11 +106,64 @@ static void a_refused_head_request_gets_no_body(void **state)
 	}
 }
 
+/* --- Ends. ----------------------------------------------------------------------------------- */
+
+/* Who takes nothing for the write stall is reset: the kernel, too, need not keep anything for it. */
+static void who_does_not_read_is_reset(void **state)
+{
+	static const struct sim_options sim = { .send_size = 16384, .window_size = 16384 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct peer_end *c;
+
+		stage_open(seed, &(struct ring_options){ 0 }, &sim, big_and_small);
+		c = stage_dial();
+		c->deaf = true;
+		stage_say(c, "GET /big HTTP/1.1\r\nHost: a\r\n\r\n");
+		stage_run(29 * S);
+		assert_false(c->ended);
+		stage_until(c->ended, 3 * S);
+		assert_true(c->reset);
+		stage_until(st.origins[0].reset, 1 * S);
+		stage_close();
+	}
+}
+
+/* The upstream is told of a client's end also where it does not read what was sent to it. */
+static void a_stuck_upstream_is_reset(void **state)
+{
+	static const struct sim_options sim = { .send_size = 16384, .window_size = 16384 };
+	static const char block[8192];
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct peer_end *c;
+
+		stage_open(seed, &(struct ring_options){ 0 }, &sim, NULL);
+		st.options.splice_min = seed & 1 ? 1 : UINT64_MAX;
+		c = stage_dial();
+		stage_say(c, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n");
+		stage_until(st.n_origins == 1, 50 * MS);
+		st.origins[0].deaf = true;
+		for (int i = 0; i < 200; i++) {
+			(void)stage_say_bytes(c, block, sizeof(block));
+			stage_run(5 * MS);
+		}
+		assert_false(c->ended || st.origins[0].ended);
+		stage_leave(c, true);
+		stage_until(st.origins[0].reset, 1 * S);
+		stage_close();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slow_readers_leave_buffers_for_heads),
 		cmocka_unit_test(a_refused_head_request_gets_no_body),
+		cmocka_unit_test(who_does_not_read_is_reset),
+		cmocka_unit_test(a_stuck_upstream_is_reset),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
