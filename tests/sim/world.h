@@ -13,8 +13,9 @@
  *    ever, and a drain ends in its time.
  *  5 In a calm world every request gets its origin's reply.
  *  6 After the end nothing is left (ring_free).
- *  7 No origin hears more of a body than the limit, or a whole one that is longer.
  *  7 A second after its visitor has reset the connection no origin works on a request.
+ *  8 No origin hears more of a body than the limit, or a whole one that is longer.
+ *  9 A drain resets no connection that had begun before it.
  */
 #pragma once
 
