@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exchange's request: judged, encoded, sent, perhaps sent again. */
-#include "core/http/h1_write.h"
 #include "core/proxy/exchange.h"
 #include "core/proxy/forward.h"
 #include "core/proxy/proxy.h"
@@ -50,6 +49,7 @@ static enum reason encode(struct exchange *ex, struct http_head *head,
 			  const struct exchange_client *who)
 {
 	struct proxy *proxy = ex->proxy;
+	const struct codec *codec = upstream_codec(proxy, ex->verdict.service);
 	struct forward_client client = { who->peer, who->trusted };
 	struct writer extra = writer_make(proxy->extra, sizeof(proxy->extra));
 	struct writer out = writer_make(ex->text, sizeof(ex->text));
@@ -65,13 +65,13 @@ static enum reason encode(struct exchange *ex, struct http_head *head,
 		.length = head->content_length,
 		.announce = head->has_length,
 	};
-	h1_codec.encode_request(&out, &ex->request);
+	codec->encode_request(&out, &ex->request);
 	if (out.overflow) {
 		ex->block = slab_alloc(&proxy->heads);
 		if (!ex->block)
 			return REASON_OVERLOAD_MEMORY;
 		out = writer_make(ex->block->text, sizeof(ex->block->text));
-		h1_codec.encode_request(&out, &ex->request);
+		codec->encode_request(&out, &ex->request);
 	}
 	ex->request.head = NULL;
 	ex->text_len = (uint32_t)writer_len(&out);

@@ -367,6 +367,12 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, 
 	return UPSTREAM_READY;
 }
 
+const struct codec *upstream_codec(const struct proxy *proxy, uint16_t service)
+{
+	GW_ASSERT(proxy && service < POLICY_SERVICES_MAX);
+	return &h1_codec;
+}
+
 void upstream_done(struct proxy *proxy, struct upstream_call *call)
 {
 	struct proxy_endpoint *endpoint;

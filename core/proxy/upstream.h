@@ -72,6 +72,9 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, 
 			       uint64_t connect_ns, bool fresh, int32_t avoid,
 			       struct stream **ret_stream, enum reason *ret_reason);
 
+/* What a service's upstreams speak: requests are put into its form before there is a stream. */
+const struct codec *upstream_codec(const struct proxy *proxy, uint16_t service);
+
 /* The request of a call is over, however it ended: it is no load any more. */
 void upstream_done(struct proxy *proxy, struct upstream_call *call);
 

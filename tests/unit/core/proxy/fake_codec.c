@@ -29,11 +29,14 @@ static uint32_t seed_in(struct slice line, char before)
 	return (uint32_t)seed;
 }
 
-static void no_request(struct writer *out, const struct stream_message *message)
+static const char form[] = "fake "; /* No other codec's. */
+
+static void encode_request(struct writer *out, const struct stream_message *message)
 {
-	(void)out;
-	(void)message;
-	fail_msg("a request is encoded before there is a stream");
+	writer_put(out, slice_of(form));
+	writer_put(out, http_text(message->head, message->head->path));
+	writer_char(out, ' ');
+	writer_put(out, message->extra);
 }
 
 static void encode_response(struct stream *s, struct writer *out,
@@ -64,6 +67,8 @@ static void send_head(struct stream *s, struct slice bytes, const struct stream_
 
 	assert_false(f->out.begun);
 	f->out.begun = true;
+	if (f->conn->role == FAKE_CLIENT)
+		assert_true(slice_starts_with(bytes, slice_of(form)));
 	f->out.seed = seed_in(bytes, f->conn->role == FAKE_SERVER ? '#' : '/');
 	f->out.status = message->status;
 	f->out.body = (uint8_t)message->body;
@@ -185,7 +190,7 @@ static void reset(struct stream *s, bool abort)
 
 static const struct codec fake_codec = {
 	.name = "fake",
-	.encode_request = no_request,
+	.encode_request = encode_request,
 	.encode_response = encode_response,
 	.send_head = send_head,
 	.send_info = send_info,

@@ -90,6 +90,13 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, 
 	return UPSTREAM_FAILED;
 }
 
+const struct codec *upstream_codec(const struct proxy *proxy, uint16_t service)
+{
+	assert_ptr_equal(proxy, g.proxy);
+	assert_int_equal(service, 0);
+	return &fake_codec;
+}
+
 void upstream_done(struct proxy *proxy, struct upstream_call *call)
 {
 	(void)proxy;
