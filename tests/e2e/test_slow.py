@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Slow and silent clients, with short deadlines (S01-S04, S06, S07)."""
+"""Slow and silent clients, with short deadlines."""
 import threading
 import time
 
@@ -19,7 +19,7 @@ def between(t, took, low, high, what):
 
 
 def test_silent_client(t):
-    """Nothing is sent: closed without a word (S01)."""
+    """Nothing is sent: closed without a word."""
     g, _ = t.pair(config={"timeouts": {"head": "500ms", "keepalive": "500ms"}})
     began = time.monotonic()
     c = t.client(g)
@@ -60,7 +60,7 @@ def trickle(c, data, pause_s):
 
 
 def test_head_dribbled(t):
-    """The head has a time in all, not between bytes (S02)."""
+    """The head has a time in all, not between bytes."""
     g, u = t.pair(config={"timeouts": {"head": "800ms", "keepalive": "5s"}})
     for served in (0, 1):
         c = t.client(g)
@@ -81,7 +81,7 @@ def test_head_dribbled(t):
 
 
 def test_body_stalls(t):
-    """A body that stops coming (S03)."""
+    """A body that stops coming."""
     g, u = t.pair(config={"timeouts": {"body_idle": "600ms"}})
     for i, head in enumerate((b"Content-Length: 1000\r\n", b"Transfer-Encoding: chunked\r\n")):
         c = t.client(g)
@@ -151,7 +151,7 @@ def test_upload_is_not_taken(t):
 
 
 def test_response_is_not_read(t):
-    """A client that stops reading is cut off, and what waits for it is bounded (S04)."""
+    """A client that stops reading is cut off, and what waits for it is bounded."""
 
     def pour(conn, msg):
         conn.read_body(msg)
@@ -218,7 +218,7 @@ def refused_at_once(g, source):
 
 
 def test_connections_per_client(t):
-    """One address too many times; other addresses are served (S06)."""
+    """One address too many times; other addresses are served."""
     g, _ = t.pair(config={"workers": 1, "limits": {"per_client": 5}})
     held = [t.client(g, source="127.0.0.7") for _ in range(5)]
     for c in held:
@@ -237,9 +237,7 @@ def test_connections_per_client(t):
 
 
 def test_connection_limit(t):
-    """At the limit accepting pauses: who comes then waits, and is served when there is room
-    (S07).
-    """
+    """At the limit accepting pauses: who comes then waits, and is served when there is room."""
     g, _ = t.pair(config={"workers": 1, "limits": {"connections": 16}})
     held = [t.client(g) for _ in range(16)]
     served = []
