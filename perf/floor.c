@@ -12,7 +12,6 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
@@ -24,6 +23,7 @@
 #include <unistd.h>
 
 #include "perf/net.h"
+#include "perf/uring.h"
 
 enum {
 	GROUP = 0,
@@ -69,19 +69,6 @@ static struct sockaddr_in origin;
 static bool by_splice;
 static volatile sig_atomic_t stopping;
 
-static struct io_uring_sqe *entry(void)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
-
-	if (!sqe) {
-		io_uring_submit(&ring);
-		sqe = io_uring_get_sqe(&ring);
-	}
-	if (!sqe)
-		net_die("no submission entry", 0);
-	return sqe;
-}
-
 static void arm(struct io_uring_sqe *sqe, enum kind kind, uint32_t s, uint16_t bid)
 {
 	sqe->user_data = (uint64_t)kind << 56 | (uint64_t)s << 16 | bid;
@@ -91,7 +78,7 @@ static void arm(struct io_uring_sqe *sqe, enum kind kind, uint32_t s, uint16_t b
 
 static void arm_recv(uint32_t s)
 {
-	struct io_uring_sqe *sqe = entry();
+	struct io_uring_sqe *sqe = uring_entry(&ring);
 
 	io_uring_prep_recv(sqe, sides[s].fd, NULL, BUF_SIZE, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
@@ -103,7 +90,7 @@ static void arm_recv(uint32_t s)
 /* KIND_IN: 's' may be read. KIND_OUT: the peer of 's' may be written. */
 static void arm_poll(uint32_t s, enum kind kind)
 {
-	struct io_uring_sqe *sqe = entry();
+	struct io_uring_sqe *sqe = uring_entry(&ring);
 
 	if (kind == KIND_IN)
 		io_uring_prep_poll_add(sqe, sides[s].fd, POLLIN | POLLRDHUP);
@@ -191,7 +178,7 @@ static void end_of(uint32_t s)
 
 static void send_on(uint32_t s, uint16_t bid, uint32_t len)
 {
-	struct io_uring_sqe *sqe = entry();
+	struct io_uring_sqe *sqe = uring_entry(&ring);
 
 	sides[s].is_sending = true;
 	io_uring_prep_send(sqe, sides[s ^ 1].fd, bufs[bid], len, MSG_WAITALL);
@@ -337,7 +324,7 @@ static void on_accept(const struct io_uring_cqe *cqe)
 	s = 2 * free_pairs[--n_free];
 	sides[s] = (struct side){ .fd = cqe->res, .queued = NO_BUF, .pipe.in = NO_PIPE };
 	sides[s + 1] = (struct side){ .fd = fd, .queued = NO_BUF, .pipe.in = NO_PIPE };
-	sqe = entry();
+	sqe = uring_entry(&ring);
 	io_uring_prep_connect(sqe, fd, (const struct sockaddr *)&origin, sizeof(origin));
 	arm(sqe, KIND_CONNECT, s + 1, 0);
 }
@@ -383,46 +370,17 @@ static void on_cqe(const struct io_uring_cqe *cqe)
 	close_if_done(s);
 }
 
-static void turn(void)
-{
-	struct __kernel_timespec wait = { .tv_sec = 1 };
-	struct io_uring_cqe *cqe;
-	unsigned int head, n = 0;
-	int r = io_uring_submit_and_wait_timeout(&ring, &cqe, 1, &wait, NULL);
-
-	if (r < 0 && r != -ETIME && r != -EINTR)
-		net_die("enter", -r);
-	io_uring_for_each_cqe(&ring, head, cqe)
-	{
-		on_cqe(cqe);
-		n++;
-	}
-	io_uring_cq_advance(&ring, n);
-}
-
 static void create(int listener)
 {
-	struct io_uring_params params = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
-		.cq_entries = N_CQ,
-	};
 	struct io_uring_sqe *sqe;
-	int r = io_uring_queue_init_params(N_SQ, &ring, &params);
 
-	if (r < 0)
-		net_die("io_uring_setup", -r);
-	r = io_uring_register_ring_fd(&ring);
-	if (r < 0)
-		net_die("register_ring_fd", -r);
-	buf_ring = io_uring_setup_buf_ring(&ring, N_BUFS, GROUP, 0, &r);
-	if (!buf_ring)
-		net_die("setup_buf_ring", -r);
+	uring_create(&ring, N_SQ, N_CQ);
+	buf_ring = uring_bufs(&ring, N_BUFS, GROUP);
 	for (uint32_t b = 0; b < N_BUFS; b++)
 		recycle((uint16_t)b);
 	for (uint32_t i = 0; i < MAX_PAIRS; i++)
 		free_pairs[n_free++] = MAX_PAIRS - 1 - i;
-	sqe = entry();
+	sqe = uring_entry(&ring);
 	io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	arm(sqe, KIND_ACCEPT, 0, 0);
 }
@@ -453,6 +411,6 @@ int main(int argc, char **argv)
 	net_raise_files();
 	create(net_listen((uint16_t)net_number("PORT", argv[2], 1, 65535)));
 	while (!stopping)
-		turn();
+		uring_turn(&ring, on_cqe);
 	return 0;
 }

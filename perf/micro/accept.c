@@ -11,7 +11,6 @@
  * Prints CPU time of the server per connection.
  */
 #include <errno.h>
-#include <liburing.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -23,6 +22,7 @@
 #include <unistd.h>
 
 #include "perf/net.h"
+#include "perf/uring.h"
 
 enum {
 	N_SLOTS = 4096,
@@ -57,21 +57,7 @@ static struct conn conns[N_SLOTS]; /* Index: the descriptor, which is the slot t
 static uint64_t n_conns;
 static uint64_t n_requests;
 
-static struct io_uring_sqe *entry(enum kind kind, uint32_t slot, uint16_t bid)
-{
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
-
-	if (!sqe) {
-		io_uring_submit(&ring);
-		sqe = io_uring_get_sqe(&ring);
-	}
-	if (!sqe)
-		net_die("no submission entry", 0);
-	sqe->user_data = (uint64_t)kind << 56 | (uint64_t)slot << 16 | bid;
-	return sqe;
-}
-
-/* The prepare functions clear user_data, so it is set once more at the end. */
+/* At the end, since the prepare functions clear user_data. */
 static void seal(struct io_uring_sqe *sqe, enum kind kind, uint32_t slot, uint16_t bid,
 		 unsigned int flags)
 {
@@ -96,7 +82,7 @@ static void register_file(uint32_t slot)
 		if (r < 0)
 			net_die("register_files_update", -r);
 	} else {
-		sqe = entry(KIND_UPDATE, slot, 0);
+		sqe = uring_entry(&ring);
 		io_uring_prep_files_update(sqe, &conns[slot].fd, 1, (int)slot);
 		seal(sqe, KIND_UPDATE, slot, 0, IOSQE_CQE_SKIP_SUCCESS);
 	}
@@ -105,7 +91,7 @@ static void register_file(uint32_t slot)
 
 static void arm_recv(uint32_t slot)
 {
-	struct io_uring_sqe *sqe = entry(KIND_RECV, slot, 0);
+	struct io_uring_sqe *sqe = uring_entry(&ring);
 
 	io_uring_prep_recv(sqe, (int)slot, NULL, BUF_SIZE, 0);
 	sqe->buf_group = GROUP;
@@ -133,12 +119,12 @@ static void on_end(uint32_t slot)
 	struct io_uring_sqe *sqe;
 
 	if (c->is_registered) {
-		sqe = entry(KIND_CLOSE, slot, 0);
+		sqe = uring_entry(&ring);
 		io_uring_prep_close_direct(sqe, slot);
 		c->is_registered = false;
 		seal(sqe, KIND_CLOSE, slot, 0, IOSQE_CQE_SKIP_SUCCESS);
 	}
-	sqe = entry(KIND_CLOSE, slot, 0);
+	sqe = uring_entry(&ring);
 	io_uring_prep_close(sqe, c->fd);
 	seal(sqe, KIND_CLOSE, slot, 0, IOSQE_CQE_SKIP_SUCCESS);
 	n_conns++;
@@ -161,7 +147,7 @@ static void on_recv(uint32_t slot, const struct io_uring_cqe *cqe)
 	conns[slot].n_requests++;
 	if (way == FILE_LAZY && conns[slot].n_requests == LAZY_AFTER)
 		register_file(slot);
-	sqe = entry(KIND_SEND, slot, bid);
+	sqe = uring_entry(&ring);
 	io_uring_prep_send(sqe, (int)slot, bufs[bid], (size_t)cqe->res, MSG_WAITALL);
 	seal(sqe, KIND_SEND, slot, bid, 0);
 	arm_recv(slot);
@@ -187,44 +173,19 @@ static void on_cqe(const struct io_uring_cqe *cqe)
 	}
 }
 
-static void turn(void)
-{
-	struct __kernel_timespec wait = { .tv_sec = 1 };
-	struct io_uring_cqe *cqe;
-	unsigned int head, n = 0;
-	int r = io_uring_submit_and_wait_timeout(&ring, &cqe, 1, &wait, NULL);
-
-	if (r < 0 && r != -ETIME && r != -EINTR)
-		net_die("enter", -r);
-	io_uring_for_each_cqe(&ring, head, cqe)
-	{
-		on_cqe(cqe);
-		n++;
-	}
-	io_uring_cq_advance(&ring, n);
-}
-
 static void create(int listener)
 {
-	struct io_uring_params params = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
-		.cq_entries = 4096,
-	};
 	struct io_uring_sqe *sqe;
-	int r = io_uring_queue_init_params(1024, &ring, &params);
+	int r;
 
-	if (r < 0)
-		net_die("io_uring_setup", -r);
+	uring_create(&ring, 1024, 4096);
 	r = way == FILE_NONE ? 0 : io_uring_register_files_sparse(&ring, N_SLOTS);
 	if (r < 0)
 		net_die("register_files", -r);
-	buf_ring = io_uring_setup_buf_ring(&ring, N_BUFS, GROUP, 0, &r);
-	if (!buf_ring)
-		net_die("setup_buf_ring", -r);
+	buf_ring = uring_bufs(&ring, N_BUFS, GROUP);
 	for (uint32_t b = 0; b < N_BUFS; b++)
 		recycle((uint16_t)b);
-	sqe = entry(KIND_ACCEPT, 0, 0);
+	sqe = uring_entry(&ring);
 	io_uring_prep_multishot_accept(sqe, listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	sqe->user_data = (uint64_t)KIND_ACCEPT << 56;
 }
@@ -273,7 +234,7 @@ static void run_for(uint32_t ms)
 	uint64_t end_ns = net_now_ns() + (uint64_t)ms * 1000000u;
 
 	while (net_now_ns() < end_ns)
-		turn();
+		uring_turn(&ring, on_cqe);
 }
 
 static void parse(int argc, char **argv)

@@ -11,7 +11,6 @@
  * Prints one line: CPU time, enters, completions and direct calls per request.
  */
 #include <errno.h>
-#include <liburing.h>
 #include <poll.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -24,6 +23,7 @@
 
 #include "perf/micro/load.h"
 #include "perf/net.h"
+#include "perf/uring.h"
 
 enum {
 	GROUP = 0,
@@ -122,15 +122,10 @@ static uint64_t tag(enum kind kind, uint32_t s, uint16_t bid)
 
 static struct io_uring_sqe *sqe_for(uint32_t s)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+	struct io_uring_sqe *sqe;
 
-	if (!sqe) {
-		io_uring_submit(&ring);
-		now.n_enters++;
-		sqe = io_uring_get_sqe(&ring);
-	}
-	if (!sqe)
-		net_die("no submission entry", 0);
+	now.n_enters += io_uring_sq_space_left(&ring) == 0;
+	sqe = uring_entry(&ring);
 	sqe->fd = opt.fixed ? (int)s : sides[s].fd;
 	return sqe;
 }
@@ -407,24 +402,13 @@ static void create_epoll(void)
 
 static void create_ring(const int *fds)
 {
-	struct io_uring_params params = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE,
-		.cq_entries = N_CQ,
-	};
-	int r = io_uring_queue_init_params(N_SQ, &ring, &params);
+	int r;
 
-	if (r < 0)
-		net_die("io_uring_setup", -r);
-	r = io_uring_register_ring_fd(&ring);
-	if (r < 0)
-		net_die("register_ring_fd", -r);
+	uring_create(&ring, N_SQ, N_CQ);
 	r = opt.fixed ? io_uring_register_files(&ring, fds, 2 * load.n_pairs) : 0;
 	if (r < 0)
 		net_die("register_files", -r);
-	buf_ring = io_uring_setup_buf_ring(&ring, opt.n_posted, GROUP, 0, &r);
-	if (!buf_ring)
-		net_die("setup_buf_ring", -r);
+	buf_ring = uring_bufs(&ring, opt.n_posted, GROUP);
 	for (uint32_t b = 0; b < opt.n_posted; b++)
 		recycle((uint16_t)b);
 	for (uint32_t s = 0; s < 2 * load.n_pairs; s++)

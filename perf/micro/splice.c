@@ -12,7 +12,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <liburing.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -25,6 +24,7 @@
 #include <unistd.h>
 
 #include "perf/net.h"
+#include "perf/uring.h"
 
 enum { KIB = 1024, N_CHILDREN = 2, WARM_MS = 100 };
 
@@ -40,7 +40,7 @@ static uint64_t n_bodies, n_calls, n_polls;
 
 static void wait_for(int fd, short events)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&ring);
+	struct io_uring_sqe *sqe = uring_entry(&ring);
 	struct io_uring_cqe *cqe;
 	int r;
 
@@ -202,13 +202,7 @@ static void start_children(pid_t *ret_children)
 
 static void create(void)
 {
-	struct io_uring_params params = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN,
-	};
-	int r = io_uring_queue_init_params(8, &ring, &params);
-
-	if (r < 0)
-		net_die("io_uring_setup", -r);
+	uring_create(&ring, 8, 16);
 	if (pipe2(pipe_fds, O_NONBLOCK | O_CLOEXEC) < 0)
 		net_die("pipe2", errno);
 	if (by_splice && fcntl(pipe_fds[0], F_SETPIPE_SZ, room) < (int)room)
