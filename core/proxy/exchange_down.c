@@ -208,6 +208,8 @@ static void try_again(struct exchange *ex)
 	metric_inc(ex->proxy->metrics, METRIC_UPSTREAM_RETRIES);
 	ex->up.sent = false;
 	ex->up.begun = false;
+	ex->account.connected_ns = 0; /* Moments are those of the attempt that counts. */
+	ex->account.sent_ns = 0;
 	upstream_done(ex->proxy, &ex->call);
 	exchange_connect(ex, true, -1);
 }

@@ -162,6 +162,8 @@ static void judge_end(struct visitor *v)
 		judge_trailers(v, p);
 		world_saw(v->w, WORLD_REPLY_WHOLE);
 	}
+	deal->answered = v->wire.status;
+	deal->answered_len = v->wire.body_len;
 	v->told_close |= v->wire.close || v->wire.framing == WIRE_UNTIL_CLOSE;
 	/* A gateway that has perhaps not read the first line cannot know that it was HEAD. */
 	v->shrugs = v->told_close && !v->from_origin && p->method == PLAN_HEAD &&

@@ -8,6 +8,7 @@
 
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
+#include "tests/sim/ledger.h"
 #include "tests/sim/origin.h"
 #include "tests/sim/visitor.h"
 
@@ -103,6 +104,7 @@ static void some_options(struct world *w, struct proxy_options *opt)
 		.clients_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
 		.upstreams_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
 		.heads_max = w->calm ? 64 : 1 + (uint32_t)below(w, 16),
+		.log_sample = 1,
 		.via = SLICE_INIT("sluice-sim"),
 	};
 }
@@ -114,6 +116,7 @@ static void some_limits(struct world *w)
 
 	rng_seed(&rng, w->seed ^ 0x6d6178);
 	w->max_body = !w->calm && rng_below(&rng, 3) == 0 ? rng_below(&rng, 30000) : UINT64_MAX;
+	w->logs = rng_below(&rng, 3) == 0;
 }
 
 static struct ring_addr origin_addr(uint32_t i)
@@ -305,10 +308,12 @@ static void add_counts(struct sim_counts *sum, const struct sim_counts *c)
 		((uint64_t *)sum)[i] += ((const uint64_t *)c)[i];
 }
 
-static void end(struct world *w)
+static void end(struct world *w, struct ledger *ledger)
 {
 	proxy_destroy(w->proxy);
 	w->proxy = NULL;
+	if (ledger)
+		ledger_close(ledger);
 	for (uint32_t i = 0; i < w->n_visitors; i++)
 		visitor_free(w->visitors[i]);
 	for (uint32_t i = 0; i < WORLD_ORIGINS; i++)
@@ -330,6 +335,7 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	static struct metric_set *metrics;
 	struct world w = { .seed = seed, .front = front, .endings = endings };
 	struct proxy_options options;
+	struct ledger *ledger;
 	struct listener listener;
 	int32_t file;
 
@@ -352,6 +358,7 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 						      .seat = &w.seat,
 						      .seed = seed },
 			       &w.proxy) == 0);
+	ledger = w.logs ? ledger_open(&w) : NULL;
 	GW_ASSERT(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file) == 0);
 	w.listener = &listener;
 	listener_open(&listener, w.proxy, file, NULL, 0);
@@ -360,5 +367,5 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	schedule(&w);
 	live(&w);
 	add_counts(counts, sim_counts(w.ring));
-	end(&w);
+	end(&w, ledger);
 }

@@ -16,6 +16,8 @@
  *  7 A second after its visitor has reset the connection no origin works on a request.
  *  8 No origin hears more of a body than the limit, or a whole one that is longer.
  *  9 A drain resets no connection that had begun before it.
+ * 10 Each request is logged once, with the status and length that its visitor got,
+ *    and no span is negative.
  */
 #pragma once
 
@@ -37,7 +39,8 @@
 	X(RETRIED)           /* An origin saw it twice. */ \
 	X(INTERIM) X(CONTINUED) X(TRAILERS) X(PIPELINED) X(EARLY_REPLY) X(HALF_CLOSED) \
 	X(ADOPTED)           /* A second policy. */ \
-	X(DRAINED) X(ABORTED) X(CALM)
+	X(DRAINED) X(ABORTED) X(CALM) \
+	X(LOGGED)          /* Each request, and compared. */
 /* clang-format on */
 
 enum world_ending {
@@ -53,11 +56,13 @@ enum { WORLD_VISITORS_MAX = 10, WORLD_DEALS_MAX = 40, WORLD_ORIGINS = 3 };
 
 struct deal {
 	struct plan plan;
-	bool asked;       /* Some of it was sent. */
-	bool ask_whole;   /* All of it, validly. */
-	bool reply_whole; /* An origin has sent all of a reply. */
-	uint8_t n_seen;   /* Its head reached an origin, */
-	uint8_t n_held;   /* all of it did. */
+	bool asked;            /* Some of it was sent. */
+	bool ask_whole;        /* All of it, validly. */
+	bool reply_whole;      /* An origin has sent all of a reply. */
+	uint8_t n_seen;        /* Its head reached an origin, */
+	uint8_t n_held;        /* all of it did. */
+	uint16_t answered;     /* The status of a reply that its visitor has completely, */
+	uint64_t answered_len; /* and its body bytes. */
 };
 
 struct visitor;
@@ -70,6 +75,7 @@ struct world {
 	struct rng rng; /* For what is decided before the world runs. */
 	bool calm;
 	uint64_t max_body; /* Of a request, at the gateway. */
+	bool logs;
 	struct ring *ring;
 	struct proxy *proxy;
 	struct listener *listener;

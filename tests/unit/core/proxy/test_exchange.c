@@ -313,6 +313,29 @@ static void no_request_is_sent_three_times(void **state)
 	assert_over(f, FAKE_RELEASED);
 }
 
+/* Its first attempt leaves nothing behind in the log: no moment before the one that counts. */
+static void a_second_attempt_is_timed_anew(void **state)
+{
+	struct fake_stream *f;
+
+	(void)state;
+	g.reused = true;
+	f = get(1);
+	fake_pump(gate_other(f), 0);
+	assert_true(exchange_at(f)->account.sent_ns >= exchange_at(f)->account.connected_ns);
+	assert_true(exchange_at(f)->account.connected_ns > 0);
+	g.how = GATE_COMES;
+	fake_reset(gate_other(f), 502, REASON_UPSTREAM_RESET, true);
+	assert_int_equal(exchange_at(f)->account.connected_ns, 0);
+	assert_int_equal(exchange_at(f)->account.sent_ns, 0);
+	gate_wait(500 * MS);
+	gate_ready(0);
+	assert_int_equal(exchange_at(f)->account.connected_ns, ring_now_ns(g.ring));
+	assert_int_equal(exchange_at(f)->account.sent_ns, 0);
+	fake_reset(f, 0, REASON_CLIENT_ABORT, false);
+	assert_over(f, FAKE_RESET);
+}
+
 static void a_reset_behind_the_head_cuts_off(void **state)
 {
 	struct fake_stream *f = get(1), *up = gate_other(f);
@@ -764,6 +787,7 @@ int main(void)
 		TEST(no_stream_at_once_is_an_answer),
 		TEST(a_request_may_be_sent_twice),
 		TEST(no_request_is_sent_three_times),
+		TEST(a_second_attempt_is_timed_anew),
 		TEST(a_reset_behind_the_head_cuts_off),
 		TEST(a_reset_behind_the_whole_answer_is_none),
 		TEST(a_slow_client_keeps_no_upstream),
