@@ -11,6 +11,11 @@
  * still comes, with -ECANCELED or with the real result. An answer is never
  * delivered from inside the call that armed the operation.
  *
+ * Order. Results of one file are handed out in the order in which they came to
+ * be, but for operations that were cancelled. So bytes that the peer sent when
+ * it had all of a send are answered behind that send; those answered before it
+ * were sent without having seen it, or not all of it.
+ *
  * Files. A file is a small index that this ring gave out (ring_net.h). Only the
  * ring knows the descriptor behind it.
  *

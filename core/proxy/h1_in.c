@@ -551,6 +551,8 @@ static void client_input_ended(struct h1 *c, int32_t res)
 /*
  * A pooled connection's peer spoke before it was asked, and we were told of it
  * only after we had chosen the connection: it must not become somebody's answer.
+ * The first write is the head alone or all of the request, and what is an answer
+ * to it comes behind the answer of that write (ring.h, order).
  */
 static bool answers_nothing(const struct h1 *c)
 {

@@ -4,7 +4,7 @@
  *
  * Carrying out and answering are two moments. Between them the result stands
  * in the queue of answers, out of which a turn takes any one whose turn it may
- * be: only the answers of one operation keep their order.
+ * be: only the answers of one operation, and of one file, keep their order.
  */
 #include "tests/sim/sim_internal.h"
 
@@ -94,14 +94,18 @@ static void slot_free(struct ring *ring, struct ring_op *op)
 		sim_file_settle(ring, f);
 }
 
-/* Any answer may be next, but those of one operation keep their order. */
+/* Any answer may be next, but those of one operation or file keep their order. */
 static uint32_t next_answer(struct ring *ring)
 {
 	uint32_t i = (uint32_t)sim_pick(ring, ring->n_answers);
+	const struct ring_op *op = ring->answers[i].op;
 
-	for (uint32_t k = 0; k < i; k++)
-		if (ring->answers[k].op == ring->answers[i].op)
+	for (uint32_t k = 0; k < i; k++) {
+		const struct ring_op *before = ring->answers[k].op;
+
+		if (before == op || (op->file >= 0 && before->file == op->file))
 			return k;
+	}
 	return i;
 }
 

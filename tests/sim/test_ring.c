@@ -566,6 +566,98 @@ static void a_cancelled_operation_is_answered_once(void **state)
 	assert_true(won > 20 && lost > 20);
 }
 
+/* --- Order ---------------------------------------------------------------------------------- */
+
+enum { PINGS = 12 };
+
+static const char ping_text[] = "0123456789abcdef";
+
+struct ping {
+	struct ring_op connect, send, recv;
+	int32_t file;
+	uint32_t n_heard;
+	bool told; /* All has been sent. */
+};
+
+static void ping_connected(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct ping *p = GW_CONTAINER_OF(op, struct ping, connect);
+
+	assert_int_equal(answer->res, 0);
+	ring_recv(world->ring, &p->recv, p->file, true);
+	ring_send(world->ring, &p->send, p->file, ping_text, sizeof(ping_text));
+}
+
+static void ping_sent(struct ring_op *op, const struct ring_answer *answer)
+{
+	assert_int_equal(answer->res, sizeof(ping_text));
+	GW_CONTAINER_OF(op, struct ping, send)->told = true;
+}
+
+/* The echo of the last byte comes behind the answer of the send that had it. */
+static void ping_heard(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct ping *p = GW_CONTAINER_OF(op, struct ping, recv);
+
+	assert_true(answer->res > 0);
+	p->n_heard += (uint32_t)answer->res;
+	ring_buf_give(world->ring, answer->buf);
+	if (p->n_heard < sizeof(ping_text)) {
+		ring_recv(world->ring, &p->recv, p->file, true);
+		return;
+	}
+	assert_true(p->told);
+	world->n_live--;
+	ring_close(world->ring, p->file);
+}
+
+static void ping_start(struct ping *p)
+{
+	*p = (struct ping){ 0 };
+	ring_op_init(&p->connect, ping_connected);
+	ring_op_init(&p->send, ping_sent);
+	ring_op_init(&p->recv, ping_heard);
+	assert_int_equal(ring_socket(world->ring, AF_INET, &p->file), 0);
+	ring_connect(world->ring, &p->connect, p->file, &back);
+	world->n_live++;
+}
+
+static enum sim_welcome always_welcome(void *owner)
+{
+	(void)owner;
+	return SIM_WELCOME;
+}
+
+static void an_echo_comes_behind_its_send(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 200; seed++) {
+		struct sim_options opt = { .seed = seed,
+					   .send_size = 4096,
+					   .window_size = 4096,
+					   .pipe_size = 4096,
+					   .batch_ns = 50000,
+					   .steps_max = 100000 };
+		struct ring_options slow = { .turn_answers = 1 }; /* Answers pile up meanwhile. */
+		struct sim_host host = { back, always_welcome, back_connected, NULL, { 0 } };
+		struct ping pings[PINGS];
+		struct world w = { 0 };
+
+		world = &w;
+		n_echoes = 0;
+		assert_int_equal(ring_open(&slow, &w.ring), 0);
+		sim_configure(w.ring, &opt);
+		sim_host_add(w.ring, &host);
+		for (int i = 0; i < PINGS; i++)
+			ping_start(&pings[i]);
+		while (w.n_live > 0)
+			assert_int_equal(ring_turn(w.ring, UINT64_MAX), 0);
+		for (int i = 0; i < 100; i++) /* The peers close, too. */
+			assert_int_equal(ring_turn(w.ring, 1000000), 0);
+		ring_free(w.ring);
+	}
+}
+
 static uint32_t n_fired;
 
 static void fired(struct ring_timer *timer)
@@ -635,6 +727,7 @@ int main(void)
 		cmocka_unit_test(relays_of_many_seeds_lose_nothing),
 		cmocka_unit_test(a_seed_decides_everything),
 		cmocka_unit_test(a_cancelled_operation_is_answered_once),
+		cmocka_unit_test(an_echo_comes_behind_its_send),
 		cmocka_unit_test(timers_are_never_early),
 		cmocka_unit_test(words_arrive_once),
 	};

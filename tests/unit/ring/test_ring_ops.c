@@ -248,6 +248,64 @@ static void a_close_ends_what_is_armed(void **state)
 	rt_end(ring);
 }
 
+/* --- Order -------------------------------------------------------------------------------- */
+
+enum { ECHOES = 3000 };
+
+static void *echo(void *arg)
+{
+	char bytes[64];
+	ssize_t n;
+
+	while ((n = read(*(int *)arg, bytes, sizeof(bytes))) > 0)
+		if (write(*(int *)arg, bytes, (size_t)n) != n)
+			break;
+	return NULL;
+}
+
+/* However fast the peer is: what it says to a send is answered behind it. */
+static void an_echo_comes_behind_its_send(void **state)
+{
+	struct ring *ring = rt_ring();
+	struct rt_op accept, send, recv;
+	struct ring_addr addr;
+	int32_t listener = rt_listen(ring, &addr), file;
+	pthread_t thread;
+	int fd;
+
+	(void)state;
+	rt_op_init(&accept);
+	rt_op_init(&send);
+	rt_op_init(&recv);
+	ring_accept_one(ring, &accept.op, listener);
+	fd = rt_dial(&addr);
+	RT_UNTIL(ring, accept.n_answers == 1);
+	file = accept.last.res;
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0); /* The thread waits. */
+	assert_int_equal(pthread_create(&thread, NULL, echo, &fd), 0);
+	for (uint32_t i = 1; i <= ECHOES; i++) {
+		bool early = i & 1; /* Armed before the send, or with it. */
+
+		if (early)
+			ring_recv(ring, &recv.op, file, true);
+		ring_send(ring, &send.op, file, "ping", 4);
+		if (!early)
+			ring_recv(ring, &recv.op, file, i & 2);
+		for (int turns = 0; recv.n_final < i; turns++) {
+			assert_true(turns < 100);
+			assert_int_equal(ring_turn(ring, RT_PATIENCE_NS), 0);
+			assert_true(send.n_final >= recv.n_final);
+		}
+		ring_buf_give(ring, recv.last.buf);
+	}
+	ring_close(ring, file);
+	ring_close(ring, listener);
+	RT_UNTIL(ring, accept.n_final == 1);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	close(fd);
+	rt_end(ring);
+}
+
 /* --- Soon --------------------------------------------------------------------------------- */
 
 struct soon_chain {
@@ -476,6 +534,7 @@ int main(void)
 		cmocka_unit_test(a_cancelled_receive_is_answered_once),
 		cmocka_unit_test(a_cancel_may_lose_against_data),
 		cmocka_unit_test(a_close_ends_what_is_armed),
+		cmocka_unit_test(an_echo_comes_behind_its_send),
 		cmocka_unit_test(soon_is_the_next_turn),
 		cmocka_unit_test(a_poll_answers_when_ready),
 		cmocka_unit_test(a_watch_answers_the_end_of_both_sides),

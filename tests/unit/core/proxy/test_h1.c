@@ -106,6 +106,53 @@ static void a_refused_head_request_gets_no_body(void **state)
 	}
 }
 
+/* --- Answers that come early. ---------------------------------------------------------------- */
+
+/* The test answers the first request; an upload is answered as soon as its head is there. */
+static void answers_heads(struct peer_end *o)
+{
+	if (!stage_heard(o, "\r\n\r\n") || !stage_heard(o, "POST "))
+		return;
+	stage_say(o, "HTTP/1.1 413 No\r\nContent-Length: 0\r\n\r\n");
+	o->deaf = true;
+	o->n_heard = 0;
+	memset(o->text, 0, sizeof(o->text));
+}
+
+/*
+ * On a reused connection, while much of the body that came along with the head
+ * waits to be sent: this must not be taken for an answer to nobody.
+ */
+static void an_early_answer_is_one(void **state)
+{
+	static const struct sim_options sim = { .send_size = 512, .window_size = 8192 };
+	static char body[512];
+
+	(void)state;
+	memset(body, 'x', sizeof(body));
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct peer_end *c, *o = &st.origins[0];
+
+		stage_open(seed, &(struct ring_options){ 0 }, &sim, answers_heads);
+		c = stage_dial();
+		/* The head's end is received with what waits behind it. */
+		stage_say(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\nPOST / HTTP/1.1\r\n");
+		stage_until(stage_heard(o, "GET "), 50 * MS);
+		stage_say(c, "Host: a\r\nContent-Length: 100000\r\n\r\n");
+		for (int i = 0; i < 30; i++) {
+			stage_run(1 * MS);
+			(void)stage_say_bytes(c, body, sizeof(body));
+		}
+		memset(o->text, 0, sizeof(o->text));
+		o->n_heard = 0;
+		stage_say(o, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+		stage_until(stage_heard(c, " 413 ") || stage_heard(c, " 502 "), 50 * MS);
+		assert_true(stage_heard(c, " 413 "));
+		assert_int_equal(st.n_origins, 1);
+		stage_close();
+	}
+}
+
 /* --- Ends. ----------------------------------------------------------------------------------- */
 
 /* Who takes nothing for the write stall is reset: the kernel, too, need not keep anything for it. */
@@ -162,6 +209,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(slow_readers_leave_buffers_for_heads),
 		cmocka_unit_test(a_refused_head_request_gets_no_body),
+		cmocka_unit_test(an_early_answer_is_one),
 		cmocka_unit_test(who_does_not_read_is_reset),
 		cmocka_unit_test(a_stuck_upstream_is_reset),
 	};
