@@ -154,6 +154,9 @@ void ring_connect(struct ring *ring, struct ring_op *op, int32_t file,
  */
 void ring_recv(struct ring *ring, struct ring_op *op, int32_t file, bool idle);
 
+/* The same, idle, of at most 'len_max' bytes: what follows is better spliced than copied. */
+void ring_recv_first(struct ring *ring, struct ring_op *op, int32_t file, uint32_t len_max);
+
 /*
  * One answer when all 'len' bytes are with the kernel (res == len), or when
  * sending failed or was cancelled: res is then -errno or a shorter count, and

@@ -80,8 +80,9 @@ struct ring_slot {
 		int32_t verdict; /* Not 0: the result to report instead of the completion's. */
 	};
 	const uint8_t *data; /* Send. */
-	uint32_t len;        /* Send: bytes. Poll: events, 0: RING_BROKEN. Accept: 1: just one. */
-	uint32_t done;       /* Send: bytes of them that are taken. Receive: enum ring_lot. */
+	uint32_t
+		len; /* Send: bytes. Receive: at most. Poll: events, 0: RING_BROKEN. Accept: 1: one. */
+	uint32_t done; /* Send: bytes of them that are taken. Receive: enum ring_lot. */
 };
 
 struct ring {

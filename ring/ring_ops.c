@@ -104,18 +104,19 @@ static bool submit_fault(struct ring *ring, struct ring_op *op, uint32_t events)
 
 static void submit_recv(struct ring *ring, struct ring_op *op, bool idle)
 {
-	uint32_t len = 0; /* As much as the buffer holds. */
+	const struct ring_slot *slot = ring_slot_of(ring, op);
+	uint32_t len = slot->len;
 	struct io_uring_sqe *sqe;
 
 	if (GW_UNLIKELY(ring->fault.on)) {
 		if (submit_fault(ring, op, POLLIN))
 			return;
-		len = ring_fault_cut(&ring->fault, RING_BUF_DATA);
+		len = ring_fault_cut(&ring->fault, len);
 	}
 	sqe = ring_sqe(ring);
 	io_uring_prep_recv(sqe, -1, NULL, len, 0);
 	sqe->flags |= IOSQE_BUFFER_SELECT;
-	sqe->buf_group = (uint16_t)ring_slot_of(ring, op)->done;
+	sqe->buf_group = (uint16_t)slot->done;
 	if (idle)
 		sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	aim(ring, sqe, op);
@@ -125,8 +126,19 @@ void ring_recv(struct ring *ring, struct ring_op *op, int32_t file, bool idle)
 {
 	struct ring_slot *slot = ring_ops_arm(ring, op, file, KIND_RECV);
 
+	slot->len = RING_BUF_DATA;
 	slot->done = idle || ring->bufs_kept == 0 ? RING_LOT_ALL : RING_LOT_BODIES;
 	submit_recv(ring, op, idle);
+}
+
+void ring_recv_first(struct ring *ring, struct ring_op *op, int32_t file, uint32_t len_max)
+{
+	GW_ASSERT(len_max > 0 && len_max <= RING_BUF_DATA);
+	struct ring_slot *slot = ring_ops_arm(ring, op, file, KIND_RECV);
+
+	slot->len = len_max;
+	slot->done = RING_LOT_ALL;
+	submit_recv(ring, op, true);
 }
 
 static void submit_send(struct ring *ring, struct ring_op *op, const struct ring_slot *slot)

@@ -139,6 +139,23 @@ int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pipe, 
 	return n;
 }
 
+int32_t ring_send_before(struct ring *ring, int32_t file, const void *data, uint32_t len)
+{
+	const struct ring_file *f = ring_file_open(ring, file);
+	ssize_t n;
+
+	GW_ASSERT(len > 0);
+	if (GW_UNLIKELY(ring->fault.on)) {
+		len = fault_len(ring, len);
+		if (len == 0)
+			return -EAGAIN;
+	}
+	n = send(f->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
+	if (n >= 0)
+		return (int32_t)n;
+	return errno == EINTR ? -EAGAIN : -errno;
+}
+
 int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pipe, int32_t file, uint32_t len_max)
 {
 	const struct ring_file *f = ring_file_open(ring, file);

@@ -35,3 +35,10 @@ int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pipe, 
 
 /* From the pipe to a file: bytes moved (> 0), -EAGAIN when the file takes none now, or -errno. */
 int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pipe, int32_t file, uint32_t len_max);
+
+/*
+ * Send what fits at once: bytes (> 0), -EAGAIN or -errno. The kernel may hold
+ * them back, at most 200 ms, so that they leave as one with the bytes that are
+ * spliced out next: only for when those are known to be there.
+ */
+int32_t ring_send_before(struct ring *ring, int32_t file, const void *data, uint32_t len);

@@ -4,6 +4,8 @@
 
 #include <errno.h>
 
+#include "ring/ring_pipe.h"
+
 static bool is_quiet(const struct transport *t)
 {
 	return !t->in.armed && !t->out.armed;
@@ -21,6 +23,14 @@ static bool swallow(struct transport *t, struct ring_buf *buf)
 	return true;
 }
 
+static void receive(struct transport *t, uint32_t len_max, bool idle)
+{
+	if (len_max < RING_BUF_DATA)
+		ring_recv_first(t->ring, &t->in, t->file, len_max);
+	else
+		ring_recv(t->ring, &t->in, t->file, idle);
+}
+
 /* Whatever ended it: a read that waits for its place tells more. */
 static void watch_answered(struct transport *t)
 {
@@ -30,7 +40,7 @@ static void watch_answered(struct transport *t)
 		return;
 	}
 	t->read_next = false;
-	ring_recv(t->ring, &t->in, t->file, t->read_idle);
+	receive(t, t->read_len, t->read_idle);
 }
 
 static void in_answered(struct ring_op *op, const struct ring_answer *answer)
@@ -70,14 +80,15 @@ static void clear_connect(struct transport *t, const struct ring_addr *addr)
 	ring_connect(t->ring, &t->out, t->file, addr);
 }
 
-static void clear_read(struct transport *t, bool idle)
+static void clear_read(struct transport *t, uint32_t len_max, bool idle)
 {
 	GW_ASSERT(!t->closing && !transport_is_reading(t));
 	if (!t->in.armed) {
-		ring_recv(t->ring, &t->in, t->file, idle);
+		receive(t, len_max, idle);
 		return;
 	}
 	t->read_next = true;
+	t->read_len = len_max;
 	t->read_idle = idle;
 	ring_cancel(t->ring, &t->in);
 }
@@ -106,6 +117,12 @@ static void clear_fail(struct transport *t, int error)
 	ring_soon(t->ring, &t->out);
 }
 
+static int32_t clear_push(struct transport *t, const void *data, uint32_t len)
+{
+	GW_ASSERT(!t->closing && !t->out.armed);
+	return ring_send_before(t->ring, t->file, data, len);
+}
+
 static int32_t clear_raw_file(const struct transport *t)
 {
 	return t->file;
@@ -130,6 +147,7 @@ static const struct transport_ops clear_ops = {
 	.watch = clear_watch,
 	.write = clear_write,
 	.fail = clear_fail,
+	.push = clear_push,
 	.raw_file = clear_raw_file,
 	.close = clear_close,
 };

@@ -145,4 +145,4 @@ void exchange_held_send(struct exchange *ex);
 void exchange_pass_body(struct exchange *ex, struct ring_buf *buf, bool end);
 void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_t n, bool all);
 /* Let bytes flow, if that is not decided yet and both sides are ready for it. */
-void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow);
+void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow, bool more);

@@ -96,17 +96,18 @@ static void quiet(struct relay *relay)
 static const struct relay_user relay_user = { moved, ended, quiet };
 
 /* 1: begun. 0: not yet, ask again when something was sent. -1: has to be copied. */
-static int begin_splice(struct exchange *ex, struct exchange_flow *flow)
+static int begin_splice(struct exchange *ex, struct exchange_flow *flow, bool more)
 {
 	struct stream *source = source_of(ex, flow), *sink = sink_of(ex, flow);
 	int32_t from, to;
-	uint64_t len;
+	uint64_t len, sent;
 
 	if (flow->length == UINT64_MAX || flow->length - flow->in < ex->proxy->options->splice_min)
 		return -1;
-	to = sink->codec->raw_out(sink);
+	to = sink->codec->raw_out(sink, more, &sent);
 	if (to < 0)
 		return to == -EAGAIN ? 0 : -1;
+	flow->waiting -= sent;
 	from = source->codec->raw_in(source, &len);
 	if (from < 0)
 		return -1;
@@ -148,13 +149,13 @@ void exchange_flow_stop(struct exchange *ex)
 	held_drop(ex);
 }
 
-void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
+void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow, bool more)
 {
 	struct stream *source = source_of(ex, flow);
 
 	if (flow->open || flow->ended || !flow->begun || !source)
 		return;
-	switch (begin_splice(ex, flow)) {
+	switch (begin_splice(ex, flow, more)) {
 	case 0:
 		return;
 	case -1:
@@ -179,7 +180,7 @@ void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_
 		return;
 	}
 	if (!flow->open)
-		exchange_flow_open(ex, flow);
+		exchange_flow_open(ex, flow, false);
 	else if (n > 0 && !flow->ended && source)
 		source->codec->credit(source, n);
 }

@@ -168,14 +168,14 @@ static void upstream_trailers(struct stream *s, struct slice lines)
 	exchange_settle(ex);
 }
 
-static void upstream_flush(struct stream *s)
+static void upstream_flush(struct stream *s, bool more)
 {
 	struct exchange *ex = s->owner;
 
 	if (!ex->client || !ex->down.begun)
 		return;
+	exchange_flow_open(ex, &ex->down, more);
 	ex->client->codec->flush(ex->client);
-	exchange_flow_open(ex, &ex->down);
 	exchange_settle(ex);
 }
 

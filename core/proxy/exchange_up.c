@@ -168,9 +168,6 @@ static void send_request(struct exchange *ex, struct stream *stream)
 	ex->up.begun = true;
 	stream->codec->send_head(stream, text, &ex->request, end);
 	exchange_held_send(ex);
-	if (!end)
-		stream->codec->flush(stream);
-	exchange_flow_open(ex, &ex->up);
 }
 
 static void connect_failed(struct exchange *ex, enum reason reason)
@@ -191,8 +188,16 @@ static void connect_failed(struct exchange *ex, enum reason reason)
 	exchange_refuse(ex, (uint16_t)reason_status(reason), reason, ACCOUNT_BY_UPSTREAM);
 }
 
+/* Nothing more of the request comes now. */
+static void flush_request(struct exchange *ex, bool more)
+{
+	exchange_flow_open(ex, &ex->up, more);
+	ex->upstream->codec->flush(ex->upstream);
+}
+
 void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid)
 {
+	bool in_burst = ex->state == EXCHANGE_JUDGING; /* Whose flush follows. */
 	enum reason reason;
 	struct stream *stream;
 
@@ -203,6 +208,8 @@ void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid)
 	case UPSTREAM_READY:
 		log_upstream(ex);
 		send_request(ex, stream);
+		if (!in_burst)
+			flush_request(ex, false);
 		break;
 	case UPSTREAM_COMING:
 		log_upstream(ex);
@@ -225,6 +232,7 @@ static void ready(struct upstream_call *call, struct stream *stream)
 	struct exchange *ex = exchange_of(call);
 
 	send_request(ex, stream);
+	flush_request(ex, false);
 	exchange_settle(ex);
 }
 
@@ -264,14 +272,12 @@ static void client_trailers(struct stream *s, struct slice lines)
 	exchange_settle(ex);
 }
 
-static void client_flush(struct stream *s)
+static void client_flush(struct stream *s, bool more)
 {
 	struct exchange *ex = s->owner;
 
-	if (!ex->upstream)
-		return;
-	ex->upstream->codec->flush(ex->upstream);
-	exchange_flow_open(ex, &ex->up);
+	if (ex->upstream)
+		flush_request(ex, more);
 	exchange_settle(ex);
 }
 

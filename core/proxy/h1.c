@@ -108,7 +108,7 @@ void h1_watch(struct h1 *c)
 {
 	GW_ASSERT(c->role == H1_CLIENT && c->in_state == H1_IN_IDLE);
 	if (!transport_is_reading(&c->transport))
-		transport_read(&c->transport, true);
+		h1_in_wait(c);
 }
 
 struct stream *h1_open_stream(struct h1 *c)
@@ -124,8 +124,7 @@ static bool is_cut_short(const struct h1 *c)
 {
 	bool all = c->out_ended && c->out_head.len == 0 && list_is_empty(&c->out_bufs);
 
-	return c->role == H1_SERVER && c->out_begun && !all &&
-	       c->out_body == HTTP_BODY_UNTIL_CLOSE;
+	return c->role == H1_SERVER && c->out_begun && !all && c->out_body == HTTP_BODY_UNTIL_CLOSE;
 }
 
 void h1_close(struct h1 *c, bool abort)

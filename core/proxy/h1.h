@@ -109,6 +109,7 @@ struct h1 {
 	bool out_begun : 1;  /* A head was submitted for this message. */
 	bool out_ended : 1;  /* Its end was submitted. */
 	bool out_moved : 1;  /* Some of it has left. */
+	bool large : 1;      /* The last body was long: so may the next be. */
 	bool raw : 1;        /* The input is taken past us. */
 	bool more : 1;       /* Bytes were waiting behind the last ones received. */
 	bool eof : 1;        /* The peer ended its side. */
@@ -161,6 +162,8 @@ void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res);
 /* Look at what is held, as far as it goes, then have more read if it is wanted. */
 void h1_in_advance(struct h1 *c);
 void h1_in_forget(struct h1 *c);
+/* Have the first bytes of the next message received. */
+void h1_in_wait(struct h1 *c);
 void h1_trailers_forget(struct h1 *c);
 void h1_credit(struct stream *s, uint64_t n);
 int32_t h1_raw_in(struct stream *s, uint64_t *ret_len);
@@ -177,5 +180,5 @@ void h1_send_info(struct stream *s, const struct http_head *head);
 void h1_send_body(struct stream *s, struct ring_buf *buf, bool end);
 void h1_send_trailers(struct stream *s, struct slice lines);
 void h1_flush(struct stream *s);
-int32_t h1_raw_out(struct stream *s);
+int32_t h1_raw_out(struct stream *s, bool now, uint64_t *ret_sent);
 void h1_raw_out_done(struct stream *s, uint64_t n, int res);

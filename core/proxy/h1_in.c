@@ -13,6 +13,7 @@ enum {
 	 * bodies are kept from: a small message never waits behind a large one.
 	 */
 	SMALL_BODY = 16384,
+	FIRST_MAX = 4096, /* Of what is expected to be long: a head and some bytes. */
 };
 
 static void buf_skip(struct ring_buf *buf, uint32_t n)
@@ -65,7 +66,8 @@ void h1_refuse(struct h1 *c, struct http_refusal refusal)
 	const struct h1_parser *parser = c->head ? &c->head->parser : &c->proxy->parser;
 
 	GW_ASSERT(c->role == H1_SERVER && !c->open);
-	c->method = parser->head.method; /* GET until it is read: HEAD is answered without a body. */
+	c->method =
+		parser->head.method; /* GET until it is read: HEAD is answered without a body. */
 	h1_in_forget(c);
 	h1_enter(c, H1_IN_DEAD);
 	c->last = true;
@@ -87,6 +89,8 @@ static void body_begin(struct h1 *c, const struct http_head *head, bool end)
 {
 	c->in_body = head->body;
 	c->in_left = head->content_length;
+	c->large = head->body == HTTP_BODY_LENGTH &&
+		   head->content_length >= c->proxy->options->splice_min;
 	c->http10 = head->minor == 0;
 	c->last = c->last || head->close;
 	c->in_early = 0;
@@ -443,6 +447,18 @@ static void watch(struct h1 *c)
 		transport_watch(&c->transport);
 }
 
+/*
+ * For a message of which nothing is here. Where the last body was long this one
+ * may be, too: then only its beginning is copied, and the rest can be spliced.
+ */
+void h1_in_wait(struct h1 *c)
+{
+	if (c->large)
+		transport_read_first(&c->transport, FIRST_MAX);
+	else
+		transport_read(&c->transport, true);
+}
+
 static void want(struct h1 *c)
 {
 	if (c->closing || transport_is_reading(&c->transport))
@@ -454,9 +470,16 @@ static void want(struct h1 *c)
 	switch ((enum h1_in_state)c->in_state) {
 	case H1_IN_IDLE:
 	case H1_IN_DONE:
-	case H1_IN_LINGER:
+		h1_in_wait(c);
+		break;
 	case H1_IN_HEAD:
+		if (c->head)
+			transport_read(&c->transport, true);
+		else
+			h1_in_wait(c);
+		break;
 	case H1_IN_DRAIN:
+	case H1_IN_LINGER:
 		transport_read(&c->transport, true);
 		break;
 	case H1_IN_BODY: /* A receive may bring a whole buffer: only when that is granted. */
@@ -482,7 +505,7 @@ void h1_in_advance(struct h1 *c)
 		;
 	c->looping = false;
 	if (had && c->open && !c->closing)
-		c->stream.user->flush(&c->stream);
+		c->stream.user->flush(&c->stream, c->more);
 	if (!c->closing)
 		want(c);
 }
@@ -533,7 +556,7 @@ static void client_input_ended(struct h1 *c, int32_t res)
 		} else if (c->in_body == HTTP_BODY_UNTIL_CLOSE) {
 			deliver(c, NULL, true);
 			if (c->open)
-				c->stream.user->flush(&c->stream);
+				c->stream.user->flush(&c->stream, c->more);
 		} else {
 			h1_fault(c, 0, REASON_UPSTREAM_TRUNCATED, false);
 		}

@@ -361,7 +361,37 @@ void h1_flush(struct stream *s)
 		pump(c);
 }
 
-int32_t h1_raw_out(struct stream *s)
+/* What waits to be written goes with the raw bytes that follow. False: not all of it could. */
+static bool push_all(struct h1 *c)
+{
+	struct ring_buf *buf;
+
+	if (!head_to_bufs(c)) {
+		c->out_failed = true;
+		return false;
+	}
+	while ((buf = first_buf(c))) {
+		int32_t n = transport_push(&c->transport, ring_buf_data(buf), buf->len);
+
+		if (n < 0)
+			return false; /* The write that follows says why. */
+		metric_add(c->proxy->metrics,
+			   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_OUT
+						: METRIC_UPSTREAM_BYTES_OUT,
+			   (uint64_t)n);
+		c->out_moved = true;
+		buf->start += (uint32_t)n;
+		buf->len -= (uint32_t)n;
+		if (buf->len > 0)
+			return false;
+		c->out_sent += buf->note;
+		list_remove(&buf->link);
+		ring_buf_give(c->transport.ring, buf);
+	}
+	return true;
+}
+
+int32_t h1_raw_out(struct stream *s, bool now, uint64_t *ret_sent)
 {
 	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
 
@@ -370,8 +400,10 @@ int32_t h1_raw_out(struct stream *s)
 	if (!c->out_begun || c->out_ended || c->out_body != HTTP_BODY_LENGTH || c->out_dead ||
 	    file < 0)
 		return -ENOTSUP;
-	if (c->writing || c->out_head.len > 0 || !list_is_empty(&c->out_bufs))
+	if (c->writing || (h1_out_is_pending(c) && (!now || c->out_failed || !push_all(c))))
 		return -EAGAIN;
+	*ret_sent = c->out_sent;
+	c->out_sent = 0;
 	return file;
 }
 

@@ -8,7 +8,8 @@
  *
  * Events in, per message: head, then body pieces, then trailers if any; the
  * last of these carries 'end'. After each burst of events, flush: nothing more
- * for now. A reset event ends the stream in both directions.
+ * for now; 'more' says that bytes were waiting behind what was told. A reset
+ * event ends the stream in both directions.
  *
  * Calls out mirror that: send_head, send_body, send_trailers, flush. Bytes may
  * be held back until flush, so that a head and the first of its body leave as
@@ -24,7 +25,9 @@
  * file it returns; raw_in_done() says how many were, and the codec goes on from
  * there, by raw or by copy, at any byte. raw_out() is the same for sending.
  * -ENOTSUP says that it cannot be, -EAGAIN that it can when all has been sent
- * that was submitted.
+ * that was submitted. With 'now', raw bytes are there to follow at once: then
+ * what was submitted may be sent by this very call, to leave as one with them,
+ * and *ret_sent is what 'sent' would have told of it.
  *
  * Reentrancy. Events never come from inside a call of the user.
  * The user ends with release() (both messages complete) or reset(); after that
@@ -54,7 +57,7 @@ struct stream_user {
 	void (*body)(struct stream *s, struct ring_buf *buf, bool end);
 	/* Complete lines, validated, lent for the call; always the end. */
 	void (*trailers)(struct stream *s, struct slice lines);
-	void (*flush)(struct stream *s);
+	void (*flush)(struct stream *s, bool more);
 	/* 'n' body bytes have left since the last time; 'all': nothing submitted is left, the end included. */
 	void (*sent)(struct stream *s, uint64_t n, bool all);
 	/* Server role: the body turned out malformed. No more input comes; the client may still be answered. */
@@ -97,7 +100,7 @@ struct codec {
 	int32_t (*raw_in)(struct stream *s, uint64_t *ret_len);
 	/* 'res' 0: end of file met; < 0: -errno; 1: fine. */
 	void (*raw_in_done)(struct stream *s, uint64_t n, int res);
-	int32_t (*raw_out)(struct stream *s);
+	int32_t (*raw_out)(struct stream *s, bool now, uint64_t *ret_sent);
 	void (*raw_out_done)(struct stream *s, uint64_t n, int res);
 	void (*release)(struct stream *s);
 	/* Give the stream up. 'abort': at once, and by a reset; otherwise what was submitted leaves first. */

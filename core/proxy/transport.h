@@ -37,10 +37,11 @@ struct transport_user {
 
 struct transport_ops {
 	void (*connect)(struct transport *t, const struct ring_addr *addr);
-	void (*read)(struct transport *t, bool idle);
+	void (*read)(struct transport *t, uint32_t len_max, bool idle);
 	void (*watch)(struct transport *t);
 	void (*write)(struct transport *t, const void *data, uint32_t len);
 	void (*fail)(struct transport *t, int error);
+	int32_t (*push)(struct transport *t, const void *data, uint32_t len);
 	int32_t (*raw_file)(const struct transport *t);
 	void (*close)(struct transport *t, bool abort);
 };
@@ -51,14 +52,15 @@ struct transport {
 	struct ring *ring;
 	struct ring_op in;
 	struct ring_op out;
-	int32_t file;     /* -1 once closed. */
-	uint32_t out_len; /* Private: of the pending write. */
-	int out_error;    /* Private: what transport_fail() asked for. */
+	int32_t file;      /* -1 once closed. */
+	uint32_t out_len;  /* Private: of the pending write. */
+	int out_error;     /* Private: what transport_fail() asked for. */
+	uint32_t read_len; /* Private: of the read that is next, */
 	bool closing : 1;
 	bool connecting : 1;
-	bool watching : 1;  /* Private: 'in' is a watch, */
-	bool read_next : 1; /* and makes room for a read, */
-	bool read_idle : 1; /* of this kind. */
+	bool read_idle : 1; /* its kind, */
+	bool read_next : 1; /* and that there is one. */
+	bool watching : 1;  /* Private: 'in' is a watch, which makes room for that read. */
 };
 
 /* A clear transport over an open file, which it owns from now on. */
@@ -80,7 +82,13 @@ static inline bool transport_has_input(const struct transport *t)
 /* Ask for bytes; 'idle' as in ring_recv(). Not while a read is under way. */
 static inline void transport_read(struct transport *t, bool idle)
 {
-	t->ops->read(t, idle);
+	t->ops->read(t, RING_BUF_DATA, idle);
+}
+
+/* The same, idle, of at most 'len_max' bytes. */
+static inline void transport_read_first(struct transport *t, uint32_t len_max)
+{
+	t->ops->read(t, len_max, true);
 }
 
 static inline bool transport_is_reading(const struct transport *t)
@@ -109,6 +117,12 @@ static inline void transport_write(struct transport *t, const void *data, uint32
 static inline void transport_fail(struct transport *t, int error)
 {
 	t->ops->fail(t, error);
+}
+
+/* Write at once what fits, to leave with the raw bytes that follow. Bytes or -errno. */
+static inline int32_t transport_push(struct transport *t, const void *data, uint32_t len)
+{
+	return t->ops->push(t, data, len);
 }
 
 /* The ring file whose bytes are this transport's bytes, for splice; or -1. */

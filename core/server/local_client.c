@@ -210,8 +210,9 @@ static void stream_trailers(struct stream *s, struct slice lines)
 	stream_body(s, NULL, true);
 }
 
-static void stream_flush(struct stream *s)
+static void stream_flush(struct stream *s, bool more)
 {
+	(void)more;
 	(void)s; /* What is said is flushed where it is said. */
 }
 

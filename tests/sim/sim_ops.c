@@ -324,7 +324,19 @@ void ring_recv(struct ring *ring, struct ring_op *op, int32_t file, bool idle)
 	/* No buffer is taken before there are bytes, either way. */
 	GW_ASSERT(sim_file_get(ring, file)->end);
 	slot = arm(ring, op, file, SIM_RECV);
+	slot->len = RING_BUF_DATA;
 	slot->lot = idle || ring->ring_opt.bufs_kept == 0 ? SIM_LOT_ALL : SIM_LOT_BODIES;
+	begin(ring, slot);
+}
+
+void ring_recv_first(struct ring *ring, struct ring_op *op, int32_t file, uint32_t len_max)
+{
+	struct sim_slot *slot;
+
+	GW_ASSERT(sim_file_get(ring, file)->end && len_max > 0 && len_max <= RING_BUF_DATA);
+	slot = arm(ring, op, file, SIM_RECV);
+	slot->len = len_max;
+	slot->lot = SIM_LOT_ALL;
 	begin(ring, slot);
 }
 

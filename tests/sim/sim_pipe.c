@@ -120,6 +120,20 @@ int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pipe, 
 	return moved;
 }
 
+int32_t ring_send_before(struct ring *ring, int32_t file, const void *data, uint32_t len)
+{
+	struct sim_end *end = moving_end(ring, file, SIM_SEND);
+	int32_t n;
+
+	GW_ASSERT(len > 0);
+	if (sim_chance(ring, ring->opt.faults.pipe_full))
+		return -EAGAIN;
+	n = sim_end_write(end, data, 1 + (uint32_t)sim_pick(ring, len));
+	if (n > 0)
+		ring->counts.bytes_out += (uint32_t)n;
+	return n;
+}
+
 int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pipe, int32_t file, uint32_t len_max)
 {
 	struct sim_pipe *own = pipe_of(ring, pipe);

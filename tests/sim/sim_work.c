@@ -30,7 +30,7 @@ static void recv_run(struct ring *ring, struct sim_slot *slot)
 		list_push_back(&ring->starved[slot->lot], &slot->starved);
 		return;
 	}
-	there = there < RING_BUF_DATA ? there : RING_BUF_DATA;
+	there = there < slot->len ? there : slot->len;
 	if (sim_pick(ring, 3) == 0) {
 		there = 1 + (uint32_t)sim_pick(ring, there);
 		ring->counts.short_recvs++;

@@ -34,6 +34,32 @@ static void a_receive_lends_a_buffer(void **state)
 	rt_end(ring);
 }
 
+static void a_first_receive_takes_no_more_than_asked(void **state)
+{
+	struct ring *ring = rt_ring();
+	struct rt_op recv;
+	int fd;
+	int32_t file = rt_pair(ring, &fd);
+
+	(void)state;
+	rt_op_init(&recv);
+	ring_recv_first(ring, &recv.op, file, 4);
+	rt_settle(ring);
+	assert_int_equal(recv.n_answers, 0);
+	rt_put(fd, "head, body", 10);
+	RT_UNTIL(ring, recv.n_answers == 1);
+	assert_int_equal(recv.last.res, 4);
+	ring_buf_give(ring, recv.last.buf);
+	ring_recv(ring, &recv.op, file, true);
+	RT_UNTIL(ring, recv.n_answers == 2);
+	assert_int_equal(recv.last.res, 6);
+	assert_memory_equal(ring_buf_data(recv.last.buf), ", body", 6);
+	ring_buf_give(ring, recv.last.buf);
+	ring_close(ring, file);
+	close(fd);
+	rt_end(ring);
+}
+
 static void a_receive_tells_that_more_waits(void **state)
 {
 	static char much[2 * RING_BUF_DATA];
@@ -528,6 +554,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_receive_lends_a_buffer),
+		cmocka_unit_test(a_first_receive_takes_no_more_than_asked),
 		cmocka_unit_test(a_receive_tells_that_more_waits),
 		cmocka_unit_test(a_send_is_answered_when_all_is_taken),
 		cmocka_unit_test(a_cancelled_send_tells_how_far_it_came),

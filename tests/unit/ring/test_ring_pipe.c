@@ -60,6 +60,31 @@ static void bytes_pass_through_a_pipe(void **state)
 	rt_end(ring);
 }
 
+/* What was held back leaves in front of what was spliced; the peer sees both. */
+static void bytes_held_back_go_first(void **state)
+{
+	struct ring *ring = rt_ring();
+	int in_fd, out_fd;
+	int32_t in = tcp_pair(ring, &in_fd), out = tcp_pair(ring, &out_fd);
+	struct ring_pipe *pipe = ring_pipe_take(ring);
+	char got[64];
+
+	(void)state;
+	rt_put(in_fd, " and body", 9);
+	assert_int_equal(wait_splice_in(ring, in, pipe, 100), 9);
+	assert_int_equal(ring_send_before(ring, out, "head", 4), 4);
+	assert_int_equal(ring_splice_out(ring, pipe, out, 9), 9);
+	RT_UNTIL(ring, recv(out_fd, got, sizeof(got), MSG_PEEK | MSG_DONTWAIT) == 13);
+	assert_memory_equal(got, "head and body", 13);
+	close(out_fd);
+	RT_UNTIL(ring, ring_send_before(ring, out, "x", 1) == -EPIPE);
+	ring_pipe_give(ring, pipe);
+	ring_close(ring, in);
+	ring_close(ring, out);
+	close(in_fd);
+	rt_end(ring);
+}
+
 /* One side does not read: the socket, then the pipe fill up, and neither call waits. */
 static void a_full_pipe_and_a_full_socket_say_so(void **state)
 {
@@ -172,6 +197,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_pass_through_a_pipe),
+		cmocka_unit_test(bytes_held_back_go_first),
 		cmocka_unit_test(a_full_pipe_and_a_full_socket_say_so),
 		cmocka_unit_test(pipes_are_bounded_and_used_again),
 		cmocka_unit_test(no_descriptor_no_pipe),

@@ -147,8 +147,10 @@ static int32_t raw_in(struct stream *s, uint64_t *ret_len)
 	return -ENOTSUP;
 }
 
-static int32_t raw_out(struct stream *s)
+static int32_t raw_out(struct stream *s, bool now, uint64_t *ret_sent)
 {
+	(void)now;
+	(void)ret_sent;
 	(void)fake_of(s);
 	return -ENOTSUP;
 }
@@ -270,7 +272,7 @@ void fake_trailers(struct fake_stream *f, struct slice lines)
 void fake_flush(struct fake_stream *f)
 {
 	if (fake_is_open(f))
-		f->stream.user->flush(&f->stream);
+		f->stream.user->flush(&f->stream, false);
 }
 
 void fake_malformed(struct fake_stream *f, uint16_t status, uint16_t reason)
