@@ -98,7 +98,7 @@ static void some_options(struct world *w, struct proxy_options *opt)
 	*opt = (struct proxy_options){
 		.limits = h1_limits_default,
 		.head_ns = 10 * S,
-		.keepalive_ns = 20 * S,
+		.keepalive_ns = w->calm ? 100 * S : 20 * S, /* No calm visitor reads for so long. */
 		.linger_ns = 5 * S,
 		.splice_min = below(w, 3) ? 1u << below(w, 16) : UINT64_MAX,
 		.clients_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
