@@ -7,6 +7,13 @@ void seat_offer(struct policy_seat *seat, const struct policy_table *table)
 	atomic_store_explicit(&seat->offered, table, memory_order_release);
 }
 
+void seat_renew(struct policy_seat *seat, const struct policy_table *table, uint64_t now_ns)
+{
+	GW_ASSERT(now_ns > 0);
+	atomic_store_explicit(&seat->renewed_ns, now_ns, memory_order_relaxed);
+	seat_offer(seat, table); /* Its release makes the time visible, too. */
+}
+
 bool seat_has(const struct policy_seat *seat, const struct policy_table *table)
 {
 	return atomic_load_explicit(&seat->adopted, memory_order_acquire) == table;
@@ -21,4 +28,14 @@ const struct policy_table *seat_table(struct policy_seat *seat)
 	if (GW_UNLIKELY(atomic_load_explicit(&seat->adopted, memory_order_relaxed) != table))
 		atomic_store_explicit(&seat->adopted, table, memory_order_release);
 	return table;
+}
+
+uint64_t seat_waited_ns(const struct policy_seat *seat, uint64_t now_ns)
+{
+	uint64_t renewed_ns = atomic_load_explicit(&seat->renewed_ns, memory_order_relaxed);
+
+	if (renewed_ns == 0)
+		return 0;
+	/* A worker's clock stands still during a turn, so it may be behind. */
+	return now_ns > renewed_ns ? now_ns - renewed_ns : 1;
 }

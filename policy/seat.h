@@ -24,13 +24,23 @@
 struct policy_seat {
 	_Atomic(const struct policy_table *) offered;
 	_Atomic(const struct policy_table *) adopted;
+	_Atomic uint64_t renewed_ns; /* When the latest took another's place; 0: none has. */
 };
 
 /* Publisher: the table to use from now on; immutable until another was adopted. */
 void seat_offer(struct policy_seat *seat, const struct policy_table *table);
+
+/* Publisher: the same, in place of a table that is in use, with the time for seat_waited_ns(). */
+void seat_renew(struct policy_seat *seat, const struct policy_table *table, uint64_t now_ns);
 
 /* Publisher: whether the worker uses that very table. */
 bool seat_has(const struct policy_seat *seat, const struct policy_table *table);
 
 /* Worker: the table to judge by, good until the handler returns. Something must have been offered. */
 const struct policy_table *seat_table(struct policy_seat *seat);
+
+/*
+ * Worker: how long ago the table in use was offered by seat_renew(), at least 1; 0 for the first
+ * one. When yet another is being offered at this moment, that one's time.
+ */
+uint64_t seat_waited_ns(const struct policy_seat *seat, uint64_t now_ns);

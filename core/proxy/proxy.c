@@ -51,6 +51,7 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	p->metrics = parts->metrics;
 	p->worker = parts->worker;
 	list_init(&p->listeners);
+	list_counted_init(&p->idle);
 	rng_seed(&p->rng, parts->seed);
 	for (uint16_t i = 0; i < POLICY_SERVICES_MAX; i++)
 		for (uint16_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
@@ -81,6 +82,10 @@ const struct policy_table *proxy_table(struct proxy *p)
 	const struct policy_table *table = seat_table(p->seat);
 
 	if (GW_UNLIKELY(table != p->table)) {
+		uint64_t waited_ns = seat_waited_ns(p->seat, ring_now_ns(p->ring));
+
+		if (waited_ns)
+			metric_observe(p->metrics, METRIC_POLICY_SYNC, waited_ns);
 		p->table = table;
 		upstream_adopt(p, table);
 		metric_gauge_set(p->metrics, METRIC_POLICY_GENERATION, table->generation);

@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <signal.h>
 
+#include "core/base/clock.h"
 #include "core/server/server_private.h"
 
 #define TICK_NS (50 * GW_NS_PER_MS) /* How often what nobody uses any more is looked for. */
@@ -40,9 +41,10 @@ void server_tell(struct server *s, uint64_t word)
 void server_table_changed(void *owner, const struct policy_table *table)
 {
 	struct server *s = owner;
+	uint64_t now_ns = gw_now_ns(); /* The ring's is older than the table. */
 
 	for (uint32_t i = 0; i < s->n_running; i++)
-		seat_offer(worker_seat(&s->workers[i]), table);
+		seat_renew(worker_seat(&s->workers[i]), table, now_ns);
 	server_tell(s, WORKER_ADOPT);
 }
 

@@ -20,6 +20,7 @@ static void empty_seat(void)
 {
 	atomic_init(&seat.offered, NULL);
 	atomic_init(&seat.adopted, NULL);
+	atomic_init(&seat.renewed_ns, 0);
 }
 
 static void offers_are_adopted_when_asked_for(void **state)
@@ -36,6 +37,22 @@ static void offers_are_adopted_when_asked_for(void **state)
 	assert_ptr_equal(seat_table(&seat), &tables[2]);
 	assert_false(seat_has(&seat, &tables[0]) || seat_has(&seat, &tables[1]));
 	assert_true(seat_has(&seat, &tables[2]));
+}
+
+/* The first table is waited for by nobody. */
+static void it_is_known_how_long_a_table_waited(void **state)
+{
+	(void)state;
+	empty_seat();
+	seat_offer(&seat, &tables[0]);
+	(void)seat_table(&seat);
+	assert_int_equal(seat_waited_ns(&seat, 1000), 0);
+	seat_renew(&seat, &tables[1], 1000);
+	assert_ptr_equal(seat_table(&seat), &tables[1]);
+	assert_int_equal(seat_waited_ns(&seat, 1700), 700);
+	assert_int_equal(seat_waited_ns(&seat, 900), 1); /* A worker's clock that is behind. */
+	seat_renew(&seat, &tables[2], 2000);
+	assert_int_equal(seat_waited_ns(&seat, 2001), 1);
 }
 
 static void ask_an_empty_seat(void)
@@ -133,6 +150,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(offers_are_adopted_when_asked_for),
+		cmocka_unit_test(it_is_known_how_long_a_table_waited),
 		cmocka_unit_test(misuse_traps),
 		cmocka_unit_test(readers_never_see_half_a_table),
 	};

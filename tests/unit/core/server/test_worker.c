@@ -7,6 +7,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "core/base/metric_render.h"
 #include "tests/unit/core/base/base_test.h"
 
 static struct {
@@ -187,6 +188,17 @@ static bool options_are_used(void)
 	return worker_uses(&w.worker, &w.options[1]);
 }
 
+/* How many adoptions of a table have been timed. */
+static uint64_t n_syncs(void)
+{
+	struct metric_set *const set = w.worker.metrics;
+	const struct metric_view view = { .sets = &set, .n_sets = 1 };
+	struct metric_hist_sum sum;
+
+	metric_sum_hist(&view, METRIC_POLICY_SYNC, &sum);
+	return sum.n;
+}
+
 /* Without any traffic. */
 static void an_idle_worker_takes_what_is_new(void **state)
 {
@@ -196,12 +208,14 @@ static void an_idle_worker_takes_what_is_new(void **state)
 	assert_int_equal(start(1, &what), 0);
 	assert_true(seat_has(worker_seat(&w.worker), &w.tables[0]));
 	assert_true(worker_uses(&w.worker, &w.options[0]));
-	seat_offer(worker_seat(&w.worker), &w.tables[1]);
+	assert_int_equal(n_syncs(), 0);
+	seat_renew(worker_seat(&w.worker), &w.tables[1], gw_now_ns());
 	post(WORKER_ADOPT);
 	wait_for(table_is_adopted);
 	post((uintptr_t)&w.options[1]);
 	wait_for(options_are_used);
 	assert_false(worker_uses(&w.worker, &w.options[0]));
+	assert_int_equal(n_syncs(), 1);
 	post(WORKER_DRAIN);
 	see_it_leave();
 }
