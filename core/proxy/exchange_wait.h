@@ -17,13 +17,14 @@
  * the other side's slowness: a source's patience stands still meanwhile, and a
  * sink that had taken all there was is owed all of it again.
  *
- * A client has to keep up a least rate, both ways: each byte buys it a share of
+ *  client has to keep up a least rate, both ways: each byte buys it a share of
  * a second, up to the full span. An upstream may take its time (event streams
- * do). Nothing is demanded of a client whose body is not wanted any more: the
- * response is complete, or an error, or came instead of the 100 that the client
- * waits for. An upstream that answers may leave the rest of the request
- * untaken: what it holds up is bounded by the window, and its time by that of
- * the response.
+ * do). What a client has taken shows when a write is over, so one that is to
+ * live has to take RING_BUF_DATA within write_stall. Nothing is demanded of a
+ * client whose body is not wanted any more: the response is complete, or an
+ * error, or came instead of the 100 that the client waits for. An upstream that
+ * answers may leave the rest of the request untaken: what it holds up is
+ * bounded by the window, and its time by that of the response.
  *
  * One timer serves both flows. Connecting has its deadline in upstream_get().
  *

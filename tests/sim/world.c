@@ -162,7 +162,7 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 		.connect_ns = 2 * S,
 		.response_head_ns = 15 * S,
 		.body_idle_ns = 10 * S,
-		.write_stall_ns = 12 * S,
+		.write_stall_ns = 20 * S, /* A write of 32 KiB to the slowest calm reader. */
 		.pool_idle_ns = 8 * S,
 	};
 	for (uint32_t i = 0; i < n; i++)
