@@ -7,6 +7,8 @@
 
 #define DRAIN_PATIENCE_NS (1 * GW_NS_PER_S) /* For the first request of a connection. */
 
+enum { LINGERS_MAX = 15 }; /* Times linger_ns, while something comes each time. */
+
 static struct client *client_of(struct h1 *c)
 {
 	return GW_CONTAINER_OF(c, struct client, h1);
@@ -58,6 +60,18 @@ static void phase(struct h1 *c, enum h1_phase phase)
 	}
 }
 
+/* A client that is still sending may look for our reply only afterwards. */
+static bool lingers_on(struct client *client)
+{
+	struct proxy *proxy = client->h1.proxy;
+
+	if (!h1_lingers_for_bytes(&client->h1) || proxy->draining ||
+	    ++client->n_lingers >= LINGERS_MAX)
+		return false;
+	deadline_in(&client->deadline, proxy->ring, proxy->options->linger_ns);
+	return true;
+}
+
 static void expired(struct ring_timer *timer)
 {
 	struct client *client = GW_CONTAINER_OF(timer, struct client, deadline.timer);
@@ -73,7 +87,12 @@ static void expired(struct ring_timer *timer)
 		h1_refuse(c, (struct http_refusal){ 408, REASON_HEADER_TIMEOUT, false });
 		break;
 	case H1_PHASE_DRAIN:
-	case H1_PHASE_LINGER: /* Who does not read what is left is not waited for by the kernel, too. */
+		h1_linger(c);
+		break;
+	case H1_PHASE_LINGER:
+		if (lingers_on(client))
+			break;
+		/* Who does not read what is left is not waited for by the kernel, too. */
 		h1_cut(c, h1_out_is_pending(c));
 		break;
 	case H1_PHASE_BUSY:
@@ -177,6 +196,7 @@ void client_accept(struct listener *listener, int32_t file)
 	client->counted = false;
 	client->trusted = listener_trusts(listener, &client->peer);
 	client->phase = H1_PHASE_IDLE;
+	client->n_lingers = 0;
 	if (!may_have_another(proxy, client)) {
 		slab_free(&proxy->clients, client);
 		refuse(proxy, file, REASON_PER_CLIENT_CONNECTIONS);

@@ -18,7 +18,8 @@ struct client {
 	struct listener *listener;
 	struct deadline deadline;
 	struct peer peer;
-	uint8_t phase; /* enum h1_phase. */
+	uint8_t phase;     /* enum h1_phase. */
+	uint8_t n_lingers; /* Spans of linger_ns in which more came. */
 	bool counted;  /* In proxy_shared.peers. */
 	bool trusted;  /* A proxy whose word on its clients is believed. */
 };

@@ -175,6 +175,21 @@ static bool can_go_on(const struct h1 *c)
 	return !c->last && !c->eof;
 }
 
+void h1_linger(struct h1 *c)
+{
+	GW_ASSERT(c->role == H1_SERVER && !c->open && !c->writing);
+	ring_shutdown_send(c->transport.ring, c->transport.file);
+	h1_enter(c, H1_IN_LINGER);
+}
+
+bool h1_lingers_for_bytes(struct h1 *c)
+{
+	bool came = c->in_state == H1_IN_LINGER && c->drained > 0;
+
+	c->drained = 0;
+	return came;
+}
+
 /* The server's reply is out. What is left of the request decides how this goes on. */
 static void server_released(struct h1 *c)
 {
@@ -188,8 +203,7 @@ static void server_released(struct h1 *c)
 	} else {
 		if (c->in_state == H1_IN_BODY)
 			h1_enter(c, H1_IN_DRAIN);
-		ring_shutdown_send(c->transport.ring, c->transport.file);
-		h1_enter(c, H1_IN_LINGER);
+		h1_linger(c);
 	}
 	if (!c->looping)
 		h1_in_advance(c);

@@ -89,7 +89,7 @@ struct h1 {
 	uint64_t in_left;          /* Of a length-delimited body. */
 	uint64_t credit;           /* Bytes that may still be delivered. */
 	struct chunk_reader chunks;
-	uint32_t drained; /* Bytes thrown away in DRAIN and LINGER. */
+	uint32_t drained; /* Bytes thrown away: in DRAIN all, in LINGER the latest. */
 	uint16_t trailers_len;
 	uint8_t in_state; /* enum h1_in_state. */
 	uint8_t in_body;  /* enum http_body of the message being read. */
@@ -148,6 +148,14 @@ void h1_ended(struct h1 *c, enum reason reason);
 
 /* Ends in the middle of a message; 'abort': what the peer has not read yet may be lost. */
 void h1_cut(struct h1 *c, bool abort);
+
+/*
+ * Server role, all is said: end in stages. Whatever still comes is thrown away,
+ * or a reset would cost the peer what it has not read yet (RFC 9112 9.6).
+ */
+void h1_linger(struct h1 *c);
+/* Lingering, has anything come since this was asked last? */
+bool h1_lingers_for_bytes(struct h1 *c);
 
 /* Client role: the next request's stream; the user sets user and owner, then sends. */
 struct stream *h1_open_stream(struct h1 *c);

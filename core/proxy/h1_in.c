@@ -7,7 +7,7 @@
 #include "core/proxy/proxy.h"
 
 enum {
-	DRAIN_MAX = 65536, /* Of an unwanted body or after the last reply (RFC 9112 9.6). */
+	DRAIN_MAX = 65536, /* Of an unwanted body, for the sake of the connection. */
 	/*
 	 * So much of each body is received as heads are, from buffers that large
 	 * bodies are kept from: a small message never waits behind a large one.
@@ -385,7 +385,7 @@ static void step_drain(struct h1 *c)
 	uint32_t n = unwanted(c, &end);
 
 	if (n == UINT32_MAX || c->drained + n > DRAIN_MAX) {
-		h1_ended(c, REASON_NONE);
+		h1_linger(c);
 		return;
 	}
 	c->drained += n;
@@ -399,10 +399,8 @@ static void step_drain(struct h1 *c)
 
 static void step_linger(struct h1 *c)
 {
-	c->drained += c->held->len;
+	c->drained = c->held->len;
 	held_give(c);
-	if (c->drained > DRAIN_MAX)
-		h1_ended(c, REASON_NONE);
 }
 
 /* --- The loop. ------------------------------------------------------------------------------- */

@@ -41,7 +41,7 @@ struct proxy_options {
 	uint64_t head_ns;        /* From a request's first byte to the end of its head. */
 	uint64_t keepalive_ns;   /* Between two requests. */
 	uint64_t write_stall_ns; /* For an answer of ours to leave. */
-	uint64_t linger_ns;      /* Reading away what follows the last reply. */
+	uint64_t linger_ns;      /* Without a byte of what follows the last reply. */
 	uint64_t splice_min;     /* Bodies from here on are spliced; UINT64_MAX: never. */
 	uint32_t clients_max;    /* Per worker, this and the next. */
 	uint32_t upstreams_max;

@@ -204,6 +204,113 @@ static void a_stuck_upstream_is_reset(void **state)
 	}
 }
 
+/* --- Lingering. ------------------------------------------------------------------------------ */
+
+enum { POURED = 400 * 1024 };
+
+/* At once, and keeps the connection. */
+static void answers_at_once(struct peer_end *o)
+{
+	if (!stage_heard(o, "\r\n\r\n"))
+		return;
+	stage_say(o, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n");
+	o->deaf = true;
+	memset(o->text, 0, sizeof(o->text));
+}
+
+/* All of it, before looking for an answer. */
+static void pour(struct peer_end *c, const char *text, size_t len, uint64_t pause_ns)
+{
+	while (len > 0 && !sim_end_is_reset(c->end)) {
+		uint32_t n = stage_say_bytes(c, text, len);
+
+		text += n;
+		len -= n;
+		stage_run(n > 0 ? pause_ns : 1 * MS);
+	}
+}
+
+/* However much of its request is not wanted: a client that sends all of it first gets the reply. */
+static void what_is_not_wanted_costs_no_reply(void **state)
+{
+	static const struct {
+		const char *head, *status;
+		uint64_t pause_ns;
+	} cases[] = {
+		{ "POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n", " 400 ", 0 },
+		{ "POST / HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n", " 400 ", 500 * MS },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n", " 200 ", 0 },
+		{ "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n", " 200 ", 0 },
+		{ "GET / HTTP/1.1\r\nHost: a\r\n\r\nGET /a HTTP/1.1\r\n\r\n", " 400 ", 0 },
+	};
+	static const struct sim_options sim = { .send_size = 16384, .window_size = 32768 };
+	static char text[POURED];
+
+	(void)state;
+	memset(text, 'x', sizeof(text));
+	memcpy(text, "ffffff\r\n", 8); /* Where it is chunked: one that goes on and on. */
+	for (uint64_t k = 0; k < ARRAY_SIZE(cases) * 4; k++) {
+		size_t i = k % ARRAY_SIZE(cases);
+		struct peer_end *c;
+
+		stage_open(k, &(struct ring_options){ 0 }, &sim, answers_at_once);
+		c = stage_dial();
+		c->deaf = true;
+		stage_say(c, cases[i].head);
+		stage_run(20 * MS);
+		pour(c, text, sizeof(text), cases[i].pause_ns);
+		sim_end_finish(c->end);
+		stage_run(20 * MS);
+		if (sim_end_is_reset(c->end))
+			fail_msg("seed %llu: reset", (unsigned long long)k);
+		c->deaf = false;
+		hear(c);
+		stage_until(c->ended, 1 * S);
+		assert_true(stage_heard(c, cases[i].status));
+		assert_false(c->reset);
+		stage_close();
+	}
+}
+
+/* Neither one that says nothing more nor one that never stops keeps its connection. */
+static void lingering_has_an_end(void **state)
+{
+	static const char refused[] = "GET / HTTP/1.1\r\n\r\n";
+
+	(void)state;
+	for (int drains = 0; drains < 2; drains++) {
+		struct peer_end *quiet, *drips;
+
+		stage_open(1, &(struct ring_options){ 0 }, &(struct sim_options){ 0 }, NULL);
+		quiet = stage_dial();
+		drips = stage_dial();
+		stage_say(quiet, refused);
+		stage_say(drips, refused);
+		stage_run(1 * S);
+		stage_say(drips, "x");
+		stage_run(3 * S / 2);
+		assert_int_equal(st.proxy->clients.n_used, 1);
+		if (drains) {
+			listener_drain(&st.listener);
+			proxy_drain(st.proxy);
+		}
+		for (int i = 0; i < (drains ? 3 : 26); i++) {
+			assert_int_equal(st.proxy->clients.n_used, 1);
+			stage_say(drips, "x");
+			stage_run(i < 2 ? S / 2 : 1 * S);
+		}
+		for (int i = 0; i < 5 && !sim_end_is_reset(drips->end); i++) {
+			stage_say(drips, "x");
+			stage_run(1 * S);
+		}
+		assert_int_equal(st.proxy->clients.n_used, 0);
+		if (!drains)
+			listener_drain(&st.listener);
+		stage_until(proxy_is_quiet(st.proxy), 2 * S);
+		stage_close();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -212,6 +319,8 @@ int main(void)
 		cmocka_unit_test(an_early_answer_is_one),
 		cmocka_unit_test(who_does_not_read_is_reset),
 		cmocka_unit_test(a_stuck_upstream_is_reset),
+		cmocka_unit_test(what_is_not_wanted_costs_no_reply),
+		cmocka_unit_test(lingering_has_an_end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
