@@ -20,8 +20,8 @@ struct client {
 	struct peer peer;
 	uint8_t phase;     /* enum h1_phase. */
 	uint8_t n_lingers; /* Spans of linger_ns in which more came. */
-	bool counted;  /* In proxy_shared.peers. */
-	bool trusted;  /* A proxy whose word on its clients is believed. */
+	bool counted;      /* In proxy_shared.peers. */
+	bool trusted;      /* A proxy whose word on its clients is believed. */
 };
 
 /* Serve a file that was accepted, or close it when that cannot be. */

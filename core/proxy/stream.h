@@ -103,7 +103,7 @@ struct codec {
 	int32_t (*raw_out)(struct stream *s, bool now, uint64_t *ret_sent);
 	void (*raw_out_done)(struct stream *s, uint64_t n, int res);
 	void (*release)(struct stream *s);
-	/* Give the stream up. 'abort': at once, and by a reset; otherwise what was submitted leaves first. */
+	/* Give the stream up. 'abort': at once and by a reset; else what was submitted leaves first. */
 	void (*reset)(struct stream *s, bool abort);
 };
 

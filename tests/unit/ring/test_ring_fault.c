@@ -147,8 +147,8 @@ static void ends_are_ends(void **state)
 			if (rng_below(&rng, 2))
 				ring_cancel(ring, &watch.op);
 			ring_close(ring, file);
-			RT_UNTIL(ring, recv.n_final + poll.n_final + send.n_final +
-						       watch.n_final == 4);
+			RT_UNTIL(ring,
+				 recv.n_final + poll.n_final + send.n_final + watch.n_final == 4);
 			assert_true(recv.last.res == -ECANCELED || recv.last.res > 0);
 			if (recv.last.buf)
 				ring_buf_give(ring, recv.last.buf);

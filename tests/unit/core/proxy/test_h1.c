@@ -155,7 +155,7 @@ static void an_early_answer_is_one(void **state)
 
 /* --- Ends. ----------------------------------------------------------------------------------- */
 
-/* Who takes nothing for the write stall is reset: the kernel, too, need not keep anything for it. */
+/* Who takes nothing for the write stall is reset: so the kernel keeps nothing for it either. */
 static void who_does_not_read_is_reset(void **state)
 {
 	static const struct sim_options sim = { .send_size = 16384, .window_size = 16384 };
