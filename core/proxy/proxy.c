@@ -51,6 +51,7 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	p->metrics = parts->metrics;
 	p->worker = parts->worker;
 	list_init(&p->listeners);
+	list_counted_init(&p->idle);
 	rng_seed(&p->rng, parts->seed);
 	for (uint16_t i = 0; i < POLICY_SERVICES_MAX; i++)
 		for (uint16_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)

@@ -102,7 +102,8 @@ struct proxy {
 	struct rng rng;
 	struct clock_date date;
 	uint64_t log_counter;
-	uint32_t n_idle; /* Upstream connections in all idle lists. */
+	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */
+	uint32_t n_upstreams_closing; /* Their places will be free soon. */
 	bool draining;
 	bool aborting; /* What the kernel still hands over is not served. */
 

@@ -10,6 +10,8 @@
 #define LEARN_MIN_NS    (500 * GW_NS_PER_MS)
 #define LEARN_SHARE(ns) ((ns) / 8 * 7)
 
+enum { RESERVE_MAX = 256 };
+
 #define TO(state) (1u << UPSTREAM_##state)
 static const uint8_t may_follow[UPSTREAM_N_STATES] = {
 #define X(name, next) [UPSTREAM_##name] = (next),
@@ -34,7 +36,7 @@ static void leave(struct upstream *u)
 	switch ((enum upstream_state)u->state) {
 	case UPSTREAM_IDLE:
 		list_counted_remove(&endpoint_of(u)->idle, &u->link);
-		u->h1.proxy->n_idle--;
+		list_counted_remove(&u->h1.proxy->idle, &u->all);
 		metric_gauge_add(metrics, METRIC_UPSTREAM_IDLE, -1);
 		break;
 	case UPSTREAM_BUSY:
@@ -71,11 +73,12 @@ static void enter(struct upstream *u, enum upstream_state next)
 	case UPSTREAM_IDLE:
 		u->since_ns = ring_now_ns(proxy->ring);
 		list_counted_push_front(&endpoint_of(u)->idle, &u->link);
-		proxy->n_idle++;
+		list_counted_push_front(&proxy->idle, &u->all);
 		deadline_in(&u->deadline, proxy->ring, idle_span(u));
 		metric_gauge_add(proxy->metrics, METRIC_UPSTREAM_IDLE, 1);
 		break;
 	case UPSTREAM_CLOSING:
+		proxy->n_upstreams_closing++;
 		deadline_stop(&u->deadline, proxy->ring);
 		break;
 	case UPSTREAM_CONNECTING:
@@ -167,12 +170,39 @@ static bool addr_is_current(const struct proxy_endpoint *endpoint, const struct 
 }
 
 /* The one that has idled longest; the latest are the likeliest to be alive. */
-static void drop_oldest(struct proxy_endpoint *endpoint)
+static void drop_oldest_of(struct proxy_endpoint *endpoint)
 {
 	struct list_node *node = list_last(&endpoint->idle.list);
 
 	if (node)
 		drop(list_entry(node, struct upstream, link), METRIC_POOL_CLOSE_MAX_IDLE);
+}
+
+static void drop_oldest(struct proxy *proxy)
+{
+	struct list_node *node = list_last(&proxy->idle.list);
+
+	if (node)
+		drop(list_entry(node, struct upstream, all), METRIC_POOL_CLOSE_MAX_IDLE);
+}
+
+/* Places that no idle connection takes. */
+static uint32_t reserve(const struct proxy *proxy)
+{
+	uint32_t n = proxy->upstreams.n_slots;
+
+	if (n < 2)
+		return 0;
+	return n / 16 < RESERVE_MAX ? 1 + n / 16 : RESERVE_MAX;
+}
+
+/* A place is free only when the connection has closed: before the last one is needed. */
+static void keep_room(struct proxy *proxy)
+{
+	uint32_t left = proxy->upstreams.n_slots - proxy->upstreams.n_used;
+
+	if (left + proxy->n_upstreams_closing < reserve(proxy))
+		drop_oldest(proxy);
 }
 
 static void idle(struct h1 *c)
@@ -187,8 +217,12 @@ static void idle(struct h1 *c)
 		drop(u, METRIC_POOL_CLOSE_MAX_REQUESTS);
 	else
 		enter(u, UPSTREAM_IDLE);
-	if (endpoint->idle.n > service->max_idle || c->proxy->n_idle > service->max_idle_all)
-		drop_oldest(endpoint);
+	if (endpoint->idle.n > service->max_idle)
+		drop_oldest_of(endpoint);
+	else if (c->proxy->idle.n > service->max_idle_all)
+		drop_oldest(c->proxy);
+	else
+		keep_room(c->proxy);
 }
 
 /* A peer that closes what was idle for that long will do so again. */
@@ -234,6 +268,7 @@ static void closed(struct h1 *c)
 
 	GW_ASSERT(u->state == UPSTREAM_CLOSING && !u->call);
 	endpoint_of(u)->n_open--;
+	proxy->n_upstreams_closing--;
 	slab_free(&proxy->upstreams, u);
 }
 
@@ -300,6 +335,7 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 	struct ring_addr addr;
 	int32_t file;
 
+	keep_room(proxy);
 	if (!u) {
 		*ret_reason = REASON_OVERLOAD_UPSTREAM;
 		return UPSTREAM_FAILED;
@@ -316,6 +352,7 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 	u->state = UPSTREAM_CONNECTING;
 	u->since_ns = ring_now_ns(proxy->ring);
 	u->link = (struct list_node){ 0 };
+	u->all = (struct list_node){ 0 };
 	deadline_init(&u->deadline, expired);
 	deadline_in(&u->deadline, proxy->ring, connect_ns);
 	h1_init(&u->h1, H1_CLIENT, proxy, &h1_owner, file);
@@ -452,6 +489,7 @@ void upstream_check(const struct upstream *u)
 	h1_check(&u->h1);
 	GW_ASSERT(u->state < UPSTREAM_N_STATES);
 	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->link));
+	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->all));
 	GW_ASSERT(!u->call || u->state == UPSTREAM_CONNECTING);
 	GW_ASSERT(u->h1.closing == (u->state == UPSTREAM_CLOSING));
 	if (u->state == UPSTREAM_IDLE) /* It is watched: see above. */

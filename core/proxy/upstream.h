@@ -10,6 +10,10 @@
  * closed is known before it is used. It is reused only for the very address it
  * was made to (the pool key grows with TLS), last in, first out.
  *
+ * The table of connections never fills up with idle ones: some places are kept
+ * for requests that need a new connection, and the one that has idled longest
+ * goes, whosever it is.
+ *
  * Threads: the worker's.
  */
 #pragma once
@@ -53,7 +57,8 @@ struct upstream {
 	struct h1 h1;
 	struct deadline deadline; /* Connecting, or idle. */
 	struct upstream_call *call;
-	struct list_node link; /* IDLE: in its endpoint's list. */
+	struct list_node link; /* IDLE: in its endpoint's list, */
+	struct list_node all;  /* and in that of all endpoints. */
 	uint64_t since_ns;     /* When it began to connect, or became idle. */
 	struct policy_addr addr;
 	uint16_t service, endpoint;

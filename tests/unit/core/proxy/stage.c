@@ -34,6 +34,9 @@ struct peer_end {
 	uint64_t to_say;           /* For the test. */
 };
 
+/* Upstream connections at a time, for the next stage_open(). */
+static uint32_t stage_upstreams_max = STAGE_PEERS;
+
 /* 'o' has heard something, may write more, or has just been connected to. */
 typedef void stage_origin_fn(struct peer_end *o);
 
@@ -213,7 +216,7 @@ static void stage_options(void)
 					     .linger_ns = 2 * S,
 					     .splice_min = UINT64_MAX,
 					     .clients_max = STAGE_PEERS,
-					     .upstreams_max = STAGE_PEERS,
+					     .upstreams_max = stage_upstreams_max,
 					     .heads_max = 16,
 					     .via = SLICE_INIT("stage") };
 }
