@@ -55,6 +55,7 @@ static struct ring_buf *hand_out(struct ring *ring, uint32_t id, uint32_t len)
 {
 	struct ring_buf *buf = &ring->bufs[id];
 
+	GW_ASSERT(buf->id == id); /* No mark: nobody has it. */
 	GW_UNPOISON(buf->mem, BUF_SIZE);
 	buf->start = RING_BUF_ROOM;
 	buf->len = len;
@@ -179,12 +180,14 @@ static void post(struct ring *ring, enum ring_lot lot)
 	while (posted->n < posted->target && (uint32_t)n < room) {
 		uint32_t id = ring->buf_free[--ring->n_bufs_free];
 
+		GW_ASSERT(ring->bufs[id].id == id);
 		io_uring_buf_ring_add(posted->queue, ring->bufs[id].mem + RING_BUF_ROOM,
 				      RING_BUF_DATA, (unsigned short)id, (int)ring->posted_max - 1,
 				      n++);
 		ring->bufs[id].id |= lot == RING_LOT_BODIES ? FOR_BODIES : 0;
 		posted->n++;
 	}
+	GW_ASSERT(posted->n <= ring->posted_max);
 	if (n > 0)
 		io_uring_buf_ring_advance(posted->queue, n);
 }

@@ -34,7 +34,8 @@ static void finish(struct ring *ring, struct ring_op *op, const struct ring_answ
 {
 	struct ring_file *f = &ring->files[op->file];
 
-	GW_ASSERT(op->armed && f->n_armed > 0);
+	GW_ASSERT(op->armed && f->n_armed > 0 && ring->n_armed > 0);
+	GW_ASSERT(op->place == PLACE_KERNEL || op->place == PLACE_DUE); /* In no line. */
 	slot_give(ring, op->slot);
 	ring->n_armed--;
 	f->n_armed--;
@@ -288,7 +289,7 @@ static void answer_soon(struct ring *ring, struct ring_op *op)
 {
 	struct ring_answer answer = { .res = op->stopping ? -ECANCELED : 0 };
 
-	GW_ASSERT(op->armed);
+	GW_ASSERT(op->armed && ring->n_armed > 0);
 	ring->n_armed--;
 	op->place = PLACE_NONE;
 	op->armed = false;

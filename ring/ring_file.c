@@ -69,7 +69,7 @@ uint32_t ring_files_left(const struct ring *ring)
 
 static void file_free(struct ring *ring, struct ring_file *f)
 {
-	GW_ASSERT(f->n_armed == 0 && ring->n_files > 0);
+	GW_ASSERT(f->n_armed == 0 && f->n_starved == 0 && !f->close_due && ring->n_files > 0);
 	file_enter(f, RING_FILE_FREE);
 	f->fd = -1;
 	f->next_free = ring->file_free;
@@ -82,6 +82,7 @@ void ring_file_settle(struct ring *ring, struct ring_file *f)
 	GW_ASSERT(f->state == RING_FILE_CLOSING);
 	if (f->close_due || f->n_armed > 0)
 		return;
+	GW_ASSERT(ring->n_closing > 0);
 	ring->n_closing--;
 	file_free(ring, f);
 }
@@ -91,7 +92,7 @@ void ring_file_closed(struct ring *ring, uint32_t file)
 	GW_ASSERT(file < ring->files_touched);
 	struct ring_file *f = &ring->files[file];
 
-	GW_ASSERT(f->close_due);
+	GW_ASSERT(f->close_due && f->state == RING_FILE_CLOSING);
 	f->close_due = false;
 	ring_file_settle(ring, f);
 }
@@ -145,6 +146,7 @@ void ring_file_cancel_all(struct ring *ring, const struct ring_file *f)
 {
 	struct io_uring_sqe *sqe = ring_sqe(ring);
 
+	GW_ASSERT(f->fd >= 0 && !f->close_due); /* Behind the close it would hit another file. */
 	/* By descriptor: it also finds what was armed under the index. */
 	io_uring_prep_cancel_fd(sqe, f->fd, IORING_ASYNC_CANCEL_ALL);
 	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;

@@ -80,8 +80,8 @@ struct ring_slot {
 		int32_t verdict; /* Not 0: the result to report instead of the completion's. */
 	};
 	const uint8_t *data; /* Send. */
-	uint32_t
-		len; /* Send: bytes. Receive: at most. Poll: events, 0: RING_BROKEN. Accept: 1: one. */
+	/* Send: bytes. Receive: at most. Poll: events, 0: RING_BROKEN. Accept: 1: just one. */
+	uint32_t len;
 	uint32_t done; /* Send: bytes of them that are taken. Receive: enum ring_lot. */
 };
 
@@ -100,6 +100,7 @@ struct ring {
 	int failed;          /* The kernel takes no submission any more. */
 	uint8_t fixed_after; /* 0: files are never registered. */
 	bool enabled;
+	bool turning;       /* Answers are being handed out: no turn within a turn. */
 	pthread_t owner;    /* Who enabled it. */
 	uint32_t *buf_free; /* A stack of buffer ids. */
 	struct list due;
@@ -156,6 +157,7 @@ static inline struct ring_file *ring_file_open(struct ring *ring, int32_t file)
 
 static inline struct ring_slot *ring_slot_of(struct ring *ring, const struct ring_op *op)
 {
+	GW_ASSERT(op->slot < ring->slots_touched);
 	struct ring_slot *slot = &ring->slots[op->slot];
 
 	GW_ASSERT(slot->op == op);

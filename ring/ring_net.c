@@ -25,6 +25,7 @@ static int set_int(int fd, int level, int name, int value)
 
 static int open_stream(uint8_t family)
 {
+	GW_ASSERT(family == AF_INET || family == AF_INET6 || family == AF_UNIX);
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
 	if (fd < 0)
@@ -256,6 +257,7 @@ bool ring_has_input(struct ring *ring, int32_t file)
 
 void ring_shutdown_send(struct ring *ring, int32_t file)
 {
+	GW_ASSERT(!ring_file_open(ring, file)->listens);
 	/* Fails only when the connection is gone, which its operations will tell. */
 	(void)shutdown(ring_file_open(ring, file)->fd, SHUT_WR);
 }
@@ -265,6 +267,7 @@ void ring_abort_on_close(struct ring *ring, int32_t file)
 	struct linger at_once = { .l_onoff = 1, .l_linger = 0 };
 	struct ring_file *f = ring_file_open(ring, file);
 
+	GW_ASSERT(!f->listens); /* What it accepts would inherit it. */
 	f->aborting = true;
 	/* Unix sockets have no reset and ignore it. */
 	(void)setsockopt(f->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof(at_once));

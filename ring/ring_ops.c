@@ -19,6 +19,7 @@ static uint32_t slot_take(struct ring *ring)
 	uint32_t i = ring->slot_free;
 
 	if (GW_LIKELY(i != RING_NO_SLOT)) {
+		GW_ASSERT(!ring->slots[i].op);
 		ring->slot_free = ring->slots[i].next_free;
 		return i;
 	}
@@ -41,7 +42,7 @@ struct ring_slot *ring_ops_arm(struct ring *ring, struct ring_op *op, int32_t fi
 	uint32_t i = slot_take(ring);
 	struct ring_slot *slot = &ring->slots[i];
 
-	GW_ASSERT(!op->armed && op->answer);
+	GW_ASSERT(ring->enabled && !op->armed && op->answer);
 	slot->op = op;
 	slot->verdict = 0;
 	op->slot = i;
@@ -143,6 +144,7 @@ void ring_recv_first(struct ring *ring, struct ring_op *op, int32_t file, uint32
 
 static void submit_send(struct ring *ring, struct ring_op *op, const struct ring_slot *slot)
 {
+	GW_ASSERT(slot->done < slot->len);
 	uint32_t len = slot->len - slot->done;
 	struct io_uring_sqe *sqe;
 
@@ -158,7 +160,7 @@ static void submit_send(struct ring *ring, struct ring_op *op, const struct ring
 
 void ring_send(struct ring *ring, struct ring_op *op, int32_t file, const void *data, uint32_t len)
 {
-	GW_ASSERT(len > 0 && len <= INT32_MAX);
+	GW_ASSERT(data && len > 0 && len <= INT32_MAX);
 	struct ring_slot *slot = ring_ops_arm(ring, op, file, KIND_SEND);
 
 	slot->data = data;
@@ -224,6 +226,7 @@ void ring_connect(struct ring *ring, struct ring_op *op, int32_t file, const str
 	socklen_t len;
 
 	(void)ring_ops_arm(ring, op, file, KIND_CONNECT);
+	GW_ASSERT(!ring->files[file].listens);
 	if (addr->family == AF_UNIX) {
 		ring_ops_end(ring, op, connect_unix(ring->files[file].fd, addr));
 		return;
@@ -244,13 +247,14 @@ void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_re
 	};
 	struct ring_slot *slot = ring_ops_arm(ring, op, file, KIND_POLL);
 
+	GW_ASSERT(ready == RING_READABLE || ready == RING_WRITABLE || ready == RING_BROKEN);
 	slot->len = events[ready];
 	ring_ops_poll(ring, op, slot->len);
 }
 
 void ring_soon(struct ring *ring, struct ring_op *op)
 {
-	GW_ASSERT(!op->armed && op->answer);
+	GW_ASSERT(ring->enabled && !op->armed && op->answer);
 	op->kind = KIND_SOON;
 	op->place = PLACE_DUE;
 	op->armed = true;
@@ -263,8 +267,8 @@ void ring_ops_rearm(struct ring *ring, struct ring_op *op)
 {
 	struct ring_slot *slot = ring_slot_of(ring, op);
 
+	GW_ASSERT(op->armed && op->place == PLACE_KERNEL);
 	slot->verdict = 0;
-	op->place = PLACE_KERNEL;
 	switch ((enum ring_kind)op->kind) {
 	case KIND_RECV:
 		submit_recv(ring, op, true);

@@ -88,6 +88,8 @@ struct ring_pipe *ring_pipe_take(struct ring *ring)
 void ring_pipe_give(struct ring *ring, struct ring_pipe *pipe)
 {
 	GW_ASSERT(ring->n_pipes > 0 && pipe_is_open(pipe));
+	GW_ASSERT(pipe >= ring->pipes && pipe < ring->pipes + ring->pipes_touched);
+	GW_ASSERT(!list_node_is_linked(&pipe->link)); /* Given twice. */
 	ring->n_pipes--;
 	if (pipe->held > 0) {
 		/* Behind the open ones, which are cheaper to use. */
@@ -144,7 +146,7 @@ int32_t ring_send_before(struct ring *ring, int32_t file, const void *data, uint
 	const struct ring_file *f = ring_file_open(ring, file);
 	ssize_t n;
 
-	GW_ASSERT(len > 0);
+	GW_ASSERT(data && len > 0 && !f->listens);
 	if (GW_UNLIKELY(ring->fault.on)) {
 		len = fault_len(ring, len);
 		if (len == 0)
@@ -163,7 +165,7 @@ int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pipe, int32_t file,
 
 	if (len_max > pipe->held)
 		len_max = pipe->held;
-	GW_ASSERT(len_max > 0);
+	GW_ASSERT(len_max > 0 && pipe->held <= pipe->size);
 	n = move(ring, pipe->read_fd, f->fd, len_max);
 	GW_ASSERT(n != 0); /* The pipe holds bytes, so it cannot be at its end. */
 	if (n > 0)

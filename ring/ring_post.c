@@ -27,7 +27,7 @@ void ring_post_init(struct ring *ring)
 
 void ring_on_post(struct ring *ring, ring_post_fn *fn, void *owner)
 {
-	GW_ASSERT(!ring->enabled);
+	GW_ASSERT(!ring->enabled && fn);
 	ring->post = fn;
 	ring->post_owner = owner;
 }
@@ -82,6 +82,7 @@ static void ring_bell(struct ring *from, struct ring *to)
 int ring_post(struct ring *from, struct ring *to, uint64_t word)
 {
 	GW_ASSERT(from->enabled && to->post);
+	GW_ASSERT(pthread_equal(from->owner, pthread_self())); /* The bell goes by its queue. */
 	if (!put(&to->mail, word))
 		return -EAGAIN;
 	ring_count(&from->stats.posts, 1);
@@ -106,6 +107,7 @@ void ring_post_deliver(struct ring *ring)
 	if (GW_LIKELY(!atomic_load_explicit(&ring->mail.rung, memory_order_relaxed)) &&
 	    !ring_post_waiting(ring))
 		return;
+	GW_ASSERT(ring->post);
 	/* From here on a writer rings again. */
 	(void)atomic_exchange_explicit(&ring->mail.rung, false, memory_order_seq_cst);
 	for (uint32_t i = 0; i < RING_MAIL_MAX && get(&ring->mail, &word); i++)

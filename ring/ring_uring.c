@@ -268,6 +268,7 @@ static void show_gauges(struct ring *ring)
 	struct ring_stats *s = &ring->stats;
 	uint32_t held = ring->bufs_max - ring->n_bufs_free - ring_n_posted(ring);
 
+	GW_ASSERT(held <= ring->bufs_max);
 	atomic_store_explicit(&s->files_open, ring->n_files, memory_order_relaxed);
 	atomic_store_explicit(&s->ops_armed, ring->n_armed, memory_order_relaxed);
 	atomic_store_explicit(&s->bufs_held, held, memory_order_relaxed);
@@ -281,6 +282,7 @@ int ring_turn(struct ring *ring, uint64_t wait_ns_max)
 	int r;
 
 	GW_ASSERT(ring->enabled && pthread_equal(ring->owner, pthread_self()));
+	GW_ASSERT(!ring->turning);
 	if (GW_UNLIKELY(ring->failed))
 		return ring->failed;
 	ring_buf_refill(ring);
@@ -295,10 +297,12 @@ int ring_turn(struct ring *ring, uint64_t wait_ns_max)
 	/* What gets into line from here on belongs to the next turn. */
 	list_init(&line);
 	list_splice_back(&line, &ring->due);
+	ring->turning = true;
 	reap(ring);
 	ring_complete_due(ring, &line);
 	ring_post_deliver(ring);
 	wheel_advance(&ring->wheel, ring->now_ns, RING_TIMERS_PER_TURN);
+	ring->turning = false;
 	return ring->failed;
 }
 
@@ -330,7 +334,7 @@ void ring_free(struct ring *ring)
 {
 	if (!ring)
 		return;
-	GW_ASSERT(ring->wheel.n_armed == 0);
+	GW_ASSERT(ring->wheel.n_armed == 0 && !ring->turning);
 	if (ring->enabled) {
 		/* The kernel keeps a table of registered rings per thread: ours is in there. */
 		GW_ASSERT(pthread_equal(ring->owner, pthread_self()));
@@ -365,7 +369,7 @@ void ring_timer_init(struct ring_timer *timer, ring_timer_fn *fire)
 
 void ring_timer_set(struct ring *ring, struct ring_timer *timer, uint64_t deadline_ns)
 {
-	GW_ASSERT(timer->due.fn == timer_due);
+	GW_ASSERT(ring->enabled && timer->due.fn == timer_due); /* Enabling empties the wheel. */
 	wheel_add(&ring->wheel, &timer->due, deadline_ns);
 }
 

@@ -225,6 +225,92 @@ static void give_twice(void)
 	ring_buf_give(ring, buf);
 }
 
+static void give_pipe_twice(void)
+{
+	struct ring *ring = rt_ring();
+	struct ring_pipe *first = ring_pipe_take(ring), *second = ring_pipe_take(ring);
+
+	ring_pipe_give(ring, first);
+	ring_pipe_give(ring, first); /* The count alone would allow it. */
+	ring_pipe_give(ring, second);
+}
+
+static struct ring *turned;
+
+static void turn_again(struct ring_timer *timer)
+{
+	(void)timer;
+	if (ring_turn(turned, 0) < 0)
+		_exit(0);
+}
+
+static void turn_within_a_turn(void)
+{
+	static struct ring_timer timer;
+
+	turned = rt_ring();
+	ring_timer_init(&timer, turn_again);
+	ring_timer_set(turned, &timer, ring_now_ns(turned));
+	for (int i = 0; i < 10; i++)
+		if (ring_turn(turned, 10 * RT_MS) < 0)
+			_exit(0);
+}
+
+static void *post_for_another(void *ring)
+{
+	return ring_post(ring, ring, 1) < 0 ? ring : NULL;
+}
+
+static void take_word(void *owner, uint64_t word)
+{
+	(void)owner;
+	(void)word;
+}
+
+static void post_from_a_strange_thread(void)
+{
+	const struct ring_options opt = { .files_max = 8, .bufs_max = 4, .bufs_posted = 2 };
+	struct ring *ring;
+	pthread_t thread;
+
+	if (ring_open(&opt, &ring) < 0)
+		return;
+	ring_on_post(ring, take_word, NULL);
+	if (ring_enable(ring) == 0 && pthread_create(&thread, NULL, post_for_another, ring) == 0)
+		(void)pthread_join(thread, NULL);
+}
+
+static void poll_for_two_things(void)
+{
+	static struct rt_op poll;
+	struct ring *ring = rt_ring();
+	int fd;
+
+	rt_op_init(&poll);
+	ring_poll(ring, &poll.op, rt_pair(ring, &fd),
+		  (enum ring_ready)(RING_READABLE | RING_WRITABLE));
+}
+
+static void set_a_timer_too_early(void)
+{
+	const struct ring_options opt = { .files_max = 8, .bufs_max = 4, .bufs_posted = 2 };
+	static struct ring_timer timer;
+	struct ring *ring;
+
+	if (ring_open(&opt, &ring) < 0)
+		return;
+	ring_timer_init(&timer, turn_again);
+	ring_timer_set(ring, &timer, gw_now_ns());
+}
+
+static void end_a_listener(void)
+{
+	struct ring *ring = rt_ring();
+	struct ring_addr addr;
+
+	ring_shutdown_send(ring, rt_listen(ring, &addr));
+}
+
 static void mistakes_trap(void **state)
 {
 	static const struct {
@@ -239,6 +325,12 @@ static void mistakes_trap(void **state)
 		{ "armed twice", arm_twice },
 		{ "a closed file used", use_after_close },
 		{ "a buffer given twice", give_twice },
+		{ "a pipe given twice", give_pipe_twice },
+		{ "a turn within a turn", turn_within_a_turn },
+		{ "a word by a strange thread", post_from_a_strange_thread },
+		{ "a poll for two things", poll_for_two_things },
+		{ "a timer before the ring is enabled", set_a_timer_too_early },
+		{ "an end for a listener", end_a_listener },
 	};
 
 	(void)state;
