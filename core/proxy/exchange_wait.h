@@ -17,7 +17,7 @@
  * the other side's slowness: a source's patience stands still meanwhile, and a
  * sink that had taken all there was is owed all of it again.
  *
- *  client has to keep up a least rate, both ways: each byte buys it a share of
+ * A client has to keep up a least rate, both ways: each byte buys it a share of
  * a second, up to the full span. An upstream may take its time (event streams
  * do). What a client has taken shows when a write is over, so one that is to
  * live has to take RING_BUF_DATA within write_stall. Nothing is demanded of a
