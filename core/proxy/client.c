@@ -92,8 +92,10 @@ static void expired(struct ring_timer *timer)
 	case H1_PHASE_LINGER:
 		if (lingers_on(client))
 			break;
-		/* Who does not read what is left is not waited for by the kernel, too. */
-		h1_cut(c, h1_out_is_pending(c));
+		if (h1_out_is_pending(c)) /* Not read: the kernel is not to wait for that, too. */
+			h1_cut(c, true);
+		else
+			h1_ended(c, REASON_NONE);
 		break;
 	case H1_PHASE_BUSY:
 		GW_UNREACHABLE();

@@ -272,6 +272,40 @@ static void what_is_not_wanted_costs_no_reply(void **state)
 	}
 }
 
+static void until_the_end(struct peer_end *o)
+{
+	static const char body[8192];
+
+	if (!stage_heard(o, "\r\n\r\n"))
+		return;
+	stage_say(o, "HTTP/1.0 200 OK\r\n\r\n");
+	assert_int_equal(stage_say_bytes(o, body, sizeof(body)), sizeof(body));
+	stage_leave(o, false);
+}
+
+/* It has been said with all of it, so there is nothing that a reset would have to tell. */
+static void a_slow_reader_gets_an_end_without_length(void **state)
+{
+	static const struct sim_options sim = { .send_size = 16384, .window_size = 2048 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct peer_end *c;
+
+		stage_open(seed, &(struct ring_options){ 0 }, &sim, until_the_end);
+		c = stage_dial();
+		c->deaf = true;
+		stage_say(c, "GET / HTTP/1.0\r\nHost: a\r\nConnection: keep-alive\r\n\r\n");
+		stage_run(5 * S);
+		c->deaf = false;
+		hear(c);
+		stage_until(c->ended, 1 * S);
+		assert_false(c->reset);
+		assert_true(c->n_heard > 8192);
+		stage_close();
+	}
+}
+
 /* Neither one that says nothing more nor one that never stops keeps its connection. */
 static void lingering_has_an_end(void **state)
 {
@@ -320,6 +354,7 @@ int main(void)
 		cmocka_unit_test(who_does_not_read_is_reset),
 		cmocka_unit_test(a_stuck_upstream_is_reset),
 		cmocka_unit_test(what_is_not_wanted_costs_no_reply),
+		cmocka_unit_test(a_slow_reader_gets_an_end_without_length),
 		cmocka_unit_test(lingering_has_an_end),
 	};
 
