@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/seat.h"
 
+#include "core/base/probe.h"
+
 void seat_offer(struct policy_seat *seat, const struct policy_table *table)
 {
 	table_check(table);
+	GW_PROBE(policy_offer, table->generation, table->n_services, table->n_routes);
 	atomic_store_explicit(&seat->offered, table, memory_order_release);
 }
 
@@ -25,8 +28,10 @@ const struct policy_table *seat_table(struct policy_seat *seat)
 
 	table = atomic_load_explicit(&seat->offered, memory_order_acquire);
 	GW_ASSERT(table);
-	if (GW_UNLIKELY(atomic_load_explicit(&seat->adopted, memory_order_relaxed) != table))
+	if (GW_UNLIKELY(atomic_load_explicit(&seat->adopted, memory_order_relaxed) != table)) {
 		atomic_store_explicit(&seat->adopted, table, memory_order_release);
+		GW_PROBE(policy_adopt, table->generation, table->n_services, table->n_routes);
+	}
 	return table;
 }
 

@@ -25,6 +25,7 @@
 #include "core/base/asan.h"
 #include "core/base/bits.h"
 #include "core/base/clock.h"
+#include "core/base/probe.h"
 
 enum {
 	BUF_SIZE = RING_BUF_ROOM + RING_BUF_DATA + RING_BUF_TAIL,
@@ -116,9 +117,12 @@ void ring_buf_recycle(struct ring *ring, uint32_t id)
 void ring_buf_starve(struct ring *ring, struct ring_op *op)
 {
 	GW_ASSERT(op->armed && op->place == PLACE_KERNEL);
+	uint32_t lot = ring_slot_of(ring, op)->done;
+
+	GW_PROBE(nobufs, op->file, lot, ring->posted[lot].n);
 	op->place = PLACE_STARVED;
 	ring->files[op->file].n_starved++;
-	list_push_back(&ring->posted[ring_slot_of(ring, op)->done].starved, &op->line);
+	list_push_back(&ring->posted[lot].starved, &op->line);
 }
 
 /* Out of the line; the caller arms or ends it. */

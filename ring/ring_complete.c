@@ -13,6 +13,8 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "core/base/probe.h"
+
 static void slot_give(struct ring *ring, uint32_t i)
 {
 	struct ring_slot *slot = &ring->slots[i];
@@ -36,6 +38,7 @@ static void finish(struct ring *ring, struct ring_op *op, const struct ring_answ
 
 	GW_ASSERT(op->armed && f->n_armed > 0 && ring->n_armed > 0);
 	GW_ASSERT(op->place == PLACE_KERNEL || op->place == PLACE_DUE); /* In no line. */
+	GW_PROBE(op_done, op->kind, op->file, answer->res);
 	slot_give(ring, op->slot);
 	ring->n_armed--;
 	f->n_armed--;

@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <poll.h>
 
+#include "core/base/probe.h"
 #include "ring/ring_addr.h"
 
 /* --- Slots -------------------------------------------------------------------------------- */
@@ -53,6 +54,7 @@ struct ring_slot *ring_ops_arm(struct ring *ring, struct ring_op *op, int32_t fi
 	op->stopping = false;
 	ring->n_armed++;
 	f->n_armed++;
+	GW_PROBE(op_arm, kind, file, i);
 	if (!f->fixed && f->n_uses < ring->fixed_after && ++f->n_uses == ring->fixed_after)
 		ring_file_fix(ring, file);
 	return slot;

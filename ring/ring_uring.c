@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 
 #include "core/base/clock.h"
+#include "core/base/probe.h"
 #include "ring/ring_feature.h"
 #include "ring/ring_setup.h"
 
@@ -261,6 +262,7 @@ static void reap(struct ring *ring)
 		ring_complete(ring, &cqe);
 	}
 	ring_count(&ring->stats.cqes, n);
+	GW_PROBE(turn, n, ring->n_armed, ring->n_files);
 }
 
 static void show_gauges(struct ring *ring)
