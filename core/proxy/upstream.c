@@ -10,6 +10,8 @@
 #define LEARN_MIN_NS    (500 * GW_NS_PER_MS)
 #define LEARN_SHARE(ns) ((ns) / 8 * 7)
 
+#define SURPLUS_NS GW_NS_PER_S
+
 enum { RESERVE_MAX = 256 };
 
 #define TO(state) (1u << UPSTREAM_##state)
@@ -94,6 +96,63 @@ static void drop(struct upstream *u, enum metric_pool_close why)
 	h1_ended(&u->h1, REASON_NONE);
 }
 
+/* --- How many may idle. ---------------------------------------------------------------------- */
+
+static struct upstream *oldest_of(const struct proxy_endpoint *endpoint)
+{
+	struct list_node *node = list_last(&endpoint->idle.list);
+
+	return node ? list_entry(node, struct upstream, link) : NULL;
+}
+
+static struct upstream *oldest(const struct proxy *proxy)
+{
+	struct list_node *node = list_last(&proxy->idle.list);
+
+	return node ? list_entry(node, struct upstream, all) : NULL;
+}
+
+/* One that is too many, or NULL: the latest are the likeliest to be alive and used. */
+static struct upstream *surplus(const struct proxy *proxy, const struct upstream *of)
+{
+	const struct proxy_service *service = &proxy->services[of->service];
+
+	if (endpoint_of(of)->idle.n > service->max_idle)
+		return oldest_of(endpoint_of(of));
+	return proxy->idle.n > service->max_idle_all ? oldest(proxy) : NULL;
+}
+
+/*
+ * Those that are too many go, the oldest first, but none before it has idled
+ * for a second: else a load that goes up and down would connect all the time.
+ */
+static void trim(struct proxy *proxy, const struct upstream *of)
+{
+	struct upstream *u = surplus(proxy, of);
+	uint64_t due_ns;
+
+	if (!u)
+		return;
+	due_ns = u->since_ns + SURPLUS_NS;
+	if (due_ns < u->deadline.at_ns)
+		deadline_set(&u->deadline, proxy->ring, due_ns);
+}
+
+static void idle_expired(struct upstream *u)
+{
+	struct proxy *proxy = u->h1.proxy;
+	uint64_t span = idle_span(u);
+
+	if (span && ring_now_ns(proxy->ring) - u->since_ns >= span) {
+		drop(u, METRIC_POOL_CLOSE_IDLE_TIMEOUT);
+	} else if (surplus(proxy, u)) {
+		drop(u, METRIC_POOL_CLOSE_MAX_IDLE);
+		trim(proxy, u);
+	} else {
+		deadline_set(&u->deadline, proxy->ring, span ? u->since_ns + span : DEADLINE_NEVER);
+	}
+}
+
 /* --- What the codec tells. ------------------------------------------------------------------- */
 
 static void call_failed(struct upstream *u, enum reason reason)
@@ -149,7 +208,7 @@ static void expired(struct ring_timer *timer)
 	if (u->state == UPSTREAM_CONNECTING)
 		call_failed(u, REASON_UPSTREAM_CONNECT_TIMEOUT);
 	else if (u->state == UPSTREAM_IDLE)
-		drop(u, METRIC_POOL_CLOSE_IDLE_TIMEOUT);
+		idle_expired(u);
 }
 
 static bool addr_eq(const struct policy_addr *a, const struct policy_addr *b)
@@ -169,23 +228,6 @@ static bool addr_is_current(const struct proxy_endpoint *endpoint, const struct 
 	return false;
 }
 
-/* The one that has idled longest; the latest are the likeliest to be alive. */
-static void drop_oldest_of(struct proxy_endpoint *endpoint)
-{
-	struct list_node *node = list_last(&endpoint->idle.list);
-
-	if (node)
-		drop(list_entry(node, struct upstream, link), METRIC_POOL_CLOSE_MAX_IDLE);
-}
-
-static void drop_oldest(struct proxy *proxy)
-{
-	struct list_node *node = list_last(&proxy->idle.list);
-
-	if (node)
-		drop(list_entry(node, struct upstream, all), METRIC_POOL_CLOSE_MAX_IDLE);
-}
-
 /* Places that no idle connection takes. */
 static uint32_t reserve(const struct proxy *proxy)
 {
@@ -201,8 +243,8 @@ static void keep_room(struct proxy *proxy)
 {
 	uint32_t left = proxy->upstreams.n_slots - proxy->upstreams.n_used;
 
-	if (left + proxy->n_upstreams_closing < reserve(proxy))
-		drop_oldest(proxy);
+	if (left + proxy->n_upstreams_closing < reserve(proxy) && oldest(proxy))
+		drop(oldest(proxy), METRIC_POOL_CLOSE_MAX_IDLE);
 }
 
 static void idle(struct h1 *c)
@@ -215,14 +257,12 @@ static void idle(struct h1 *c)
 		drop(u, METRIC_POOL_CLOSE_PURGED);
 	else if (service->max_requests && c->n_messages >= service->max_requests)
 		drop(u, METRIC_POOL_CLOSE_MAX_REQUESTS);
+	else if (service->max_idle == 0 || service->max_idle_all == 0)
+		drop(u, METRIC_POOL_CLOSE_MAX_IDLE);
 	else
 		enter(u, UPSTREAM_IDLE);
-	if (endpoint->idle.n > service->max_idle)
-		drop_oldest_of(endpoint);
-	else if (c->proxy->idle.n > service->max_idle_all)
-		drop_oldest(c->proxy);
-	else
-		keep_room(c->proxy);
+	trim(c->proxy, u);
+	keep_room(c->proxy);
 }
 
 /* A peer that closes what was idle for that long will do so again. */

@@ -80,10 +80,56 @@ static void idle_connections_make_room_for_other_endpoints(void **state)
 	}
 }
 
+/* More than may idle are kept while they are used again soon, and go when they are not. */
+static void a_surplus_goes_when_it_idles(void **state)
+{
+	static const struct ring_options ring = { .bufs_max = 64, .bufs_posted = 8 };
+	static const struct sim_options sim = { 0 };
+
+	(void)state;
+	stage_upstreams_max = STAGE_PEERS;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		stage_open(seed, &ring, &sim, answer);
+		st.table.services[0].max_idle = seed % 2 ? 4 : PLACES;
+		st.table.services[0].max_idle_all = seed % 2 ? PLACES : 4;
+		for (uint32_t i = 0; i < PLACES; i++)
+			stage_dial();
+		ask_all_at_once(PLACES);
+		assert_int_equal(st.proxy->idle.n, PLACES);
+		for (uint32_t i = 0; i < 10; i++) /* All are used within the second. */
+			ask_all_at_once(PLACES);
+		assert_int_equal(st.n_origins, PLACES);
+		stage_run(2 * S);
+		assert_int_equal(st.proxy->idle.n, 4);
+		stage_run(2 * S);
+		assert_int_equal(st.proxy->idle.n, 4);
+		stage_run(40 * S);
+		assert_int_equal(st.proxy->idle.n, 0);
+		stage_close();
+	}
+}
+
+static void with_no_idle_ones_allowed_none_is_kept(void **state)
+{
+	static const struct ring_options ring = { .bufs_max = 64, .bufs_posted = 8 };
+	static const struct sim_options sim = { 0 };
+
+	(void)state;
+	stage_open(1, &ring, &sim, answer);
+	st.table.services[0].max_idle = 0;
+	stage_dial();
+	ask_all(1);
+	stage_run(1 * MS);
+	assert_int_equal(st.proxy->idle.n, 0);
+	stage_close();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(idle_connections_make_room_for_other_endpoints),
+		cmocka_unit_test(a_surplus_goes_when_it_idles),
+		cmocka_unit_test(with_no_idle_ones_allowed_none_is_kept),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
