@@ -167,6 +167,9 @@ static void send_request(struct exchange *ex, struct stream *stream)
 	exchange_enter(ex, EXCHANGE_SENDING);
 	ex->up.begun = true;
 	stream->codec->send_head(stream, text, &ex->request, end);
+	/* An answer to the head alone must not come in front of the write that has it (h1_in.c). */
+	if (ex->call.reused && !end)
+		stream->codec->flush(stream);
 	exchange_held_send(ex);
 }
 

@@ -253,6 +253,25 @@ static void no_stream_at_once_is_an_answer(void **state)
 	assert_over(f, FAKE_RELEASED);
 }
 
+/* Who answers by the head must not be taken for one who speaks unasked. */
+static void a_reused_connection_gets_the_head_alone(void **state)
+{
+	struct fake_stream *f;
+
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		g.reused = i;
+		f = gate_ask(&g.visitors[0], 2 * i + 1, "POST", LEN(10));
+		assert_int_equal(gate_other(f)->out.n_flushes,
+				 1 + i); /* And one for all there is. */
+		fake_reset(f, 0, REASON_CLIENT_ABORT, false);
+		f = gate_ask(&g.visitors[0], 2 * i + 2, "GET", "");
+		assert_int_equal(gate_other(f)->out.n_flushes, 1);
+		fake_reset(f, 0, REASON_CLIENT_ABORT, false);
+		gate_check();
+	}
+}
+
 /* --- Upstream ends. -------------------------------------------------------------------------- */
 
 static const struct {
@@ -785,6 +804,7 @@ int main(void)
 		TEST(a_client_leaves_while_connecting),
 		TEST(another_endpoint_is_tried_once),
 		TEST(no_stream_at_once_is_an_answer),
+		TEST(a_reused_connection_gets_the_head_alone),
 		TEST(a_request_may_be_sent_twice),
 		TEST(no_request_is_sent_three_times),
 		TEST(a_second_attempt_is_timed_anew),
