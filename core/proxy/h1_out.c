@@ -100,16 +100,12 @@ static bool append(struct h1 *c, struct ring_buf *buf, uint32_t payload)
 	return true;
 }
 
-static void push_apart(struct h1 *c, struct ring_buf *buf, uint32_t payload)
-{
-	buf->note = payload;
-	list_push_back(&c->out_bufs, &buf->link);
-}
-
 static void push(struct h1 *c, struct ring_buf *buf, uint32_t payload)
 {
-	if (!append(c, buf, payload))
-		push_apart(c, buf, payload);
+	if (append(c, buf, payload))
+		return;
+	buf->note = payload;
+	list_push_back(&c->out_bufs, &buf->link);
 }
 
 /* The submitted head as buffers of ours. */
@@ -307,15 +303,6 @@ static void wrap_chunk(struct ring_buf *buf, bool end)
 	}
 }
 
-/*
- * The first write of a request is its head alone or all of it, unless raw bytes
- * follow at once: so an answer to it never comes before that write is over.
- */
-static bool goes_apart(const struct h1 *c, bool end)
-{
-	return c->role == H1_CLIENT && !end && !c->out_moved;
-}
-
 static void push_body(struct h1 *c, struct ring_buf *buf, bool end)
 {
 	uint32_t payload = buf->len;
@@ -326,11 +313,6 @@ static void push_body(struct h1 *c, struct ring_buf *buf, bool end)
 		c->out_left -= payload;
 	} else if (c->out_body == HTTP_BODY_CHUNKED) {
 		wrap_chunk(buf, end);
-	}
-	if (goes_apart(c, end)) {
-		c->out_failed = c->out_failed || !head_to_bufs(c);
-		push_apart(c, buf, payload);
-		return;
 	}
 	head_goes_first(c, buf);
 	push(c, buf, payload);
