@@ -9,14 +9,14 @@
  */
 #pragma once
 
-#if defined(__has_include) && __has_include(<sys/sdt.h>)
-
+#ifdef __has_include
+#if __has_include(<sys/sdt.h>)
 #include <sys/sdt.h>
+#endif
+#endif
 
+#ifdef DTRACE_PROBE3
 #define GW_PROBE(name, a, b, c) DTRACE_PROBE3(sluice, name, a, b, c)
-
 #else
-
 #define GW_PROBE(name, a, b, c) ((void)(a), (void)(b), (void)(c))
-
 #endif

@@ -166,6 +166,7 @@ static void bind_number(struct bind *b, const struct schema_field *field,
 static void bind_bool(struct bind *b, const struct schema_field *field,
 		      const struct document_node *node, void *member)
 {
+	/* cppcheck-suppress ctunullpointer ; only a map may be without a node */
 	if (node->kind == DOCUMENT_BOOL)
 		memcpy(member, &node->boolean, sizeof(node->boolean));
 	else
@@ -194,10 +195,9 @@ static void bind_text(struct bind *b, const struct schema_field *field,
 		return;
 	}
 	word = schema_find_word(field, node->text);
-	if (word && word->value == SCHEMA_EMPTY)
-		keep_text(b, SLICE(""), member);
-	else if (word)
-		keep_text(b, node->text, member);
+	if (word)
+		keep_text(b, slice_take(node->text, word->value == SCHEMA_EMPTY ? 0 : SIZE_MAX),
+			  member);
 	else if (!form_is_text(node->text))
 		refuse_value(b, field, node, REPORT_STRING, "has control characters");
 	else if (node->text.len == 0)
@@ -456,6 +456,7 @@ static int bind_root(const struct schema *schema, const struct document_node *ro
 	if (root && root->kind == DOCUMENT_NULL)
 		root = NULL;
 	bind_field(&b, &top, root, target);
+	/* cppcheck-suppress knownConditionTrueFalse ; mistakes are added by way of 'b' */
 	if (rep->n_all != n_before)
 		return -EINVAL;
 	return b.no_memory ? -ENOMEM : 0;

@@ -47,7 +47,7 @@ static uint64_t n_failed;
 static uint64_t n_failed_max = FAILURES_MAX;
 
 /* The program is at its end, and what trapped holds no lock of stdio. */
-/* NOLINTNEXTLINE(bugprone-signal-handler) */
+/* NOLINTBEGIN(bugprone-signal-handler) */
 static void say_trap(int signal)
 {
 	struct gw_assert_note note = gw_assert_last();
@@ -58,6 +58,7 @@ static void say_trap(int signal)
 	print_stack();
 	_exit(99);
 }
+/* NOLINTEND(bugprone-signal-handler) */
 
 static void run_lot(uint64_t first, uint64_t n, bool trace)
 {

@@ -328,6 +328,7 @@ static void end(struct world *w, struct ledger *ledger)
 	free(w->tables[1]);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the world counts in it. */
 void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	       struct sim_counts *counts)
 {

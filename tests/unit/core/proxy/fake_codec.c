@@ -147,6 +147,7 @@ static int32_t raw_in(struct stream *s, uint64_t *ret_len)
 	return -ENOTSUP;
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): likewise. */
 static int32_t raw_out(struct stream *s, bool now, uint64_t *ret_sent)
 {
 	(void)now;
