@@ -201,13 +201,18 @@ static void flush_request(struct exchange *ex, bool more)
 void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid)
 {
 	bool in_burst = ex->state == EXCHANGE_JUDGING; /* Whose flush follows. */
+	struct upstream_wish wish = {
+		.connect_ns = ex->verdict.timeouts.connect_ns,
+		.avoid = avoid,
+		.service = ex->verdict.service,
+		.fresh = fresh,
+	};
 	enum reason reason;
 	struct stream *stream;
 
 	if (ex->state != EXCHANGE_CONNECTING)
 		exchange_enter(ex, EXCHANGE_CONNECTING);
-	switch (upstream_get(ex->proxy, &ex->call, ex->verdict.service,
-			     ex->verdict.timeouts.connect_ns, fresh, avoid, &stream, &reason)) {
+	switch (upstream_get(ex->proxy, &ex->call, &wish, &stream, &reason)) {
 	case UPSTREAM_READY:
 		log_upstream(ex);
 		send_request(ex, stream);

@@ -17,17 +17,19 @@ static int reserve(struct proxy *p)
 	const struct proxy_options *opt = p->options;
 	const struct {
 		struct slab *slab;
-		size_t size;
+		size_t size, align;
 		uint32_t n;
 	} wanted[] = {
-		{ &p->clients, sizeof(struct client), opt->clients_max },
-		{ &p->upstreams, sizeof(struct upstream), opt->upstreams_max },
-		{ &p->exchanges, sizeof(struct exchange), opt->clients_max * EXCHANGES_PER_CLIENT },
-		{ &p->heads, sizeof(struct head_block), opt->heads_max },
+		/* Of them there are many, and most are idle: packed densely. */
+		{ &p->clients, sizeof(struct client), _Alignof(struct client), opt->clients_max },
+		{ &p->upstreams, sizeof(struct upstream), 64, opt->upstreams_max },
+		{ &p->exchanges, sizeof(struct exchange), 64,
+		  opt->clients_max * EXCHANGES_PER_CLIENT },
+		{ &p->heads, sizeof(struct head_block), 64, opt->heads_max },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
-		int r = slab_init(wanted[i].slab, wanted[i].size, 64, wanted[i].n);
+		int r = slab_init(wanted[i].slab, wanted[i].size, wanted[i].align, wanted[i].n);
 
 		if (r < 0) {
 			while (i-- > 0)
@@ -53,8 +55,8 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	list_init(&p->listeners);
 	list_counted_init(&p->idle);
 	rng_seed(&p->rng, parts->seed);
-	for (uint16_t i = 0; i < POLICY_SERVICES_MAX; i++)
-		for (uint16_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
+	for (uint32_t i = 0; i < POLICY_SERVICES_MAX; i++)
+		for (uint32_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
 			list_counted_init(&p->services[i].endpoints[j].idle);
 	r = reserve(p);
 	if (r < 0) {
@@ -93,23 +95,22 @@ const struct policy_table *proxy_table(struct proxy *p)
 	return table;
 }
 
-/* Calls 'fn' for each live object. */
-#define each_live(type, slab, object)                                                              \
-	for (struct {                                                                              \
-		     uint32_t slot;                                                                \
-		     type *it;                                                                     \
-	     } object = { 0, slab_next((slab), &object.slot) };                                    \
-	     object.it; object.it = slab_next((slab), &object.slot))
-
 void proxy_check(const struct proxy *p)
 {
+	const struct client *client;
+	const struct upstream *upstream;
+	const struct exchange *ex;
+
 	slab_check(&p->clients);
 	slab_check(&p->upstreams);
 	slab_check(&p->exchanges);
 	slab_check(&p->heads);
-	each_live(const struct client, &p->clients, client) client_check(client.it);
-	each_live(const struct upstream, &p->upstreams, upstream) upstream_check(upstream.it);
-	each_live(const struct exchange, &p->exchanges, ex) exchange_check(ex.it);
+	for (uint32_t slot = 0; (client = slab_next(&p->clients, &slot));)
+		client_check(client);
+	for (uint32_t slot = 0; (upstream = slab_next(&p->upstreams, &slot));)
+		upstream_check(upstream);
+	for (uint32_t slot = 0; (ex = slab_next(&p->exchanges, &slot));)
+		exchange_check(ex);
 }
 
 bool proxy_is_quiet(const struct proxy *p)
@@ -120,16 +121,24 @@ bool proxy_is_quiet(const struct proxy *p)
 
 void proxy_drain(struct proxy *p)
 {
+	struct client *client;
+
 	p->draining = true;
-	each_live(struct client, &p->clients, client) client_last(client.it);
+	for (uint32_t slot = 0; (client = slab_next(&p->clients, &slot));)
+		client_last(client);
 	upstream_purge(p);
 }
 
 void proxy_abort(struct proxy *p)
 {
+	struct exchange *ex;
+	struct client *client;
+
 	p->aborting = true;
 	list_each(node, &p->listeners) listener_close(list_entry(node, struct listener, link));
-	each_live(struct exchange, &p->exchanges, ex) exchange_abort(ex.it);
-	each_live(struct client, &p->clients, client) client_close(client.it);
+	for (uint32_t slot = 0; (ex = slab_next(&p->exchanges, &slot));)
+		exchange_abort(ex);
+	for (uint32_t slot = 0; (client = slab_next(&p->clients, &slot));)
+		client_close(client);
 	upstream_purge(p);
 }

@@ -417,29 +417,29 @@ static int32_t choose(struct proxy *proxy, uint16_t service_slot, int32_t avoid)
 	return policy_choose(loads, service->n_endpoints, rng_next(&proxy->rng), avoid);
 }
 
-enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, uint16_t service,
-			       uint64_t connect_ns, bool fresh, int32_t avoid,
-			       struct stream **ret_stream, enum reason *ret_reason)
+enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
+			       const struct upstream_wish *wish, struct stream **ret_stream,
+			       enum reason *ret_reason)
 {
-	int32_t chosen = choose(proxy, service, avoid);
+	int32_t chosen = choose(proxy, wish->service, wish->avoid);
 	struct proxy_endpoint *endpoint;
 	struct stream *stream;
 
 	GW_ASSERT(!call->upstream && call->endpoint < 0);
 	if (chosen < 0) {
-		*ret_reason = proxy->services[service].n_endpoints ? REASON_UPSTREAM_RESOLVE
-								   : REASON_NO_ENDPOINT;
+		*ret_reason = proxy->services[wish->service].n_endpoints ? REASON_UPSTREAM_RESOLVE
+									 : REASON_NO_ENDPOINT;
 		return UPSTREAM_FAILED;
 	}
-	endpoint = &proxy->services[service].endpoints[chosen];
-	call->service = service;
+	endpoint = &proxy->services[wish->service].endpoints[chosen];
+	call->service = wish->service;
 	call->endpoint = chosen;
 	call->reused = false;
 	endpoint->n_active++;
-	stream = fresh ? NULL : take_idle(endpoint, call);
+	stream = wish->fresh ? NULL : take_idle(endpoint, call);
 	metric_inc(proxy->metrics, stream ? METRIC_POOL_HITS : METRIC_POOL_MISSES);
 	if (!stream)
-		return begin_connect(proxy, call, connect_ns, ret_reason);
+		return begin_connect(proxy, call, wish->connect_ns, ret_reason);
 	*ret_stream = stream;
 	return UPSTREAM_READY;
 }
@@ -497,7 +497,7 @@ void upstream_adopt(struct proxy *proxy, const struct policy_table *table)
 {
 	static const struct policy_endpoint none;
 
-	for (uint16_t i = 0; i < POLICY_SERVICES_MAX; i++) {
+	for (uint32_t i = 0; i < POLICY_SERVICES_MAX; i++) {
 		const struct policy_service *from = &table->services[i];
 		struct proxy_service *service = &proxy->services[i];
 		uint16_t n = i < table->n_services ? from->n_endpoints : 0;
@@ -507,7 +507,7 @@ void upstream_adopt(struct proxy *proxy, const struct policy_table *table)
 		service->max_idle_all = from->max_idle_all;
 		service->max_requests = from->max_requests;
 		service->pool_idle_ns = from->timeouts.pool_idle_ns;
-		for (uint16_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
+		for (uint32_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
 			endpoint_adopt(&service->endpoints[j], j < n ? &from->endpoints[j] : &none);
 	}
 }

@@ -67,15 +67,21 @@ struct upstream {
 
 enum upstream_got { UPSTREAM_READY, UPSTREAM_COMING, UPSTREAM_FAILED };
 
+struct upstream_wish {
+	uint64_t connect_ns; /* At most so long until a new connection is there. */
+	int32_t avoid;       /* The endpoint that has just failed, or -1. */
+	uint16_t service;
+	bool fresh; /* No connection that has carried a request before. */
+};
+
 /*
  * A stream to an endpoint of the service. READY: *ret_stream. COMING: an event
- * follows, at most connect_ns later. FAILED: *ret_reason. 'fresh' wants a new
- * connection; 'avoid' an endpoint that has just failed, or -1. In flight until
+ * follows, at most connect_ns later. FAILED: *ret_reason. In flight until
  * upstream_done().
  */
-enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, uint16_t service,
-			       uint64_t connect_ns, bool fresh, int32_t avoid,
-			       struct stream **ret_stream, enum reason *ret_reason);
+enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
+			       const struct upstream_wish *wish, struct stream **ret_stream,
+			       enum reason *ret_reason);
 
 /* What a service's upstreams speak: requests are put into its form before there is a stream. */
 const struct codec *upstream_codec(const struct proxy *proxy, uint16_t service);

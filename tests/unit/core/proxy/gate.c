@@ -62,17 +62,18 @@ static struct stream *gate_upstream(void)
 	return &fake_open(&g.origins[g.n_gets % GATE_CONNS], UINT32_MAX)->stream;
 }
 
-enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call, uint16_t service,
-			       uint64_t connect_ns, bool fresh, int32_t avoid,
-			       struct stream **ret_stream, enum reason *ret_reason)
+enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
+			       const struct upstream_wish *wish, struct stream **ret_stream,
+			       enum reason *ret_reason)
 {
 	assert_ptr_equal(proxy, g.proxy);
-	assert_true(call->endpoint < 0 && connect_ns == g.table.services[0].timeouts.connect_ns);
-	call->service = service;
-	call->endpoint = avoid == 0 ? 1 : 0;
-	call->reused = g.reused && !fresh;
-	g.fresh = fresh;
-	g.avoid = avoid;
+	assert_true(call->endpoint < 0 &&
+		    wish->connect_ns == g.table.services[0].timeouts.connect_ns);
+	call->service = wish->service;
+	call->endpoint = wish->avoid == 0 ? 1 : 0;
+	call->reused = g.reused && !wish->fresh;
+	g.fresh = wish->fresh;
+	g.avoid = wish->avoid;
 	g.n_gets++;
 	g.n_active++;
 	switch (g.how) {
