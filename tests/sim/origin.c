@@ -56,6 +56,17 @@ static void hang_up(struct line *l, bool reset)
 
 /* --- Answering ----------------------------------------------------------------------------- */
 
+/* Half of what is going to be too large is answered before it is: the limit holds there, too. */
+static bool answers_early(const struct line *l)
+{
+	const struct plan *p = &l->deal->plan;
+
+	return p->trouble == PLAN_TROUBLE_EARLY || p->trouble == PLAN_TROUBLE_EARLY_READ ||
+	       (p->trouble == PLAN_TROUBLE_NONE && p->flaw == PLAN_FLAW_NONE &&
+		p->ask_body == PLAN_CHUNKED && p->ask_len > l->o->w->max_body &&
+		plan_byte(p->nonce, true, 0) % 2 == 0);
+}
+
 static void reply_begins(struct line *l)
 {
 	struct ring *ring = l->o->w->ring;
@@ -234,10 +245,7 @@ static void act(struct ring *ring, struct sim_event *event)
 	if (!p || l->mute || l->early || !say_continue(l))
 		return;
 	if (!l->bytes.text) {
-		bool early = p->trouble == PLAN_TROUBLE_EARLY ||
-			     p->trouble == PLAN_TROUBLE_EARLY_READ;
-
-		if ((!l->heard && !early) || fails_soon(l))
+		if ((!l->heard && !answers_early(l)) || fails_soon(l))
 			return;
 		l->bytes = plan_reply(p);
 		l->pos = 0;
@@ -299,8 +307,7 @@ static void heard_head(struct line *l)
 	l->send_pause_ns = sim_pick(ring, 4) ? 0 : 1 + sim_pick(ring, 2 * MS);
 	if (l->deal->plan.trouble == PLAN_TROUBLE_EARLY)
 		l->deaf = true;
-	if (l->deal->plan.trouble == PLAN_TROUBLE_EARLY ||
-	    l->deal->plan.trouble == PLAN_TROUBLE_EARLY_READ || l->continues)
+	if (answers_early(l) || l->continues)
 		reply_begins(l);
 }
 
