@@ -58,16 +58,16 @@ static void place(struct wheel *w, struct wheel_timer *timer)
 	slot = digit(tick, level);
 	list_push_back(&w->slots[level][slot], &timer->node);
 	w->used[level] |= UINT64_C(1) << slot;
-	timer->place = level * WHEEL_N_SLOTS + slot;
+	timer->place = (uint16_t)(level * WHEEL_N_SLOTS + slot);
 }
 
 void wheel_add(struct wheel *w, struct wheel_timer *timer, uint64_t deadline_ns)
 {
+	uint64_t tick = tick_of(deadline_ns); /* Even of UINT64_MAX below WHEEL_TICK_MAX. */
+
 	GW_ASSERT(timer->fn);
 	wheel_del(w, timer);
-	timer->tick = tick_of(deadline_ns);
-	if (timer->tick < w->tick)
-		timer->tick = w->tick;
+	timer->tick = (tick < w->tick ? w->tick : tick) & WHEEL_TICK_MAX;
 	place(w, timer);
 	w->n_armed++;
 }

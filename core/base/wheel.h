@@ -25,6 +25,7 @@
 #define WHEEL_N_LEVELS 6u
 #define WHEEL_N_SLOTS  64u
 #define WHEEL_NEVER    UINT64_MAX
+#define WHEEL_TICK_MAX ((UINT64_C(1) << 48) - 1)
 
 struct wheel_timer;
 typedef void wheel_fn(struct wheel_timer *timer);
@@ -32,8 +33,8 @@ typedef void wheel_fn(struct wheel_timer *timer);
 struct wheel_timer {
 	struct list_node node; /* Private: linked while armed. */
 	wheel_fn *fn;
-	uint64_t tick;  /* Private: fires when this tick has been reached. */
-	uint32_t place; /* Private: level * WHEEL_N_SLOTS + slot. */
+	uint64_t tick : 48;  /* Private: fires when it has been reached; any uint64_t of ns fits. */
+	uint64_t place : 16; /* Private: level * WHEEL_N_SLOTS + slot. */
 };
 
 struct wheel {

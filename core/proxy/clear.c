@@ -112,7 +112,7 @@ static void clear_write(struct transport *t, const void *data, uint32_t len)
 static void clear_fail(struct transport *t, int error)
 {
 	GW_ASSERT(!t->closing && !t->out.armed && error <= 0);
-	t->out_error = error;
+	t->out_error = (int16_t)error;
 	t->out_len = 0;
 	ring_soon(t->ring, &t->out);
 }

@@ -86,9 +86,11 @@ struct h1 {
 	struct ring_buf *held;     /* Received, not looked at yet. */
 	struct head_block *head;   /* While a head came only in part. */
 	struct ring_buf *trailers; /* While trailers came only in part. */
-	uint64_t in_left;          /* Of a length-delimited body. */
 	uint64_t credit;           /* Bytes that may still be delivered. */
-	struct chunk_reader chunks;
+	union {
+		uint64_t in_left;           /* in_body LENGTH: what is missing. */
+		struct chunk_reader chunks; /* in_body CHUNKED. */
+	};
 	uint32_t drained; /* Bytes thrown away: in DRAIN all, in LINGER the latest. */
 	uint16_t trailers_len;
 	uint8_t in_state; /* enum h1_in_state. */

@@ -54,8 +54,8 @@ struct transport {
 	struct ring_op out;
 	int32_t file;      /* -1 once closed. */
 	uint32_t out_len;  /* Private: of the pending write. */
-	int out_error;     /* Private: what transport_fail() asked for. */
 	uint32_t read_len; /* Private: of the read that is next, */
+	int16_t out_error; /* Private: what transport_fail() asked for. */
 	bool closing : 1;
 	bool connecting : 1;
 	bool read_idle : 1; /* its kind, */

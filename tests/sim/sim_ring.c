@@ -119,7 +119,7 @@ static uint64_t next_due_ns(struct ring *ring)
 	if (timer) {
 		uint64_t tick = list_entry(timer, struct ring_timer, due.node)->due.tick;
 
-		due_ns = tick < due_ns ? tick : due_ns;
+		due_ns = tick * WHEEL_TICK_NS < due_ns ? tick * WHEEL_TICK_NS : due_ns;
 	}
 	return due_ns;
 }

@@ -24,16 +24,22 @@ void ring_timer_cancel(struct ring *ring, struct ring_timer *timer)
 	ring->stats.timers_armed--;
 }
 
+/* In ticks. */
 static uint64_t due_of(struct ring *ring, uint64_t deadline_ns)
 {
 	uint64_t due_ns = deadline_ns > ring->now_ns ? deadline_ns : ring->now_ns;
+	uint64_t tick = due_ns / WHEEL_TICK_NS + 1;
 
-	due_ns = (due_ns / WHEEL_TICK_NS + 1) * WHEEL_TICK_NS;
 	if (sim_chance(ring, ring->opt.faults.timer_late)) {
 		ring->counts.late_timers++;
-		due_ns += sim_pick(ring, 50) * WHEEL_TICK_NS;
+		tick += sim_pick(ring, 50);
 	}
-	return due_ns;
+	return tick;
+}
+
+static bool is_due(const struct ring *ring, const struct ring_timer *timer)
+{
+	return timer->due.tick <= ring->now_ns / WHEEL_TICK_NS;
 }
 
 static struct ring_timer *timer_of(struct list_node *node)
@@ -48,7 +54,7 @@ void ring_timer_set(struct ring *ring, struct ring_timer *timer, uint64_t deadli
 	GW_ASSERT(timer->fire);
 	GW_ASSERT(deadline_ns < UINT64_MAX / 2); /* A span that wrapped, or none meant. */
 	ring_timer_cancel(ring, timer);
-	timer->due.tick = due_of(ring, deadline_ns);
+	timer->due.tick = due_of(ring, deadline_ns) & WHEEL_TICK_MAX;
 	at = ring->timers.head.prev;
 	while (at != &ring->timers.head && timer_of(at)->due.tick > timer->due.tick)
 		at = at->prev;
@@ -61,7 +67,7 @@ void sim_timer_run_due(struct ring *ring)
 {
 	struct list_node *node;
 
-	while ((node = list_first(&ring->timers)) && timer_of(node)->due.tick <= ring->now_ns) {
+	while ((node = list_first(&ring->timers)) && is_due(ring, timer_of(node))) {
 		list_remove(node);
 		if (sim_pick(ring, 2))
 			list_push_back(&ring->timers_due, node);
