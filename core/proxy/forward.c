@@ -121,7 +121,7 @@ static bool is_harmless_id(struct slice id)
 static size_t make_id(struct proxy *proxy, char id[FORWARD_ID_MAX])
 {
 	static const char digits[] = "0123456789abcdef";
-	uint64_t bits[2] = { rng_next(&proxy->rng), rng_next(&proxy->rng) };
+	const uint64_t bits[2] = { rng_next(&proxy->rng), rng_next(&proxy->rng) };
 
 	for (size_t i = 0; i < 32; i++)
 		id[i] = digits[bits[i / 16] >> (4 * (i % 16)) & 15];
