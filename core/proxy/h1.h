@@ -165,13 +165,18 @@ struct stream *h1_open_stream(struct h1 *c);
 /* Invariants, whenever none of its functions is on the stack. */
 void h1_check(const struct h1 *c);
 
-/* --- Between h1.c, h1_in.c and h1_out.c. ----------------------------------------------------- */
+/* --- Between h1.c, h1_head.c, h1_in.c and h1_out.c. ------------------------------------------ */
 
 void h1_enter(struct h1 *c, enum h1_in_state next);
 void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res);
 /* Look at what is held, as far as it goes, then have more read if it is wanted. */
 void h1_in_advance(struct h1 *c);
 void h1_in_forget(struct h1 *c);
+/* Of what is held: 'n' bytes are done with, or all of it. */
+void h1_held_skip(struct h1 *c, uint32_t n);
+void h1_held_give(struct h1 *c);
+/* Take what is held as bytes of a head. */
+void h1_head_step(struct h1 *c);
 /* Have the first bytes of the next message received. */
 void h1_in_wait(struct h1 *c);
 void h1_trailers_forget(struct h1 *c);
