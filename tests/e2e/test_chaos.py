@@ -4,6 +4,7 @@ up, none is taken for whole that was cut, every failure has its status and its r
 """
 import collections
 import random
+import re
 import threading
 import time
 
@@ -167,6 +168,9 @@ def reborn(t, source, port):
 def judge_log(t, g, load):
     total = sum(load.seen.values())
     lines = g.access(n=total)
+    paths = collections.Counter(r["path"] for r in lines)
+    odd = [r for r in lines if paths[r["path"]] > 1 or not re.fullmatch(r"/n\d+x\d+", r["path"])]
+    t.equal(odd[:3], [], "lines that stand twice, or for what nobody asked")
     t.equal(len(lines), total, "access-log lines for requests")
     for r in lines:
         if r["status"] >= 500 and not r.get("reason"):
