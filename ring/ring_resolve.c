@@ -389,6 +389,18 @@ int ring_resolve(struct ring_resolver *r, struct slice host, uint16_t port, ring
 
 /* --- Opening and freeing ------------------------------------------------------------------ */
 
+/*
+ * c-ares 1.34 (Debian 13) prefers another call, which 1.18 (Debian 12) does not
+ * have; this one does the same in both.
+ */
+static void use_own_sockets(struct ring_resolver *r)
+{
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+	ares_set_socket_functions(r->channel, &socket_functions, r);
+#pragma GCC diagnostic pop
+}
+
 static int open_channel(struct ring_resolver *r, const struct ring_resolver_options *opt)
 {
 	struct ares_options options = {
@@ -403,7 +415,7 @@ static int open_channel(struct ring_resolver *r, const struct ring_resolver_opti
 
 	if (status != ARES_SUCCESS)
 		return status == ARES_ENOMEM ? -ENOMEM : -EIO;
-	ares_set_socket_functions(r->channel, &socket_functions, r);
+	use_own_sockets(r);
 	if (opt->servers && ares_set_servers_ports_csv(r->channel, opt->servers) != ARES_SUCCESS) {
 		ares_destroy(r->channel);
 		return -EINVAL;
