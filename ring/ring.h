@@ -176,6 +176,12 @@ void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_re
 /* One answer, 0, in the next turn, behind what is waiting now: how long work is cut up. */
 void ring_soon(struct ring *ring, struct ring_op *op);
 
+/*
+ * One answer, 0, right behind the answer that is being given, while its memory is
+ * still warm; without one, in the next turn. What goes on for long uses ring_soon().
+ */
+void ring_next(struct ring *ring, struct ring_op *op);
+
 /* Multishot. Each answer's res is a signal number of 'signals', which must be blocked in every thread. */
 void ring_signals(struct ring *ring, struct ring_op *op, const int *signals, uint32_t n_signals);
 

@@ -300,17 +300,27 @@ static void answer_soon(struct ring *ring, struct ring_op *op)
 	op->answer(op, &answer);
 }
 
+static void answer_due(struct ring *ring, struct list_node *node)
+{
+	struct ring_op *op = list_entry(node, struct ring_op, line);
+
+	GW_ASSERT(op->place == PLACE_DUE);
+	if (op->kind == KIND_SOON)
+		answer_soon(ring, op);
+	else
+		finish_res(ring, op, ring_slot_of(ring, op)->verdict);
+}
+
+void ring_complete_next(struct ring *ring)
+{
+	for (struct list_node *node; (node = list_pop_front(&ring->next));)
+		answer_due(ring, node);
+}
+
 void ring_complete_due(struct ring *ring, struct list *line)
 {
-	struct list_node *node;
-
-	while ((node = list_pop_front(line))) {
-		struct ring_op *op = list_entry(node, struct ring_op, line);
-
-		GW_ASSERT(op->place == PLACE_DUE);
-		if (op->kind == KIND_SOON)
-			answer_soon(ring, op);
-		else
-			finish_res(ring, op, ring_slot_of(ring, op)->verdict);
+	for (struct list_node *node; (node = list_pop_front(line));) {
+		answer_due(ring, node);
+		ring_complete_next(ring);
 	}
 }

@@ -103,7 +103,8 @@ struct ring {
 	bool turning;       /* Answers are being handed out: no turn within a turn. */
 	pthread_t owner;    /* Who enabled it. */
 	uint32_t *buf_free; /* A stack of buffer ids. */
-	struct list due;
+	struct list due;    /* Answered in the next turn. */
+	struct list next;   /* Answered behind the answer that is being given. */
 	struct ring_fault fault;
 	struct wheel wheel;
 	struct ring_stats stats;
@@ -175,6 +176,7 @@ void ring_ops_end(struct ring *ring, struct ring_op *op, int32_t res);
 
 /* ring_complete.c */
 void ring_complete(struct ring *ring, const struct io_uring_cqe *cqe);
+void ring_complete_next(struct ring *ring);
 void ring_complete_due(struct ring *ring, struct list *line);
 bool ring_complete_must_end(const struct ring *ring, const struct ring_op *op);
 bool ring_complete_is_passing(const struct ring *ring, const struct ring_op *op, int32_t res);

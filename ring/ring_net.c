@@ -11,6 +11,7 @@
 #include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 
@@ -250,9 +251,9 @@ int ring_peer_cred(struct ring *ring, int32_t file, uid_t *ret_uid, gid_t *ret_g
 
 bool ring_has_input(struct ring *ring, int32_t file)
 {
-	char byte;
+	int n = 0;
 
-	return recv(ring_file_open(ring, file)->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+	return ioctl(ring_file_open(ring, file)->fd, FIONREAD, &n) == 0 && n > 0;
 }
 
 void ring_shutdown_send(struct ring *ring, int32_t file)

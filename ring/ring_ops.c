@@ -254,7 +254,7 @@ void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_re
 	ring_ops_poll(ring, op, slot->len);
 }
 
-void ring_soon(struct ring *ring, struct ring_op *op)
+static void get_in_line(struct ring *ring, struct ring_op *op, struct list *line)
 {
 	GW_ASSERT(ring->enabled && !op->armed && op->answer);
 	op->kind = KIND_SOON;
@@ -262,7 +262,17 @@ void ring_soon(struct ring *ring, struct ring_op *op)
 	op->armed = true;
 	op->stopping = false;
 	ring->n_armed++;
-	list_push_back(&ring->due, &op->line);
+	list_push_back(line, &op->line);
+}
+
+void ring_soon(struct ring *ring, struct ring_op *op)
+{
+	get_in_line(ring, op, &ring->due);
+}
+
+void ring_next(struct ring *ring, struct ring_op *op)
+{
+	get_in_line(ring, op, &ring->next);
 }
 
 void ring_ops_rearm(struct ring *ring, struct ring_op *op)

@@ -141,21 +141,23 @@ int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pipe, 
 	return n;
 }
 
-int32_t ring_send_before(struct ring *ring, int32_t file, const void *data, uint32_t len)
+bool ring_pipe_put(struct ring *ring, struct ring_pipe *pipe, const struct iovec *parts,
+		   uint32_t n_parts)
 {
-	const struct ring_file *f = ring_file_open(ring, file);
+	size_t len = 0;
 	ssize_t n;
 
-	GW_ASSERT(data && len > 0 && !f->listens);
-	if (GW_UNLIKELY(ring->fault.on)) {
-		len = fault_len(ring, len);
-		if (len == 0)
-			return -EAGAIN;
-	}
-	n = send(f->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE);
-	if (n >= 0)
-		return (int32_t)n;
-	return errno == EINTR ? -EAGAIN : -errno;
+	for (uint32_t i = 0; i < n_parts; i++)
+		len += parts[i].iov_len;
+	GW_ASSERT(len > 0 && pipe->held == 0);
+	if (len > pipe->size)
+		return false;
+	if (GW_UNLIKELY(ring->fault.on) && fault_len(ring, (uint32_t)len) != len)
+		return false;
+	n = writev(pipe->write_fd, parts, (int)n_parts);
+	if (n > 0)
+		pipe->held = (uint32_t)n;
+	return n == (ssize_t)len;
 }
 
 int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pipe, int32_t file, uint32_t len_max)

@@ -11,6 +11,8 @@
  */
 #pragma once
 
+#include <sys/uio.h>
+
 #include "core/base/gw_assert.h"
 #include "ring/ring.h"
 
@@ -37,8 +39,9 @@ int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pipe, 
 int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pipe, int32_t file, uint32_t len_max);
 
 /*
- * Send what fits at once: bytes (> 0), -EAGAIN or -errno. The kernel may hold
- * them back, at most 200 ms, so that they leave as one with the bytes that are
- * spliced out next: only for when those are known to be there.
+ * Bytes from memory, copied into an empty pipe, so that they leave as one with
+ * what is spliced in behind them. False when not all of them have got in: the
+ * pipe may hold a part then, and can only be given back.
  */
-int32_t ring_send_before(struct ring *ring, int32_t file, const void *data, uint32_t len);
+GW_MUST_USE bool ring_pipe_put(struct ring *ring, struct ring_pipe *pipe, const struct iovec *parts,
+			       uint32_t n_parts);

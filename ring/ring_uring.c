@@ -131,6 +131,7 @@ int ring_open(const struct ring_options *opt, struct ring **ret_ring)
 	ring->uring.ring_fd = -1;
 	ring->turn_answers = o.turn_answers;
 	list_init(&ring->due);
+	list_init(&ring->next);
 	ring_fault_init(&ring->fault, o.fault_seed);
 	ring_post_init(ring);
 
@@ -260,6 +261,7 @@ static void reap(struct ring *ring)
 
 		io_uring_smp_store_release(cq->khead, ++head);
 		ring_complete(ring, &cqe);
+		ring_complete_next(ring);
 	}
 	ring_count(&ring->stats.cqes, n);
 	GW_PROBE(turn, n, ring->n_armed, ring->n_files);
@@ -288,6 +290,7 @@ int ring_turn(struct ring *ring, uint64_t wait_ns_max)
 	if (GW_UNLIKELY(ring->failed))
 		return ring->failed;
 	ring_buf_refill(ring);
+	list_splice_back(&ring->due, &ring->next); /* Of timers, and from outside. */
 	show_gauges(ring); /* Before sleeping: they stay true while nothing happens. */
 	r = enter(ring, sleep_ns(ring, wait_ns_max));
 	if (GW_UNLIKELY(r < 0)) {

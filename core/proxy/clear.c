@@ -117,12 +117,6 @@ static void clear_fail(struct transport *t, int error)
 	ring_soon(t->ring, &t->out);
 }
 
-static int32_t clear_push(struct transport *t, const void *data, uint32_t len)
-{
-	GW_ASSERT(!t->closing && !t->out.armed);
-	return ring_send_before(t->ring, t->file, data, len);
-}
-
 static int32_t clear_raw_file(const struct transport *t)
 {
 	return t->file;
@@ -147,7 +141,6 @@ static const struct transport_ops clear_ops = {
 	.watch = clear_watch,
 	.write = clear_write,
 	.fail = clear_fail,
-	.push = clear_push,
 	.raw_file = clear_raw_file,
 	.close = clear_close,
 };

@@ -95,27 +95,43 @@ static void quiet(struct relay *relay)
 
 static const struct relay_user relay_user = { moved, ended, quiet };
 
-/* 1: begun. 0: not yet, ask again when something was sent. -1: has to be copied. */
-static int begin_splice(struct exchange *ex, struct exchange_flow *flow, bool more)
+/* As begin_splice(), which gives 'pipe' back unless it has begun. */
+static int begin_raw(struct exchange *ex, struct exchange_flow *flow, struct ring_pipe *pipe,
+		     bool more)
 {
 	struct stream *source = source_of(ex, flow), *sink = sink_of(ex, flow);
-	int32_t from, to;
 	uint64_t len, sent;
+	int32_t from, to;
 
-	if (flow->length == UINT64_MAX || flow->length - flow->in < ex->proxy->options->splice_min)
-		return -1;
-	to = sink->codec->raw_out(sink, more, &sent);
-	if (to < 0)
-		return to == -EAGAIN ? 0 : -1;
-	flow->waiting -= sent;
 	from = source->codec->raw_in(source, &len);
 	if (from < 0)
 		return -1;
 	GW_ASSERT(len == flow->length - flow->in);
-	if (relay_start(&flow->relay, from, to, len))
-		return 1;
-	source->codec->raw_in_done(source, 0, 1);
-	return -1;
+	to = sink->codec->raw_out(sink, more ? pipe : NULL, &sent);
+	if (to < 0) {
+		source->codec->raw_in_done(source, 0, 1);
+		return to == -EAGAIN ? 0 : -1;
+	}
+	flow->waiting -= sent;
+	relay_start(&flow->relay, pipe, from, to, len);
+	return 1;
+}
+
+/* 1: begun. 0: not yet, ask again when something was sent. -1: has to be copied. */
+static int begin_splice(struct exchange *ex, struct exchange_flow *flow, bool more)
+{
+	struct ring_pipe *pipe;
+	int begun;
+
+	if (flow->length == UINT64_MAX || flow->length - flow->in < ex->proxy->options->splice_min)
+		return -1;
+	pipe = ring_pipe_take(ex->proxy->ring);
+	if (!pipe)
+		return -1;
+	begun = begin_raw(ex, flow, pipe, more);
+	if (begun <= 0)
+		ring_pipe_give(ex->proxy->ring, pipe);
+	return begun;
 }
 
 /* --- Both ways. ------------------------------------------------------------------------------ */

@@ -492,7 +492,8 @@ void h1_raw_in_done(struct stream *s, uint64_t n, int res)
 	c->raw = false;
 	passed(c, n);
 	c->in_left -= n;
-	c->more = transport_has_input(&c->transport);
+	if (n > 0)
+		c->more = transport_has_input(&c->transport);
 	c->eof = c->eof || res <= 0;
 	if (c->in_left == 0)
 		h1_enter(c, H1_IN_DONE);

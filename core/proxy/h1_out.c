@@ -6,10 +6,12 @@
 
 #include "core/http/h1_write.h"
 #include "core/proxy/proxy.h"
+#include "ring/ring_pipe.h"
 
 enum {
 	DRAIN_WORTH = 65536, /* A body rest up to here is read away to keep the connection. */
 	APPEND_MAX = 4096,   /* Larger pieces keep their buffer instead of being copied. */
+	PUT_MAX = 4,         /* Buffers that go in front of spliced bytes. */
 };
 
 static const char chunks_end[] = "0\r\n\r\n";
@@ -186,6 +188,17 @@ static void write_failed(struct h1 *c, int res)
 		h1_fault(c, 0, REASON_CLIENT_ABORT, false);
 }
 
+static void has_left(struct h1 *c, struct ring_buf *buf)
+{
+	c->out_moved = true;
+	c->out_sent += buf->note;
+	metric_add(c->proxy->metrics,
+		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_OUT : METRIC_UPSTREAM_BYTES_OUT,
+		   buf->len);
+	list_remove(&buf->link);
+	ring_buf_give(c->transport.ring, buf);
+}
+
 void h1_out_written(struct h1 *c, int res)
 {
 	struct ring_buf *buf = first_buf(c);
@@ -201,13 +214,7 @@ void h1_out_written(struct h1 *c, int res)
 	}
 	GW_ASSERT(buf);
 	c->writing = false;
-	c->out_moved = true;
-	list_remove(&buf->link);
-	c->out_sent += buf->note;
-	metric_add(c->proxy->metrics,
-		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_OUT : METRIC_UPSTREAM_BYTES_OUT,
-		   buf->len);
-	ring_buf_give(c->transport.ring, buf);
+	has_left(c, buf);
 	pump(c);
 	if (c->in_state == H1_IN_DEAD && !c->open && !h1_out_is_pending(c))
 		h1_cut(c, false); /* All that had come has been passed on. */
@@ -361,37 +368,33 @@ void h1_flush(struct stream *s)
 		pump(c);
 }
 
-/* What waits to be written goes with the raw bytes that follow. False: not all of it could. */
-static bool push_all(struct h1 *c)
+/* What waits to be written, in front of the raw bytes that follow. All of it, or false. */
+static bool put_all(struct h1 *c, struct ring_pipe *pipe)
 {
-	struct ring_buf *buf;
+	struct iovec parts[PUT_MAX];
+	uint32_t n = 0;
 
 	if (!head_to_bufs(c)) {
 		c->out_failed = true;
 		return false;
 	}
-	while ((buf = first_buf(c))) {
-		int32_t n = transport_push(&c->transport, ring_buf_data(buf), buf->len);
+	for (struct list_node *node = list_first(&c->out_bufs); node != &c->out_bufs.head;
+	     node = node->next) {
+		struct ring_buf *buf = list_entry(node, struct ring_buf, link);
 
-		if (n < 0)
-			return false; /* The write that follows says why. */
-		metric_add(c->proxy->metrics,
-			   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_OUT
-						: METRIC_UPSTREAM_BYTES_OUT,
-			   (uint64_t)n);
-		c->out_moved = true;
-		buf->start += (uint32_t)n;
-		buf->len -= (uint32_t)n;
-		if (buf->len > 0)
+		if (n == PUT_MAX)
 			return false;
-		c->out_sent += buf->note;
-		list_remove(&buf->link);
-		ring_buf_give(c->transport.ring, buf);
+		parts[n].iov_base = ring_buf_data(buf);
+		parts[n++].iov_len = buf->len;
 	}
+	if (!ring_pipe_put(c->transport.ring, pipe, parts, n))
+		return false;
+	while (!list_is_empty(&c->out_bufs))
+		has_left(c, first_buf(c));
 	return true;
 }
 
-int32_t h1_raw_out(struct stream *s, bool now, uint64_t *ret_sent)
+int32_t h1_raw_out(struct stream *s, struct ring_pipe *before, uint64_t *ret_sent)
 {
 	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
 
@@ -400,7 +403,8 @@ int32_t h1_raw_out(struct stream *s, bool now, uint64_t *ret_sent)
 	if (!c->out_begun || c->out_ended || c->out_body != HTTP_BODY_LENGTH || c->out_dead ||
 	    file < 0)
 		return -ENOTSUP;
-	if (c->writing || (h1_out_is_pending(c) && (!now || c->out_failed || !push_all(c))))
+	if (c->writing ||
+	    (h1_out_is_pending(c) && (!before || c->out_failed || !put_all(c, before))))
 		return -EAGAIN;
 	*ret_sent = c->out_sent;
 	c->out_sent = 0;

@@ -17,10 +17,11 @@ static void end(struct relay *r, enum relay_end how)
 	r->user->ended(r, how);
 }
 
-/* What a move has come to: how the relay ends is told last, for its owner may free it then. */
+/* What a move has come to. */
 enum outcome { OUTCOME_MOVED, OUTCOME_WAITS, OUTCOME_OVER };
 
-static enum outcome fill(struct relay *r, enum relay_end *ret_how)
+/* A source that fails leaves nothing to be read; what it gave before still goes out. */
+static enum outcome fill(struct relay *r)
 {
 	uint64_t want = r->left < r->pipe->size ? r->left : r->pipe->size;
 	int32_t n = ring_splice_in(r->ring, r->source, r->pipe, (uint32_t)want);
@@ -30,28 +31,34 @@ static enum outcome fill(struct relay *r, enum relay_end *ret_how)
 		r->in += (uint32_t)n;
 		return OUTCOME_MOVED;
 	}
-	if (n == -EAGAIN) {
-		ring_poll(r->ring, &r->op, r->source, RING_READABLE);
-		return OUTCOME_WAITS;
+	if (n != -EAGAIN) {
+		r->left = 0;
+		r->how = n == 0 ? RELAY_SOURCE_ENDED : RELAY_SOURCE_FAILED;
+		return OUTCOME_MOVED;
 	}
-	*ret_how = n == 0 ? RELAY_SOURCE_ENDED : RELAY_SOURCE_FAILED;
-	return OUTCOME_OVER;
+	if (r->pipe->held > 0)
+		return OUTCOME_MOVED;
+	ring_poll(r->ring, &r->op, r->source, RING_READABLE);
+	return OUTCOME_WAITS;
 }
 
-static enum outcome empty(struct relay *r, uint64_t *moved, enum relay_end *ret_how)
+static enum outcome empty(struct relay *r, uint64_t *moved)
 {
 	int32_t n = ring_splice_out(r->ring, r->pipe, r->sink, r->pipe->held);
+	uint32_t before;
 
 	if (n > 0) {
-		r->out += (uint32_t)n;
-		*moved += (uint32_t)n;
+		before = (uint32_t)n < r->before ? (uint32_t)n : r->before;
+		r->before -= before;
+		r->out += (uint32_t)n - before;
+		*moved += (uint32_t)n - before;
 		return OUTCOME_MOVED;
 	}
 	if (n == -EAGAIN) {
 		ring_poll(r->ring, &r->op, r->sink, RING_WRITABLE);
 		return OUTCOME_WAITS;
 	}
-	*ret_how = RELAY_SINK_FAILED;
+	r->how = RELAY_SINK_FAILED;
 	return OUTCOME_OVER;
 }
 
@@ -61,17 +68,16 @@ static bool is_done(const struct relay *r)
 }
 
 /* Until a file has to be waited for, the quantum is used up, or all is done. */
-static void step(struct relay *r)
+static void step(struct relay *r, enum outcome outcome)
 {
-	enum outcome outcome = OUTCOME_MOVED;
-	enum relay_end how = RELAY_OK;
 	uint64_t moved = 0;
 
 	while (outcome == OUTCOME_MOVED && moved < RELAY_QUANTUM && !is_done(r))
-		outcome = r->pipe->held > 0 ? empty(r, &moved, &how) : fill(r, &how);
+		outcome = r->pipe->held > 0 ? empty(r, &moved) : fill(r);
 	r->user->moved(r, moved);
+	/* Told last, for its owner may free it then. */
 	if (outcome == OUTCOME_OVER || is_done(r))
-		end(r, how);
+		end(r, r->how);
 	else if (outcome == OUTCOME_MOVED)
 		ring_soon(r->ring, &r->op);
 }
@@ -84,8 +90,10 @@ static void answered(struct ring_op *op, const struct ring_answer *answer)
 		r->user->quiet(r);
 	else if (answer->res == -ECANCELED)
 		end(r, RELAY_SOURCE_FAILED);
+	else if (r->in == 0 && r->before > 0)
+		step(r, fill(r)); /* So that both leave as one. */
 	else
-		step(r);
+		step(r, OUTCOME_MOVED);
 }
 
 void relay_init(struct relay *r, const struct relay_user *user, void *owner, struct ring *ring)
@@ -94,19 +102,19 @@ void relay_init(struct relay *r, const struct relay_user *user, void *owner, str
 	ring_op_init(&r->op, answered);
 }
 
-bool relay_start(struct relay *r, int32_t source, int32_t sink, uint64_t len)
+void relay_start(struct relay *r, struct ring_pipe *pipe, int32_t source, int32_t sink,
+		 uint64_t len)
 {
 	GW_ASSERT(relay_is_quiet(r) && len > 0 && source >= 0 && sink >= 0);
-	r->pipe = ring_pipe_take(r->ring);
-	if (!r->pipe)
-		return false;
+	r->pipe = pipe;
 	r->source = source;
 	r->sink = sink;
 	r->left = len;
 	r->in = 0;
 	r->out = 0;
-	ring_soon(r->ring, &r->op);
-	return true;
+	r->before = pipe->held;
+	r->how = RELAY_OK;
+	ring_next(r->ring, &r->op);
 }
 
 void relay_stop(struct relay *r)
@@ -122,6 +130,6 @@ void relay_check(const struct relay *r)
 	if (!r->pipe)
 		return;
 	GW_ASSERT(r->op.armed);
-	GW_ASSERT(r->in - r->out == r->pipe->held);
+	GW_ASSERT(r->in - r->out + r->before == r->pipe->held);
 	GW_ASSERT(r->pipe->held <= r->pipe->size);
 }

@@ -38,13 +38,19 @@ struct relay {
 	struct ring_op op;      /* Waits for a file, or for the next turn. */
 	uint64_t left;          /* To be read still. */
 	uint64_t in, out;       /* Bytes moved so far. */
+	uint32_t before;        /* In the pipe, in front of them. */
 	int32_t source, sink;
+	enum relay_end how; /* How it will end when the pipe is empty and nothing is left. */
 };
 
 void relay_init(struct relay *relay, const struct relay_user *user, void *owner, struct ring *ring);
 
-/* False when there is no pipe: copy instead. The first bytes move in the next turn. */
-GW_MUST_USE bool relay_start(struct relay *relay, int32_t source, int32_t sink, uint64_t len);
+/*
+ * 'pipe' is the relay's from now on. What it holds already goes out in front,
+ * and is not counted. The first bytes move when the caller's answer is over.
+ */
+void relay_start(struct relay *relay, struct ring_pipe *pipe, int32_t source, int32_t sink,
+		 uint64_t len);
 
 /* No more events. Bytes in the pipe are lost. */
 void relay_stop(struct relay *relay);

@@ -25,9 +25,9 @@
  * file it returns; raw_in_done() says how many were, and the codec goes on from
  * there, by raw or by copy, at any byte. raw_out() is the same for sending.
  * -ENOTSUP says that it cannot be, -EAGAIN that it can when all has been sent
- * that was submitted. With 'now', raw bytes are there to follow at once: then
- * what was submitted may be sent by this very call, to leave as one with them,
- * and *ret_sent is what 'sent' would have told of it.
+ * that was submitted. With 'before', an empty pipe, raw bytes will follow at
+ * once: then what was submitted may be put in there by this very call, to leave
+ * as one with them, and *ret_sent is what 'sent' would have told of it.
  *
  * Reentrancy. Events never come from inside a call of the user.
  * The user ends with release() (both messages complete) or reset(); after that
@@ -42,6 +42,7 @@
 #include "ring/ring_buf.h"
 
 struct stream;
+struct ring_pipe;
 
 /* What the peer of a stream did to it. */
 struct stream_fault {
@@ -100,7 +101,7 @@ struct codec {
 	int32_t (*raw_in)(struct stream *s, uint64_t *ret_len);
 	/* 'res' 0: end of file met; < 0: -errno; 1: fine. */
 	void (*raw_in_done)(struct stream *s, uint64_t n, int res);
-	int32_t (*raw_out)(struct stream *s, bool now, uint64_t *ret_sent);
+	int32_t (*raw_out)(struct stream *s, struct ring_pipe *before, uint64_t *ret_sent);
 	void (*raw_out_done)(struct stream *s, uint64_t n, int res);
 	void (*release)(struct stream *s);
 	/* Give the stream up. 'abort': at once and by a reset; else what was submitted leaves first. */

@@ -41,7 +41,6 @@ struct transport_ops {
 	void (*watch)(struct transport *t);
 	void (*write)(struct transport *t, const void *data, uint32_t len);
 	void (*fail)(struct transport *t, int error);
-	int32_t (*push)(struct transport *t, const void *data, uint32_t len);
 	int32_t (*raw_file)(const struct transport *t);
 	void (*close)(struct transport *t, bool abort);
 };
@@ -117,12 +116,6 @@ static inline void transport_write(struct transport *t, const void *data, uint32
 static inline void transport_fail(struct transport *t, int error)
 {
 	t->ops->fail(t, error);
-}
-
-/* Write at once what fits, to leave with the raw bytes that follow. Bytes or -errno. */
-static inline int32_t transport_push(struct transport *t, const void *data, uint32_t len)
-{
-	return t->ops->push(t, data, len);
 }
 
 /* The ring file whose bytes are this transport's bytes, for splice; or -1. */

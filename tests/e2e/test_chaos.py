@@ -9,7 +9,6 @@ import threading
 import time
 
 from harness.client import Client, Ended
-from harness.http1 import Malformed
 from harness.upstream import response
 
 SHARE = 0.2  # Of requests that meet misbehaviour.
@@ -108,7 +107,7 @@ class Load:
                 what = self.one(c, rng, f"n{k}x{i}")
             except Ended:
                 what = "cut"
-            except (OSError, Malformed) as e:
+            except Exception as e:  # A thread that dies unseen leaves a log line without its request.
                 what = repr(e)
             with self.lock:
                 self.seen[what] += 1

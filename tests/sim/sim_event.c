@@ -106,7 +106,7 @@ struct sim_event *sim_event_first(struct ring *ring)
 bool sim_is_silent(const struct ring *ring)
 {
 	return ring->n_heap == 0 && ring->n_answers == 0 && list_is_empty(&ring->soon) &&
-	       list_is_empty(&ring->timers_due) && ring->n_mail == 0;
+	       list_is_empty(&ring->next) && list_is_empty(&ring->timers_due) && ring->n_mail == 0;
 }
 
 uint64_t sim_pick(struct ring *ring, uint64_t n)

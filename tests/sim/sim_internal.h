@@ -144,7 +144,7 @@ struct ring {
 	uint32_t n_slots, n_armed;
 	struct sim_file *files;
 	uint32_t n_files;
-	struct list soon;
+	struct list soon, next;
 	struct sim_answer *answers;
 	uint32_t n_answers, answers_max;
 

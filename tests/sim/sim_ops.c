@@ -133,17 +133,28 @@ static void deliver(struct ring *ring, struct ring_op *op, const struct ring_ans
 		ring->check(ring->check_owner);
 }
 
+static void deliver_due(struct ring *ring, struct list_node *node)
+{
+	struct ring_op *op = list_entry(node, struct ring_op, line);
+
+	deliver(ring, op, &(struct ring_answer){ .res = op->stopping ? -ECANCELED : 0 });
+}
+
+static void deliver_next(struct ring *ring)
+{
+	for (struct list_node *node; (node = list_pop_front(&ring->next));)
+		deliver_due(ring, node);
+}
+
 static void deliver_soon(struct ring *ring)
 {
 	struct list line;
-	struct list_node *node;
 
 	list_init(&line);
 	list_splice_back(&line, &ring->soon);
-	while ((node = list_pop_front(&line))) {
-		struct ring_op *op = list_entry(node, struct ring_op, line);
-
-		deliver(ring, op, &(struct ring_answer){ .res = op->stopping ? -ECANCELED : 0 });
+	for (struct list_node *node; (node = list_pop_front(&line));) {
+		deliver_due(ring, node);
+		deliver_next(ring);
 	}
 }
 
@@ -160,6 +171,7 @@ void sim_ops_deliver(struct ring *ring, uint32_t n_max)
 		memmove(&ring->answers[i], &ring->answers[i + 1],
 			(ring->n_answers - i) * sizeof(one));
 		deliver(ring, one.op, &one.is);
+		deliver_next(ring);
 	}
 	deliver_soon(ring);
 }
@@ -365,12 +377,22 @@ void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_re
 	begin(ring, slot);
 }
 
-void ring_soon(struct ring *ring, struct ring_op *op)
+static void get_in_line(struct ring *ring, struct ring_op *op, struct list *line)
 {
 	struct sim_slot *slot = arm(ring, op, -1, SIM_SOON);
 
 	slot->place = SIM_ANSWERED;
-	list_push_back(&ring->soon, &op->line);
+	list_push_back(line, &op->line);
+}
+
+void ring_soon(struct ring *ring, struct ring_op *op)
+{
+	get_in_line(ring, op, &ring->soon);
+}
+
+void ring_next(struct ring *ring, struct ring_op *op)
+{
+	get_in_line(ring, op, &ring->next);
 }
 
 void ring_signals(struct ring *ring, struct ring_op *op, const int *signals, uint32_t n_signals)

@@ -120,18 +120,25 @@ int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pipe, 
 	return moved;
 }
 
-int32_t ring_send_before(struct ring *ring, int32_t file, const void *data, uint32_t len)
+bool ring_pipe_put(struct ring *ring, struct ring_pipe *pipe, const struct iovec *parts,
+		   uint32_t n_parts)
 {
-	struct sim_end *end = moving_end(ring, file, SIM_SEND);
-	int32_t n;
+	struct sim_pipe *own = pipe_of(ring, pipe);
 
-	GW_ASSERT(len > 0);
-	if (sim_chance(ring, ring->opt.faults.pipe_full))
-		return -EAGAIN;
-	n = sim_end_write(end, data, 1 + (uint32_t)sim_pick(ring, len));
-	if (n > 0)
-		ring->counts.bytes_out += (uint32_t)n;
-	return n;
+	GW_ASSERT(n_parts > 0 && pipe->held == 0);
+	own->start = 0;
+	for (uint32_t i = 0; i < n_parts; i++) {
+		uint32_t n = least((uint32_t)parts[i].iov_len, pipe->size - pipe->held);
+
+		GW_ASSERT(parts[i].iov_len > 0);
+		if (n < parts[i].iov_len || sim_chance(ring, ring->opt.faults.pipe_full)) {
+			ring->counts.pipe_full++;
+			return false;
+		}
+		memcpy(own->mem + pipe->held, parts[i].iov_base, n);
+		pipe->held += n;
+	}
+	return true;
 }
 
 int32_t ring_splice_out(struct ring *ring, struct ring_pipe *pipe, int32_t file, uint32_t len_max)

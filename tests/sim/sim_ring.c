@@ -48,6 +48,7 @@ int ring_open(const struct ring_options *opt, struct ring **ret_ring)
 	for (uint32_t i = 0; i < ring->ring_opt.files_max; i++)
 		list_init(&ring->files[i].ops);
 	list_init(&ring->soon);
+	list_init(&ring->next);
 	list_init(&ring->timers);
 	list_init(&ring->timers_due);
 	list_init(&ring->conns);
@@ -153,12 +154,14 @@ static void deliver_mail(struct ring *ring)
 
 int ring_turn(struct ring *ring, uint64_t wait_ns_max)
 {
-	bool waits = ring->n_answers == 0 && list_is_empty(&ring->soon) && ring->n_mail == 0;
 	uint64_t due_ns = next_due_ns(ring);
 	uint64_t until_ns = wait_ns_max < UINT64_MAX - ring->now_ns ? ring->now_ns + wait_ns_max
 								    : UINT64_MAX;
+	bool waits;
 
 	ring->stats.enters++;
+	list_splice_back(&ring->soon, &ring->next);
+	waits = ring->n_answers == 0 && list_is_empty(&ring->soon) && ring->n_mail == 0;
 	sim_buf_refill(ring);
 	sim_ops_feed(ring);
 	due_ns = due_ns < until_ns ? due_ns : until_ns;

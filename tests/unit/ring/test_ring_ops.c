@@ -372,6 +372,56 @@ static void soon_is_the_next_turn(void **state)
 	rt_end(ring);
 }
 
+struct then {
+	struct ring_op op;
+	struct ring *ring;
+	struct rt_op *next;
+	const struct rt_op *other;
+};
+
+static void arm_next(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct then *then = GW_CONTAINER_OF(op, struct then, op);
+
+	(void)answer;
+	assert_int_equal(then->other->n_answers, 0);
+	ring_next(then->ring, &then->next->op);
+}
+
+static void check_order(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct then *then = GW_CONTAINER_OF(op, struct then, op);
+
+	(void)answer;
+	assert_int_equal(then->other->n_answers, 1);
+}
+
+/* Before the answers that wait in the same turn; without an answer under way, in the next turn. */
+static void next_follows_the_answer(void **state)
+{
+	struct ring *ring = rt_ring();
+	struct rt_op next, idle;
+	struct then first = { .ring = ring, .next = &next, .other = &next };
+	struct then second = { .ring = ring, .other = &next };
+
+	(void)state;
+	rt_op_init(&next);
+	rt_op_init(&idle);
+	ring_op_init(&first.op, arm_next);
+	ring_op_init(&second.op, check_order);
+	ring_soon(ring, &first.op);
+	ring_soon(ring, &second.op);
+	assert_int_equal(ring_turn(ring, UINT64_MAX), 0);
+	assert_int_equal(next.n_answers, 1);
+	ring_next(ring, &next.op);
+	ring_next(ring, &idle.op);
+	ring_cancel(ring, &idle.op);
+	assert_int_equal(ring_turn(ring, UINT64_MAX), 0); /* Does not sleep. */
+	assert_int_equal(next.n_answers, 2);
+	assert_int_equal(idle.last.res, -ECANCELED);
+	rt_end(ring);
+}
+
 /* --- Polls -------------------------------------------------------------------------------- */
 
 static void a_poll_answers_when_ready(void **state)
@@ -563,6 +613,7 @@ int main(void)
 		cmocka_unit_test(a_close_ends_what_is_armed),
 		cmocka_unit_test(an_echo_comes_behind_its_send),
 		cmocka_unit_test(soon_is_the_next_turn),
+		cmocka_unit_test(next_follows_the_answer),
 		cmocka_unit_test(a_poll_answers_when_ready),
 		cmocka_unit_test(a_watch_answers_the_end_of_both_sides),
 		cmocka_unit_test(connections_are_made_and_refused),

@@ -60,28 +60,45 @@ static void bytes_pass_through_a_pipe(void **state)
 	rt_end(ring);
 }
 
-/* What was held back leaves in front of what was spliced; the peer sees both. */
-static void bytes_held_back_go_first(void **state)
+/* What was put in from memory leaves in front of what was spliced in behind it. */
+static void bytes_of_ours_go_first(void **state)
 {
 	struct ring *ring = rt_ring();
 	int in_fd, out_fd;
 	int32_t in = tcp_pair(ring, &in_fd), out = tcp_pair(ring, &out_fd);
 	struct ring_pipe *pipe = ring_pipe_take(ring);
-	char got[64];
+	char head[] = "head", got[64];
+	struct iovec parts[] = { { head, 2 }, { head + 2, 2 } };
 
 	(void)state;
 	rt_put(in_fd, " and body", 9);
+	assert_true(ring_pipe_put(ring, pipe, parts, 2));
+	assert_int_equal(pipe->held, 4);
 	assert_int_equal(wait_splice_in(ring, in, pipe, 100), 9);
-	assert_int_equal(ring_send_before(ring, out, "head", 4), 4);
-	assert_int_equal(ring_splice_out(ring, pipe, out, 9), 9);
+	assert_int_equal(ring_splice_out(ring, pipe, out, 100), 13);
 	RT_UNTIL(ring, recv(out_fd, got, sizeof(got), MSG_PEEK | MSG_DONTWAIT) == 13);
 	assert_memory_equal(got, "head and body", 13);
-	close(out_fd);
-	RT_UNTIL(ring, ring_send_before(ring, out, "x", 1) == -EPIPE);
 	ring_pipe_give(ring, pipe);
 	ring_close(ring, in);
 	ring_close(ring, out);
 	close(in_fd);
+	close(out_fd);
+	rt_end(ring);
+}
+
+static void what_does_not_fit_is_refused(void **state)
+{
+	static char much[RING_PIPE_SIZE + 1];
+	struct ring *ring = rt_ring();
+	struct ring_pipe *pipe = ring_pipe_take(ring);
+	struct iovec parts[] = { { much, RING_PIPE_SIZE }, { much, 1 } };
+
+	(void)state;
+	assert_false(ring_pipe_put(ring, pipe, parts, 2));
+	assert_int_equal(pipe->held, 0);
+	assert_true(ring_pipe_put(ring, pipe, parts, 1));
+	assert_int_equal(pipe->held, RING_PIPE_SIZE);
+	ring_pipe_give(ring, pipe);
 	rt_end(ring);
 }
 
@@ -197,7 +214,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(bytes_pass_through_a_pipe),
-		cmocka_unit_test(bytes_held_back_go_first),
+		cmocka_unit_test(bytes_of_ours_go_first),
+		cmocka_unit_test(what_does_not_fit_is_refused),
 		cmocka_unit_test(a_full_pipe_and_a_full_socket_say_so),
 		cmocka_unit_test(pipes_are_bounded_and_used_again),
 		cmocka_unit_test(no_descriptor_no_pipe),

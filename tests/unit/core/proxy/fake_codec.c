@@ -148,9 +148,9 @@ static int32_t raw_in(struct stream *s, uint64_t *ret_len)
 }
 
 /* NOLINTNEXTLINE(readability-non-const-parameter): likewise. */
-static int32_t raw_out(struct stream *s, bool now, uint64_t *ret_sent)
+static int32_t raw_out(struct stream *s, struct ring_pipe *before, uint64_t *ret_sent)
 {
-	(void)now;
+	(void)before;
 	(void)ret_sent;
 	(void)fake_of(s);
 	return -ENOTSUP;

@@ -138,6 +138,23 @@ static void close_world(void)
 	ring_free(ring);
 }
 
+/* The first 'before' bytes are in front of what the source has to say. */
+static void start(uint64_t len, uint32_t before)
+{
+	struct ring_pipe *pipe = ring_pipe_take(ring);
+	uint8_t bytes[3000];
+	struct iovec part = { .iov_base = bytes, .iov_len = before };
+
+	assert_non_null(pipe);
+	assert_true(before <= sizeof(bytes));
+	for (uint32_t i = 0; i < before; i++)
+		bytes[i] = byte_at(i);
+	if (before > 0)
+		assert_true(ring_pipe_put(ring, pipe, &part, 1));
+	n_written = before;
+	relay_start(&relay, pipe, files[0], files[1], len - before);
+}
+
 static void write_some(uint64_t len)
 {
 	uint8_t bytes[5000];
@@ -204,7 +221,7 @@ static void all_bytes_arrive_and_no_more(void **state)
 		sim.seed = i + 1;
 		sim.steps_max = 10000000;
 		open_world(&sim, 1);
-		assert_true(relay_start(&relay, files[0], files[1], LEN));
+		start(LEN, 0);
 		run(LEN + 5000, 200000); /* What follows belongs to the next message. */
 		if (n_ended != 1 || how_ended != RELAY_OK)
 			fail_msg("%s: ended %u times, %d", worlds[i].name, n_ended, how_ended);
@@ -231,7 +248,7 @@ static void a_turn_is_bounded(void **state)
 		write_some(LEN);
 	for (int i = 0; i < 200; i++)
 		turn(); /* All of it is there when the relay begins. */
-	assert_true(relay_start(&relay, files[0], files[1], LEN));
+	relay_start(&relay, ring_pipe_take(ring), files[0], files[1], LEN);
 	assert_int_equal(n_moved, 0); /* Nothing from inside the call. */
 	run(LEN, 20000);
 	assert_int_equal(how_ended, RELAY_OK);
@@ -245,7 +262,7 @@ static void back_pressure_reaches_the_source(void **state)
 	(void)state;
 	open_world(&calm, 1);
 	reading = false;
-	assert_true(relay_start(&relay, files[0], files[1], LEN));
+	start(LEN, 0);
 	run(LEN, 3000);
 	assert_int_equal(n_ended, 0);
 	assert_true(n_written <= 5 * 65536);
@@ -260,7 +277,7 @@ static void a_source_that_ends_early_is_told(void **state)
 {
 	(void)state;
 	open_world(&calm, 1);
-	assert_true(relay_start(&relay, files[0], files[1], LEN));
+	start(LEN, 0);
 	run(30000, 200);
 	sim_end_finish(ends[0]);
 	run(30000, 2000);
@@ -274,7 +291,7 @@ static void a_source_that_is_reset_is_told(void **state)
 {
 	(void)state;
 	open_world(&calm, 1);
-	assert_true(relay_start(&relay, files[0], files[1], LEN));
+	start(LEN, 0);
 	run(30000, 200);
 	sim_end_close(ends[0], true);
 	ends[0] = NULL;
@@ -289,7 +306,7 @@ static void a_sink_that_is_gone_is_told(void **state)
 	(void)state;
 	open_world(&calm, 1);
 	reading = false;
-	assert_true(relay_start(&relay, files[0], files[1], LEN));
+	start(LEN, 0);
 	run(LEN, 50);
 	sim_end_close(ends[1], true);
 	ends[1] = NULL;
@@ -299,24 +316,55 @@ static void a_sink_that_is_gone_is_told(void **state)
 	close_world(); /* The pipe was not empty: it did not go back to its pool. */
 }
 
-static void without_a_pipe_it_does_not_start(void **state)
+static void what_the_pipe_holds_goes_first(void **state)
 {
-	struct relay other;
-
 	(void)state;
-	open_world(&calm, 1);
-	relay_init(&other, &user, NULL, ring);
-	assert_true(relay_start(&relay, files[0], files[1], 10));
-	assert_false(relay_start(&other, files[1], files[0], 10));
-	assert_true(relay_is_quiet(&other));
-	run(10, 2000);
-	assert_int_equal(how_ended, RELAY_OK);
-	assert_true(relay_start(&other, files[1], files[0], 10)); /* It is back. */
-	relay_stop(&other);
-	for (int i = 0; i < 10; i++)
-		turn();
-	assert_true(relay_is_quiet(&other));
-	close_world();
+	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
+		struct sim_options sim = worlds[i].sim;
+
+		sim.seed = i + 1;
+		sim.steps_max = 10000000;
+		sim.faults.pipe_full = 0; /* Else the pipe may refuse. */
+		open_world(&sim, 1);
+		start(LEN, 3000);
+		run(LEN, 200000);
+		for (int turns = 0; turns < 20000 && n_read < LEN; turns++) {
+			read_some();
+			turn();
+		}
+		assert_int_equal(how_ended, RELAY_OK);
+		assert_int_equal(n_read, LEN);
+		assert_true(relay.out == LEN - 3000 && n_moved == LEN - 3000);
+		close_world();
+	}
+}
+
+/* Neither a source that is silent nor one that fails keeps it back. */
+static void what_the_pipe_holds_does_not_wait(void **state)
+{
+	(void)state;
+	for (int fails = 0; fails < 2; fails++) {
+		open_world(&calm, 1);
+		if (fails) {
+			sim_end_close(ends[0], true);
+			ends[0] = NULL;
+		}
+		for (int i = 0; i < 100; i++)
+			turn();
+		start(LEN, 100);
+		for (int i = 0; i < 100; i++) {
+			turn();
+			read_some();
+		}
+		assert_int_equal(n_read, 100);
+		assert_int_equal(n_ended, fails);
+		if (fails)
+			assert_int_equal(how_ended, RELAY_SOURCE_FAILED);
+		relay_stop(&relay);
+		for (int i = 0; i < 10; i++)
+			turn();
+		close_world();
+	}
 }
 
 /* At any time: no event but 'quiet', once, when the memory may go. */
@@ -327,7 +375,7 @@ static void stopped_it_says_nothing_more(void **state)
 		uint64_t before;
 
 		open_world(&calm, 1);
-		assert_true(relay_start(&relay, files[0], files[1], LEN));
+		start(LEN, 0);
 		run(LEN, turns);
 		before = n_moved;
 		relay_stop(&relay);
@@ -349,7 +397,8 @@ int main(void)
 		cmocka_unit_test(a_source_that_ends_early_is_told),
 		cmocka_unit_test(a_source_that_is_reset_is_told),
 		cmocka_unit_test(a_sink_that_is_gone_is_told),
-		cmocka_unit_test(without_a_pipe_it_does_not_start),
+		cmocka_unit_test(what_the_pipe_holds_goes_first),
+		cmocka_unit_test(what_the_pipe_holds_does_not_wait),
 		cmocka_unit_test(stopped_it_says_nothing_more),
 	};
 
