@@ -2,8 +2,8 @@
 /*
  * ring_net.c - sockets made, named and tuned by system calls that never wait.
  *
- * Accepted connections inherit TCP_NODELAY and keep-alive from their listener,
- * so the options cost nothing per connection on that side.
+ * Accepted connections inherit all options from their listener, so they cost
+ * nothing per connection on that side.
  */
 #include "ring/ring_internal.h"
 
@@ -17,7 +17,13 @@
 
 #include "ring/ring_addr.h"
 
-enum { KEEPALIVE_IDLE_S = 30, BACKLOG = 4096 };
+enum {
+	KEEPALIVE_IDLE_S = 30,
+	BACKLOG = 4096,
+	/* Beyond this a send buffer grows only for what is on its way to the peer. Without it the
+	 * kernel takes megabytes for each peer that does not read (tcp_wmem). */
+	UNSENT_MAX = RING_PIPE_SIZE,
+};
 
 static int set_int(int fd, int level, int name, int value)
 {
@@ -36,6 +42,7 @@ static int open_stream(uint8_t family)
 		(void)set_int(fd, IPPROTO_TCP, TCP_NODELAY, 1);
 		(void)set_int(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
 		(void)set_int(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+		(void)set_int(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, UNSENT_MAX);
 	}
 	return fd;
 }

@@ -2,7 +2,9 @@
 /* Sockets as the ring makes them. */
 #include "tests/unit/ring/ring_test.h"
 
+#include <linux/sockios.h>
 #include <netinet/tcp.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 
 #include "ring/ring_net.c"
@@ -21,6 +23,7 @@ static void check_tcp(const struct ring *ring, int32_t file)
 	assert_int_equal(get_int(ring, file, IPPROTO_TCP, TCP_NODELAY), 1);
 	assert_int_equal(get_int(ring, file, SOL_SOCKET, SO_KEEPALIVE), 1);
 	assert_int_equal(get_int(ring, file, IPPROTO_TCP, TCP_KEEPIDLE), 30);
+	assert_int_equal(get_int(ring, file, IPPROTO_TCP, TCP_NOTSENT_LOWAT), UNSENT_MAX);
 	assert_true(fcntl(ring->files[file].fd, F_GETFL) & O_NONBLOCK);
 	assert_true(fcntl(ring->files[file].fd, F_GETFD) & FD_CLOEXEC);
 }
@@ -91,6 +94,35 @@ static void all_addresses_are_both_families(void **state)
 	assert_int_equal(ring_peer_addr(ring, accept.last.res, &peer), 0);
 	assert_int_equal(peer.family, AF_INET);
 	assert_int_equal(peer.ip[0], 127);
+	ring_close(ring, accept.last.res);
+	ring_close(ring, listener);
+	RT_UNTIL(ring, accept.n_final == 1);
+	close(fd);
+	rt_end(ring);
+}
+
+/* A peer that does not read holds little of the kernel's memory, whatever tcp_wmem allows. */
+static void unsent_bytes_are_bounded(void **state)
+{
+	static const char zeros[32768];
+	struct ring *ring = rt_ring();
+	struct ring_addr addr;
+	struct rt_op accept;
+	int32_t listener = rt_listen(ring, &addr);
+	int fd = rt_dial(&addr), unsent = -1;
+	ssize_t n;
+
+	(void)state;
+	rt_op_init(&accept);
+	ring_accept(ring, &accept.op, listener);
+	RT_UNTIL(ring, accept.n_answers == 1);
+	do
+		n = send(ring->files[accept.last.res].fd, zeros, sizeof(zeros), 0);
+	while (n > 0);
+	assert_int_equal(errno, EAGAIN);
+	assert_int_equal(ioctl(ring->files[accept.last.res].fd, SIOCOUTQNSD, &unsent), 0);
+	assert_in_range(unsent, UNSENT_MAX, 2 * UNSENT_MAX);
+	ring_abort_on_close(ring, accept.last.res);
 	ring_close(ring, accept.last.res);
 	ring_close(ring, listener);
 	RT_UNTIL(ring, accept.n_final == 1);
@@ -364,6 +396,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(tcp_sockets_are_tuned),
+		cmocka_unit_test(unsent_bytes_are_bounded),
 		cmocka_unit_test(one_port_many_listeners),
 		cmocka_unit_test(all_addresses_are_both_families),
 		cmocka_unit_test(unix_sockets_have_a_mode_and_peers_a_name),
