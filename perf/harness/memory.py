@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """User memory of a proxy: per idle connection, and with slow readers of a long body."""
 
+import re
 import select
 import socket
+import subprocess
 import time
 from dataclasses import dataclass
 
@@ -20,16 +22,37 @@ SIP_LEN = 16 * 1024
 class Memory:
     """Bytes: with the first few connections, with all, and the difference for each more."""
     base_conns: int = 0
+    part_conns: int = 0  # About a quarter of all.
     conns: int = 0
     answered: int = 0
     base_pss: int = 0
+    part_pss: int = 0
     pss: int = 0
     rss: int = 0
+    queued: int = 0  # Bytes in the kernel's queues of the proxy's sockets.
     failure: str = None
 
     @property
     def each(self):
         return (self.pss - self.base_pss) / max(1, self.conns - self.base_conns)
+
+    @property
+    def each_later(self):
+        """Of the last three quarters, when no pool is touched for the first time."""
+        if not self.part_conns:
+            return None
+        return (self.pss - self.part_pss) / (self.conns - self.part_conns)
+
+
+def _queued(setup):
+    """What the kernel holds for the proxy's sockets, to the clients and to the origin, in bytes."""
+    total = 0
+    for which in (f"sport = :{setup.port}", f"dport = :{setup.origin_port}"):
+        listed = subprocess.run(["ss", "-tmOH", "state", "established", f"( {which} )"],
+                                capture_output=True, text=True, timeout=30, check=True).stdout
+        for received, queued in re.findall(r"skmem:\(r(\d+),.*?,w(\d+)", listed):
+            total += int(received) + int(queued)
+    return total
 
 
 def _connect(port, n, path, receive_len=None):
@@ -103,6 +126,9 @@ def idle(name, setup, n):
             if len(socks) == BATCH:
                 time.sleep(SETTLE_S)
                 result.base_conns, result.base_pss = BATCH, read()[1]
+            elif len(socks) == n // 4 // BATCH * BATCH:
+                time.sleep(SETTLE_S)
+                result.part_conns, result.part_pss = len(socks), read()[1]
         time.sleep(SETTLE_S)
         result.conns = n
         result.rss, result.pss = read()
@@ -126,5 +152,6 @@ def slow_readers(name, setup, n, seconds):
                     pass
             rss, pss = read()
             result.rss, result.pss = max(result.rss, rss), max(result.pss, pss)
+            result.queued = max(result.queued, _queued(setup))
         result.answered = len(served)
     return _measure(name, setup, use)

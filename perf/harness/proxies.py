@@ -15,14 +15,15 @@ MAX_CONNECTIONS = 8600  # The most that HAProxy takes with 20,000 descriptors.
 # HAProxy with its default buffers, and with those that suit long bodies best (peers/README.md).
 PEERS = ("nginx", "haproxy", "haproxy-64k")
 FLOORS = ("floor-copy", "floor-splice")
-ALL = ("sluice", "sluice-log", *PEERS, *FLOORS, "go")
+ALL = ("sluice", "sluice-log", "sluice-against", *PEERS, *FLOORS, "go")
 
 
 class Setup:
     """Programs, ports and the scratch folder of one invocation."""
 
-    def __init__(self, build, port, folder):
+    def __init__(self, build, port, folder, against=None):
         self.build = build
+        self.against = against  # Another build of sluice to compare with, or None.
         self.port = port
         self.folder = folder
         self.origin_port = port + 1
@@ -47,8 +48,8 @@ class Setup:
         return self.path(peer_file)
 
 
-def _sluice(setup):
-    return [os.path.join(setup.build, "sluice"), "--listen", f"127.0.0.1:{setup.port}",
+def _sluice(setup, build=None):
+    return [os.path.join(build or setup.build, "sluice"), "--listen", f"127.0.0.1:{setup.port}",
             "--upstream", f"http://127.0.0.1:{setup.origin_port}", "--workers", "1",
             "--admin", "127.0.0.1:0", "--control", setup.path("control.sock")]
 
@@ -58,6 +59,10 @@ def _sluice_log(setup):
     with open(setup.path("sluice.yaml"), "w", encoding="utf-8") as config:
         config.write(f"access_log: {{path: {setup.path('access.log')}, sample: 1}}\n")
     return [*_sluice(setup), "-c", setup.path("sluice.yaml")]
+
+
+def _sluice_against(setup):
+    return _sluice(setup, setup.against)
 
 
 def _nginx(setup):
@@ -85,6 +90,7 @@ def _go(setup):
 COMMANDS = {
     "sluice": _sluice,
     "sluice-log": _sluice_log,
+    "sluice-against": _sluice_against,
     "nginx": _nginx,
     "haproxy": _haproxy(16384),
     "haproxy-64k": _haproxy(65536),
@@ -99,6 +105,8 @@ def missing(name, setup):
     if name == "go":
         return None if os.environ.get("GO_GATEWAY") else (
             "go: skipped, GO_GATEWAY does not name the article's gateway")
+    if name == "sluice-against" and not setup.against:
+        return "sluice-against: skipped, --against does not name a build"
     if name in PEERS:
         program = name.split("-")[0]
         return None if shutil.which(program) else f"{program}: not installed, see --install"

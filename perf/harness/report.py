@@ -8,9 +8,11 @@ import re
 import statistics
 from xml.sax.saxutils import escape
 
+from . import paired
 from .proxies import PEERS
 
-COLOURS = {"sluice": "#1565c0", "sluice-log": "#64b5f6", "nginx": "#2e7d32",
+COLOURS = {"sluice": "#1565c0", "sluice-log": "#64b5f6", "sluice-against": "#90caf9",
+           "nginx": "#2e7d32",
            "haproxy": "#ef6c00", "haproxy-64k": "#ffb74d", "floor-copy": "#9e9e9e",
            "floor-splice": "#616161", "go": "#00838f"}
 
@@ -82,6 +84,32 @@ def request_table(found):
     return "\n".join(lines)
 
 
+def paired_table(found):
+    """'found': list of (scenario, {proxy: (costs per round, errors)} or what failed)."""
+    lines = ["| work | proxy | CPU us/request: median (quartiles) | to the best peer: median of "
+             "the rounds (95 % interval) | errors |", "|---|---|---|---|---|"]
+    for scenario, sides in found:
+        if isinstance(sides, str):
+            lines.append(f"| {scenario.text} | **failed: {sides.replace('|', '/')}** | | | |")
+            continue
+        peers = [(statistics.median(sides[name][0]), name) for name in PEERS
+                 if name in sides and not sides[name][1]]
+        for name, (costs, errors) in sides.items():
+            low, middle, high = statistics.quantiles(costs, n=4)
+            shown = ""
+            if peers:
+                shown = "{:.2f} ({:.2f}-{:.2f})".format(
+                    *paired.ratio(costs, sides[min(peers)[1]][0]))
+            if name == "sluice" and scenario.target:
+                shown += f" (target {scenario.target:.2f})"
+            if name == "sluice-against" and "sluice" in sides:
+                shown += "; {:.3f} of sluice ({:.3f}-{:.3f})".format(
+                    *paired.ratio(costs, sides["sluice"][0]))
+            lines.append(f"| {scenario.text} | {name} | {middle:.1f} ({low:.1f}-{high:.1f}) | "
+                         f"{shown} | {errors or 0} |")
+    return "\n".join(lines)
+
+
 def reuse_table(found):
     lines = ["| work | proxy | connections to the origin reused | errors |", "|---|---|---|---|"]
     for scenario, by_proxy in found:
@@ -94,15 +122,19 @@ def reuse_table(found):
 
 def memory_table(rows):
     """'rows': list of (text, proxy, Memory)."""
-    lines = ["| work | proxy | bytes per further connection (PSS) | before KiB | with KiB (PSS) | "
-             "with KiB (RSS) | answered |", "|---|---|---|---|---|---|---|"]
+    lines = ["| work | proxy | bytes per further connection (PSS) | of the last three quarters | "
+             "before KiB | with KiB (PSS) | with KiB (RSS) | kernel's queues MiB | answered |",
+             "|---|---|---|---|---|---|---|---|---|"]
     for text, name, m in rows:
         if m.failure:
-            lines.append(f"| {text} | {name} | failed: {m.failure.replace('|', '/')} | | | | |")
+            lines.append(f"| {text} | {name} | failed: {m.failure.replace('|', '/')} "
+                         "| | | | | | |")
             continue
         whole = f"{m.answered}" if m.answered == m.conns else f"**{m.answered} of {m.conns}**"
-        lines.append(f"| {text} | {name} | {m.each:,.0f} | {m.base_pss / 1024:,.0f} | "
-                     f"{m.pss / 1024:,.0f} | {m.rss / 1024:,.0f} | {whole} |")
+        queued = _number(m.queued / (1 << 20), 0) if m.queued else ""
+        lines.append(f"| {text} | {name} | {m.each:,.0f} | {_number(m.each_later, 0)} | "
+                     f"{m.base_pss / 1024:,.0f} | {m.pss / 1024:,.0f} | {m.rss / 1024:,.0f} | "
+                     f"{queued} | {whole} |")
     return "\n".join(lines)
 
 

@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: Apache-2.0
+"""
+All proxies of a comparison at once, the load switched between them every slice.
+
+Other work on a shared machine comes and goes in seconds. Slices of a fifth of a
+second put all proxies into the same weather, so the ratio of a round is steadier
+than the ratio of two medians. Load stands still by SIGSTOP; connections stay open.
+"""
+
+import contextlib
+import os
+import re
+import signal
+import statistics
+import time
+from dataclasses import dataclass, field
+
+from . import load, process, proxies
+
+DRAIN_S = 0.01  # What is on its way when the load stops still counts.
+FOREVER_S = 3600  # The load is ended by SIGINT, upon which wrk reports.
+TIMEOUT_S = 60  # Longer than a load stands still; wrk reserves 8 MB for each second.
+SIGN_Z = 1.96  # Of the normal distribution, for 95 %.
+
+
+@dataclass
+class Side:
+    """One proxy under its own load, and what each of its slices cost per request, in us."""
+    name: str
+    setup: proxies.Setup
+    pids: list = None
+    load: process.Child = None
+    costs: list = field(default_factory=list)
+    requests: int = 0
+
+
+def _place(name, base, index):
+    folder = base.path(f"side-{index}")
+    os.makedirs(folder, exist_ok=True)
+    os.chmod(folder, 0o755)
+    side = proxies.Setup(base.build, base.port + 2 + index, folder, against=base.against)
+    side.origin_port = base.origin_port
+    return Side(name, side)
+
+
+def _start(stack, side, scenario):
+    proxy = stack.enter_context(proxies.proxy(side.name, side.setup))
+    proxies.wait_ready(proxy, side.setup.port)
+    side.pids = process.tree(proxy.pid)
+    tool = load.command(scenario, side.setup.port, FOREVER_S)
+    tool[tool.index("--timeout") + 1] = f"{TIMEOUT_S}s"
+    side.load = stack.enter_context(
+        process.Child(tool, process.LOAD_CPU, side.setup.path("load.log")))
+    time.sleep(scenario.warm_s)
+    side.load.signal(signal.SIGSTOP)
+
+
+def _slice(side, origin, seconds):
+    """CPU us per request while this side alone has load."""
+    before = process.cpu_exact_s(side.pids), proxies.origin_stats(origin)["requests"]
+    side.load.signal(signal.SIGCONT)
+    time.sleep(seconds)
+    side.load.signal(signal.SIGSTOP)
+    time.sleep(DRAIN_S)
+    after = process.cpu_exact_s(side.pids), proxies.origin_stats(origin)["requests"]
+    requests = after[1] - before[1] - 1  # The question itself.
+    if requests < 1:
+        raise process.Failure(f"{side.name}: a slice without a request")
+    side.requests += requests
+    return (after[0] - before[0]) * 1e6 / requests
+
+
+def _errors(side):
+    """What the load generator counted until now."""
+    side.load.signal(signal.SIGCONT)
+    side.load.signal(signal.SIGINT)
+    side.load.wait(load.END_TIMEOUT_S)
+    text = side.load.output()
+    found = re.findall(r"Socket errors: (.*)|(Non-2xx or 3xx responses: \d+)", text)
+    counts = [a or b for a, b in found]
+    if not re.search(r"\d+ requests in ", text):
+        counts.append(f"no report: {text.strip()[-100:]}")
+    return "; ".join(counts)
+
+
+def run(scenario, names, base, rounds, seconds):
+    """{proxy: (costs per round, errors in words)}."""
+    sides = [_place(name, base, i) for i, name in enumerate(names)]
+    with contextlib.ExitStack() as stack:
+        origin = stack.enter_context(proxies.origin(base))
+        proxies.wait_ready(origin, base.origin_port)
+        for side in sides:
+            _start(stack, side, scenario)
+        for i in range(rounds):
+            for side in sides if i % 2 == 0 else reversed(sides):
+                side.costs.append(_slice(side, base, seconds))
+        return {side.name: (side.costs, _errors(side)) for side in sides}
+
+
+def ratio(costs, others):
+    """Median of the rounds' ratios, and its distribution-free 95 % interval."""
+    found = sorted(a / b for a, b in zip(costs, others))
+    n = len(found)
+    reach = SIGN_Z * n ** 0.5 / 2
+    low, high = max(0, int(n / 2 - reach)), min(n - 1, int(n / 2 + reach))
+    return statistics.median(found), found[low], found[high]
