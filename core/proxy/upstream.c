@@ -10,7 +10,7 @@
 #define LEARN_MIN_NS    (500 * GW_NS_PER_MS)
 #define LEARN_SHARE(ns) ((ns) / 8 * 7)
 
-#define SURPLUS_NS GW_NS_PER_S
+#define SURPLUS_NS (5 * GW_NS_PER_S)
 
 enum { RESERVE_MAX = 256 };
 
@@ -124,7 +124,7 @@ static struct upstream *surplus(const struct proxy *proxy, const struct upstream
 
 /*
  * Those that are too many go, the oldest first, but none before it has idled
- * for a second: else a load that goes up and down would connect all the time.
+ * for some seconds: else a load that goes up and down would connect all the time.
  */
 static void trim(struct proxy *proxy, const struct upstream *of)
 {

@@ -85,7 +85,7 @@ def test_idle_connections_are_limited(t):
 
     t.equal(parallel(10, work), [], "raised")
     t.equal(len(u.connections), 10, "upstream connections")
-    t.check(u.wait(lambda: len(u.open_connections()) <= 2, 5.0),
+    t.check(u.wait(lambda: len(u.open_connections()) <= 2, 15.0),
             f"{len(u.open_connections())} idle connections are kept")
     t.check(g.wait_metric(lambda m: m.sum("upstream_connections_idle") <= 2),
             "upstream_connections_idle")

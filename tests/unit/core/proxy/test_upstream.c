@@ -96,9 +96,11 @@ static void a_surplus_goes_when_it_idles(void **state)
 			stage_dial();
 		ask_all_at_once(PLACES);
 		assert_int_equal(st.proxy->idle.n, PLACES);
-		for (uint32_t i = 0; i < 10; i++) /* All are used within the second. */
+		for (uint32_t i = 0; i < 10; i++) /* All are used again soon. */
 			ask_all_at_once(PLACES);
 		assert_int_equal(st.n_origins, PLACES);
+		stage_run(4 * S);
+		assert_int_equal(st.proxy->idle.n, PLACES);
 		stage_run(2 * S);
 		assert_int_equal(st.proxy->idle.n, 4);
 		stage_run(2 * S);
