@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/crypto/tls_private.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <string.h>
+
+/* --- The lent memory as OpenSSL sees it. ----------------------------------------------------- */
+
+static int lent_read(BIO *bio, char *to, size_t len, size_t *ret_len)
+{
+	struct tls *t = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	if (len > t->in_len)
+		len = t->in_len;
+	if (len == 0) {
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	memcpy(to, t->in, len);
+	t->in += len;
+	t->in_len -= (uint32_t)len;
+	*ret_len = len;
+	return 1;
+}
+
+static int lent_write(BIO *bio, const char *from, size_t len, size_t *ret_len)
+{
+	struct tls *t = BIO_get_data(bio);
+
+	BIO_clear_retry_flags(bio);
+	if (len > t->out_size - t->out_len)
+		len = t->out_size - t->out_len;
+	if (len == 0) {
+		BIO_set_retry_write(bio);
+		return 0;
+	}
+	memcpy(t->out + t->out_len, from, len);
+	t->out_len += (uint32_t)len;
+	*ret_len = len;
+	return 1;
+}
+
+static long lent_ctrl(BIO *bio, int command, long arg, void *ptr)
+{
+	(void)bio;
+	(void)arg;
+	(void)ptr;
+	return command == BIO_CTRL_FLUSH; /* Everything else is not for memory. */
+}
+
+static BIO_METHOD *lent;
+
+/* Once per process: OpenSSL numbers the kinds of BIO, and has few numbers. */
+static void make_lent(void)
+{
+	BIO_METHOD *method = BIO_meth_new(BIO_get_new_index() | BIO_TYPE_SOURCE_SINK, "lent");
+
+	if (method && BIO_meth_set_read_ex(method, lent_read) &&
+	    BIO_meth_set_write_ex(method, lent_write) && BIO_meth_set_ctrl(method, lent_ctrl))
+		lent = method;
+	else
+		BIO_meth_free(method);
+}
+
+int tls_init(void)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, make_lent);
+	return lent ? 0 : -ENOMEM;
+}
+
+static BIO *lent_new(struct tls *t)
+{
+	BIO *bio = BIO_new(lent);
+
+	if (!bio)
+		return NULL;
+	BIO_set_data(bio, t);
+	BIO_set_init(bio, 1);
+	return bio;
+}
+
+/* --- Life. ----------------------------------------------------------------------------------- */
+
+/* From here on OpenSSL asks nobody any more. */
+static void handshake_over(struct tls *t)
+{
+	if (t->server)
+		tls_server_end(t->server);
+	t->server = NULL;
+}
+
+void tls_close(struct tls *t)
+{
+	/* No session is kept here that a missing close_notify could spoil. */
+	SSL_free(t->ssl);
+	t->ssl = NULL;
+	handshake_over(t);
+	ERR_clear_error();
+}
+
+int tls_open(struct tls *t, struct tls_server *server)
+{
+	SSL *ssl = SSL_new(tls_server_begin(server));
+	BIO *bio = ssl ? lent_new(t) : NULL;
+
+	*t = (struct tls){ .ssl = ssl, .server = server };
+	if (!bio) {
+		tls_close(t);
+		return -ENOMEM;
+	}
+	SSL_set_bio(ssl, bio, bio);
+	SSL_set_accept_state(ssl);
+	return 0;
+}
+
+/* --- Steps. ---------------------------------------------------------------------------------- */
+
+static enum tls_failure failure_of(unsigned long error)
+{
+	if (ERR_GET_LIB(error) != ERR_LIB_SSL)
+		return TLS_FAILURE_OTHER;
+	switch (ERR_GET_REASON(error)) {
+	case SSL_R_HTTP_REQUEST:
+	case SSL_R_HTTPS_PROXY_REQUEST:
+		return TLS_FAILURE_PLAIN_HTTP;
+	case SSL_R_UNSUPPORTED_PROTOCOL:
+	case SSL_R_WRONG_VERSION_NUMBER:
+	case SSL_R_UNKNOWN_PROTOCOL:
+	case SSL_R_VERSION_TOO_LOW:
+		return TLS_FAILURE_VERSION;
+	case SSL_R_CERTIFICATE_VERIFY_FAILED:
+	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
+		return TLS_FAILURE_CERTIFICATE;
+	case SSL_R_NO_APPLICATION_PROTOCOL:
+		return TLS_FAILURE_PROTOCOL;
+	default:
+		return ERR_GET_REASON(error) >= SSL_AD_REASON_OFFSET ? TLS_FAILURE_ALERT
+								     : TLS_FAILURE_OTHER;
+	}
+}
+
+static int broken(struct tls *t)
+{
+	unsigned long error = ERR_peek_error();
+	bool no_memory = ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
+
+	if (t->failure == TLS_FAILURE_OTHER) /* A callback may know better. */
+		t->failure = (uint8_t)failure_of(error);
+	ERR_clear_error();
+	return no_memory ? -ENOMEM : -EPROTO;
+}
+
+/* Why a step stopped; 0 for the peer's orderly end. */
+static int why(struct tls *t, int r)
+{
+	switch (SSL_get_error(t->ssl, r)) {
+	case SSL_ERROR_WANT_READ:
+		return -EAGAIN;
+	case SSL_ERROR_WANT_WRITE:
+		return -ENOBUFS;
+	case SSL_ERROR_ZERO_RETURN:
+		return 0;
+	default:
+		return broken(t);
+	}
+}
+
+int tls_handshake(struct tls *t)
+{
+	int r = SSL_do_handshake(t->ssl);
+
+	if (r == 1) {
+		handshake_over(t);
+		return 0;
+	}
+	r = why(t, r);
+	return r == 0 ? -EPROTO : r; /* An end is none of a handshake. */
+}
+
+int32_t tls_read(struct tls *t, void *to, uint32_t len)
+{
+	size_t n;
+	int r = SSL_read_ex(t->ssl, to, len, &n);
+
+	return r == 1 ? (int32_t)n : why(t, r);
+}
+
+int32_t tls_write(struct tls *t, const void *from, uint32_t len)
+{
+	uint32_t done = 0;
+
+	while (done < len && t->out_size - t->out_len >= TLS_RECORD_MAX + TLS_RECORD_EXTRA) {
+		uint32_t part = len - done < TLS_RECORD_MAX ? len - done : TLS_RECORD_MAX;
+		size_t n;
+		int r = SSL_write_ex(t->ssl, (const uint8_t *)from + done, part, &n);
+
+		if (r != 1) {
+			r = why(t, r);
+			return r == 0 ? -EPIPE : r;
+		}
+		done += (uint32_t)n;
+	}
+	return done > 0 ? (int32_t)done : -ENOBUFS;
+}
+
+void tls_end(struct tls *t)
+{
+	if (!SSL_in_init(t->ssl))
+		(void)SSL_shutdown(t->ssl); /* What does not fit into the room is not missed. */
+	ERR_clear_error();
+}
+
+bool tls_has_input(const struct tls *t)
+{
+	return t->in_len > 0 || SSL_has_pending(t->ssl);
+}
+
+/* --- What was agreed on. --------------------------------------------------------------------- */
+
+enum tls_failure tls_failure(const struct tls *t)
+{
+	return (enum tls_failure)t->failure;
+}
+
+enum tls_protocol tls_protocol(const struct tls *t)
+{
+	const unsigned char *name;
+	unsigned int len;
+
+	SSL_get0_alpn_selected(t->ssl, &name, &len);
+	return len == 2 && memcmp(name, "h2", 2) == 0 ? TLS_PROTOCOL_HTTP2 : TLS_PROTOCOL_HTTP1;
+}
+
+bool tls_is_resumed(const struct tls *t)
+{
+	return SSL_session_reused(t->ssl);
+}
+
+struct slice tls_version(const struct tls *t)
+{
+	return slice_of(SSL_get_version(t->ssl));
+}
+
+struct slice tls_server_name(const struct tls *t)
+{
+	return slice_of(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name));
+}
+
+static void put_digest(const X509 *cert, char text[64])
+{
+	static const char digits[] = "0123456789abcdef";
+	unsigned char digest[32] = { 0 };
+
+	(void)X509_digest(cert, EVP_sha256(), digest, NULL); /* Of a certificate that was parsed. */
+	for (size_t i = 0; i < 64; i++)
+		text[i] = digits[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
+}
+
+/* Escapes leave nothing in it that a field's value may not have (RFC 2253 2.4). */
+static uint8_t put_subject(const X509 *cert, char *text, uint8_t size)
+{
+	BIO *bio = BIO_new(BIO_s_mem());
+	int n = 0;
+
+	if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0)
+		n = BIO_read(bio, text, size);
+	BIO_free(bio);
+	return n > 0 ? (uint8_t)n : 0;
+}
+
+bool tls_identity(const struct tls *t, struct tls_identity *ret_identity)
+{
+	const X509 *cert = SSL_get0_peer_certificate(t->ssl);
+
+	if (!cert)
+		return false;
+	put_digest(cert, ret_identity->sha256);
+	ret_identity->subject_len =
+		put_subject(cert, ret_identity->subject, sizeof(ret_identity->subject));
+	ERR_clear_error();
+	return true;
+}

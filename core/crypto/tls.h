@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * tls.h - one TLS connection as a turn of bytes into bytes; no descriptor is in sight.
+ *
+ * The user lends what has come from the peer (give) and a place for what is to
+ * go there (room), then calls one of the steps below until it says why it
+ * cannot go on:
+ *
+ *     -EAGAIN   everything given was used; more from the peer is needed
+ *     -ENOBUFS  the room is used up; send it and lend another
+ *     -EPROTO   the peer broke the protocol, or is not trusted: tls_failure(). The
+ *               room may hold an alert that should still be sent.
+ *     -ENOMEM   the worker's pool is used up (crypto_pool.h)
+ *
+ * A step that said -ENOBUFS is repeated with the same arguments. Any step may
+ * put bytes into the room: tickets, key updates, alerts.
+ *
+ * Ownership: tls_open() allocates out of the thread's pool, tls_close() frees.
+ * What is lent is used only during steps, until the next give or room.
+ * Threads: one at a time.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "core/base/gw_assert.h"
+#include "core/base/slice.h"
+
+struct tls_server;
+
+enum {
+	/* What a record adds to its payload at most (RFC 8446 5.2), and the most it carries. */
+	TLS_RECORD_EXTRA = 5 + 256,
+	TLS_RECORD_MAX = 16384,
+};
+
+enum tls_protocol { TLS_PROTOCOL_HTTP1, TLS_PROTOCOL_HTTP2 };
+
+enum tls_failure {
+	TLS_FAILURE_OTHER,
+	TLS_FAILURE_VERSION,     /* No version in common. */
+	TLS_FAILURE_PLAIN_HTTP,  /* The peer speaks HTTP in the clear. */
+	TLS_FAILURE_NAME,        /* No certificate for the name that was asked for. */
+	TLS_FAILURE_PROTOCOL,    /* No application protocol in common. */
+	TLS_FAILURE_CERTIFICATE, /* The peer's is missing, or not trusted. */
+	TLS_FAILURE_ALERT,       /* The peer refused us. */
+};
+
+/* Who a peer has proved to be. */
+struct tls_identity {
+	char sha256[64]; /* Of its certificate, in hexadecimal digits. */
+	uint8_t subject_len;
+	char subject[191]; /* Its name by RFC 2253, in printable ASCII; longer ones are cut. */
+};
+
+struct tls {
+	void *ssl;                 /* OpenSSL's. */
+	struct tls_server *server; /* During the handshake. */
+	const uint8_t *in;
+	uint8_t *out;
+	uint32_t in_len, out_len, out_size;
+	uint8_t failure; /* enum tls_failure. */
+};
+
+/* The server's side of a connection. 0 or -ENOMEM. */
+GW_MUST_USE int tls_open(struct tls *t, struct tls_server *server);
+void tls_close(struct tls *t);
+
+static inline void tls_give(struct tls *t, const void *bytes, uint32_t len)
+{
+	t->in = bytes;
+	t->in_len = len;
+}
+
+static inline void tls_room(struct tls *t, void *room, uint32_t size)
+{
+	t->out = room;
+	t->out_len = 0;
+	t->out_size = size;
+}
+
+/* 0 when it is done. */
+GW_MUST_USE int tls_handshake(struct tls *t);
+
+/* Payload: n > 0 bytes of it; 0 when the peer has said that it sends no more. */
+GW_MUST_USE int32_t tls_read(struct tls *t, void *to, uint32_t len);
+
+/* The payload that was put into the room, n > 0: all of it, or as many records as fit. */
+GW_MUST_USE int32_t tls_write(struct tls *t, const void *from, uint32_t len);
+
+/* Tell the peer that nothing more comes: an alert of a few bytes into the room. */
+void tls_end(struct tls *t);
+
+/* Payload is waiting in there, or may be: read before waiting for the peer. */
+bool tls_has_input(const struct tls *t);
+
+enum tls_failure tls_failure(const struct tls *t);
+
+/* After the handshake. */
+enum tls_protocol tls_protocol(const struct tls *t);
+bool tls_is_resumed(const struct tls *t);
+/* False when the peer has shown no certificate. Not for every request: it computes a digest. */
+bool tls_identity(const struct tls *t, struct tls_identity *ret_identity);
+/* Names that OpenSSL keeps: "TLSv1.3", and the server name asked for (empty: none). */
+struct slice tls_version(const struct tls *t);
+struct slice tls_server_name(const struct tls *t);

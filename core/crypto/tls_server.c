@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/crypto/tls_private.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "core/crypto/tls_names.h"
+#include "core/crypto/tls_server.h"
+#include "core/crypto/tls_tickets.h"
+
+/* TLS 1.2 without what has no forward secrecy or no authenticated encryption (RFC 9325 4.2). */
+#define CIPHERS                                                                                    \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
+	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
+	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+/* What a certificate file holds. */
+struct pair {
+	X509 *cert;
+	STACK_OF(X509) * chain;
+	EVP_PKEY *key;
+	int64_t expiry;
+	char name[TLS_NAME_MAX + 1]; /* The first of its names. */
+	uint8_t id[16];              /* Tells its sessions from those of the others. */
+};
+
+struct tls_credentials {
+	struct tls_names names;
+	STACK_OF(X509_NAME) * client_names;
+	X509_STORE *client_store;
+	enum tls_client_auth client_auth;
+	bool least_1_3, strict_names;
+	uint8_t protocols[16]; /* As in ALPN: each with its length in front. */
+	uint32_t protocols_len;
+	struct tls_tickets *tickets;
+	uint32_t n_pairs;
+	struct pair pairs[];
+};
+
+struct tls_server {
+	const struct tls_credentials *credentials;
+	_Atomic uint32_t n_shaking; /* Its callbacks may still be called for so many connections. */
+	SSL_CTX *contexts[];        /* One per pair. */
+};
+
+/* --- Reading. -------------------------------------------------------------------------------- */
+
+/* Key files of this kind would have to be asked for; nobody is there. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's. */
+static int no_pass_phrase(char *buf, int size, int writing, void *arg)
+{
+	(void)buf;
+	(void)size;
+	(void)writing;
+	(void)arg;
+	return -1;
+}
+
+static int refuse(char why[TLS_WHY_MAX], const char *file, const char *what)
+{
+	unsigned long error = ERR_peek_last_error();
+	const char *detail = error ? ERR_reason_error_string(error) : NULL;
+
+	(void)snprintf(why, TLS_WHY_MAX, "%s: %s%s%s", file, what, detail ? ": " : "",
+		       detail ? detail : "");
+	ERR_clear_error();
+	return -EINVAL;
+}
+
+static BIO *open_file(const char *file, char why[TLS_WHY_MAX])
+{
+	BIO *bio = BIO_new_file(file, "re");
+
+	if (!bio) {
+		ERR_clear_error();
+		(void)refuse(why, file, strerror(errno));
+	}
+	return bio;
+}
+
+static int read_chain(BIO *bio, const char *file, struct pair *pair, char why[TLS_WHY_MAX])
+{
+	X509 *link;
+
+	pair->cert = PEM_read_bio_X509_AUX(bio, NULL, no_pass_phrase, NULL);
+	if (!pair->cert)
+		return refuse(why, file, "holds no certificate");
+	pair->chain = sk_X509_new_null();
+	while ((link = PEM_read_bio_X509(bio, NULL, no_pass_phrase, NULL))) {
+		if (!pair->chain || !sk_X509_push(pair->chain, link)) {
+			X509_free(link);
+			return -ENOMEM;
+		}
+	}
+	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+		return refuse(why, file, "is damaged behind its first certificate");
+	ERR_clear_error();
+	return 0;
+}
+
+static int read_cert(const char *file, struct pair *pair, char why[TLS_WHY_MAX])
+{
+	BIO *bio = open_file(file, why);
+	int r;
+
+	if (!bio)
+		return -EINVAL;
+	r = read_chain(bio, file, pair, why);
+	BIO_free(bio);
+	return r;
+}
+
+static int read_key(const char *file, struct pair *pair, char why[TLS_WHY_MAX])
+{
+	BIO *bio = open_file(file, why);
+
+	if (!bio)
+		return -EINVAL;
+	pair->key = PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL);
+	BIO_free(bio);
+	if (!pair->key)
+		return refuse(why, file, "holds no private key, or one with a pass phrase");
+	if (X509_check_private_key(pair->cert, pair->key) != 1)
+		return refuse(why, file, "is not the key of the certificate");
+	return 0;
+}
+
+static int64_t to_seconds(const ASN1_TIME *time)
+{
+	struct tm tm;
+
+	return ASN1_TIME_to_tm(time, &tm) ? (int64_t)timegm(&tm) : 0;
+}
+
+static int check_dates(const char *file, struct pair *pair, char why[TLS_WHY_MAX])
+{
+	pair->expiry = to_seconds(X509_get0_notAfter(pair->cert));
+	if (pair->expiry <= (int64_t)time(NULL))
+		return refuse(why, file, "has expired");
+	return 0;
+}
+
+static int read_pair(const struct tls_pair *from, struct tls_credentials *c, char why[TLS_WHY_MAX])
+{
+	struct pair *pair = &c->pairs[c->n_pairs];
+	unsigned char digest[EVP_MAX_MD_SIZE];
+	int r;
+
+	c->n_pairs++; /* What was read of it is freed with the rest. */
+	r = read_cert(from->cert_file, pair, why);
+	if (r == 0)
+		r = read_key(from->key_file, pair, why);
+	if (r == 0)
+		r = check_dates(from->cert_file, pair, why);
+	if (r < 0)
+		return r;
+	if (!X509_digest(pair->cert, EVP_sha256(), digest, NULL))
+		return -ENOMEM;
+	memcpy(pair->id, digest, sizeof(pair->id));
+	r = tls_names_add(&c->names, pair->cert, c->n_pairs - 1, pair->name);
+	return r == -EINVAL ? refuse(why, from->cert_file, "has a name that is none") : r;
+}
+
+static int read_client_ca(const char *file, struct tls_credentials *c, char why[TLS_WHY_MAX])
+{
+	c->client_store = X509_STORE_new();
+	if (!c->client_store)
+		return -ENOMEM;
+	if (!X509_STORE_load_file(c->client_store, file))
+		return refuse(why, file, "holds no certificates of authorities");
+	c->client_names = SSL_load_client_CA_file(file);
+	return c->client_names ? 0 : refuse(why, file, "holds no certificates of authorities");
+}
+
+static void add_protocol(struct tls_credentials *c, const char *name)
+{
+	size_t len = strlen(name);
+
+	c->protocols[c->protocols_len] = (uint8_t)len;
+	memcpy(c->protocols + c->protocols_len + 1, name, len);
+	c->protocols_len += 1 + (uint32_t)len;
+}
+
+static int fill(struct tls_credentials *c, const struct tls_credentials_options *opt,
+		char why[TLS_WHY_MAX])
+{
+	int r = 0;
+
+	c->client_auth = opt->client_auth;
+	c->least_1_3 = opt->least_1_3;
+	c->strict_names = opt->strict_names;
+	if (opt->http2)
+		add_protocol(c, "h2");
+	if (opt->http1)
+		add_protocol(c, "http/1.1");
+	r = tls_tickets_create(&c->tickets);
+	for (uint32_t i = 0; r == 0 && i < opt->n_pairs; i++)
+		r = read_pair(&opt->pairs[i], c, why);
+	if (r == 0 && opt->client_auth != TLS_CLIENT_NONE)
+		r = read_client_ca(opt->client_ca, c, why);
+	return r;
+}
+
+int tls_credentials_read(const struct tls_credentials_options *opt, char why[TLS_WHY_MAX],
+			 struct tls_credentials **ret_credentials)
+{
+	struct tls_credentials *c = calloc(1, sizeof(*c) + opt->n_pairs * sizeof(c->pairs[0]));
+	int r;
+
+	GW_ASSERT(opt->n_pairs > 0 && (opt->http1 || opt->http2));
+	if (!c)
+		return -ENOMEM;
+	r = tls_init();
+	if (r == 0)
+		r = fill(c, opt, why);
+	ERR_clear_error();
+	if (r == 0)
+		*ret_credentials = c;
+	else
+		tls_credentials_free(c);
+	return r;
+}
+
+void tls_credentials_free(struct tls_credentials *c)
+{
+	if (!c)
+		return;
+	for (uint32_t i = 0; i < c->n_pairs; i++) {
+		X509_free(c->pairs[i].cert);
+		sk_X509_pop_free(c->pairs[i].chain, X509_free);
+		EVP_PKEY_free(c->pairs[i].key);
+	}
+	sk_X509_NAME_pop_free(c->client_names, X509_NAME_free);
+	X509_STORE_free(c->client_store);
+	tls_names_free(&c->names);
+	tls_tickets_free(c->tickets);
+	free(c);
+}
+
+int tls_credentials_renew_tickets(const struct tls_credentials *c)
+{
+	return tls_tickets_renew(c->tickets);
+}
+
+uint32_t tls_credentials_pairs(const struct tls_credentials *c)
+{
+	return c->n_pairs;
+}
+
+int64_t tls_credentials_expiry(const struct tls_credentials *c, uint32_t pair,
+			       struct slice *ret_name)
+{
+	GW_ASSERT(pair < c->n_pairs);
+	*ret_name = slice_of(c->pairs[pair].name);
+	return c->pairs[pair].expiry;
+}
+
+/* --- Handshakes. ----------------------------------------------------------------------------- */
+
+/* The host name in a client's hello (RFC 6066 3), empty if there is none or it makes no sense. */
+static struct slice hello_name(SSL *ssl)
+{
+	enum { HEAD = 5 }; /* Length of the list, type of its only entry, length of that. */
+	const unsigned char *ext;
+	size_t len;
+
+	if (!SSL_client_hello_get0_ext(ssl, TLSEXT_TYPE_server_name, &ext, &len) || len < HEAD ||
+	    ext[2] != TLSEXT_NAMETYPE_host_name || (size_t)(ext[3] << 8 | ext[4]) != len - HEAD)
+		return SLICE("");
+	return slice_make((const char *)ext + HEAD, len - HEAD);
+}
+
+static struct tls *tls_of(SSL *ssl)
+{
+	return BIO_get_data(SSL_get_rbio(ssl));
+}
+
+/* Before anything of the handshake is decided: the certificate, and with it whose sessions count. */
+static int choose_context(SSL *ssl, int *alert, void *arg)
+{
+	struct tls_server *server = arg;
+	const struct tls_credentials *c = server->credentials;
+	struct slice name = hello_name(ssl);
+	uint32_t pair = tls_names_find(&c->names, name);
+
+	if (pair == TLS_NO_PAIR && name.len > 0 && c->strict_names) {
+		tls_of(ssl)->failure = TLS_FAILURE_NAME;
+		*alert = SSL_AD_UNRECOGNIZED_NAME;
+		return SSL_CLIENT_HELLO_ERROR;
+	}
+	if (pair != TLS_NO_PAIR && pair != 0)
+		SSL_set_SSL_CTX(ssl, server->contexts[pair]);
+	return SSL_CLIENT_HELLO_SUCCESS;
+}
+
+/* That the name was understood has to be said in the handshake (RFC 6066 3). */
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's. */
+static int take_name(SSL *ssl, int *alert, void *arg)
+{
+	(void)alert;
+	(void)arg;
+	return SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name) ? SSL_TLSEXT_ERR_OK
+								  : SSL_TLSEXT_ERR_NOACK;
+}
+
+/* Nothing in common ends the handshake (RFC 7301 3.2), so that nobody guesses. */
+static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *ret_len,
+			   const unsigned char *offered, unsigned int len, void *arg)
+{
+	const struct tls_credentials *c = arg;
+	unsigned char *chosen;
+
+	(void)ssl;
+	if (SSL_select_next_proto(&chosen, ret_len, c->protocols, c->protocols_len, offered, len) !=
+	    OPENSSL_NPN_NEGOTIATED)
+		return SSL_TLSEXT_ERR_ALERT_FATAL;
+	*ret = chosen;
+	return SSL_TLSEXT_ERR_OK;
+}
+
+/* --- Contexts. ------------------------------------------------------------------------------- */
+
+static bool set_pair(SSL_CTX *ctx, const struct pair *pair)
+{
+	return SSL_CTX_use_cert_and_key(ctx, pair->cert, pair->key, pair->chain, 1) == 1 &&
+	       SSL_CTX_set_session_id_context(ctx, pair->id, sizeof(pair->id));
+}
+
+static bool set_clients(SSL_CTX *ctx, const struct tls_credentials *c)
+{
+	STACK_OF(X509_NAME) * names;
+
+	if (c->client_auth == TLS_CLIENT_NONE)
+		return true;
+	names = SSL_dup_CA_list(c->client_names);
+	if (!names)
+		return false;
+	SSL_CTX_set_client_CA_list(ctx, names);
+	SSL_CTX_set1_verify_cert_store(ctx, c->client_store);
+	SSL_CTX_set_verify(ctx,
+			   SSL_VERIFY_PEER | (c->client_auth == TLS_CLIENT_REQUIRED
+						      ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT
+						      : 0),
+			   NULL);
+	return true;
+}
+
+static bool set_defaults(SSL_CTX *ctx, const struct tls_credentials *c)
+{
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
+					 SSL_OP_CIPHER_SERVER_PREFERENCE |
+					 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* Tickets do without. */
+	SSL_CTX_set_max_early_data(ctx, 0);
+	return SSL_CTX_set_min_proto_version(ctx, c->least_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) &&
+	       SSL_CTX_set_cipher_list(ctx, CIPHERS) && tls_tickets_use(c->tickets, ctx);
+}
+
+static SSL_CTX *make_context(struct tls_server *server, const struct pair *pair)
+{
+	const struct tls_credentials *c = server->credentials;
+	SSL_CTX *ctx = SSL_CTX_new(TLS_server_method());
+
+	if (!ctx)
+		return NULL;
+	if (!set_defaults(ctx, c) || !set_pair(ctx, pair) || !set_clients(ctx, c)) {
+		SSL_CTX_free(ctx);
+		return NULL;
+	}
+	SSL_CTX_set_client_hello_cb(ctx, choose_context, server);
+	SSL_CTX_set_tlsext_servername_callback(ctx, take_name);
+	SSL_CTX_set_alpn_select_cb(ctx, choose_protocol, (void *)(uintptr_t)c);
+	return ctx;
+}
+
+int tls_server_create(const struct tls_credentials *c, struct tls_server **ret_server)
+{
+	struct tls_server *server =
+		calloc(1, sizeof(*server) + c->n_pairs * sizeof(server->contexts[0]));
+
+	if (!server)
+		return -ENOMEM;
+	server->credentials = c;
+	for (uint32_t i = 0; i < c->n_pairs; i++) {
+		server->contexts[i] = make_context(server, &c->pairs[i]);
+		if (!server->contexts[i]) {
+			ERR_clear_error();
+			tls_server_free(server);
+			return -ENOMEM;
+		}
+	}
+	*ret_server = server;
+	return 0;
+}
+
+void tls_server_free(struct tls_server *server)
+{
+	if (!server)
+		return;
+	GW_ASSERT(!tls_server_is_busy(server));
+	for (uint32_t i = 0; i < server->credentials->n_pairs; i++)
+		SSL_CTX_free(server->contexts[i]);
+	free(server);
+}
+
+SSL_CTX *tls_server_begin(struct tls_server *server)
+{
+	atomic_fetch_add_explicit(&server->n_shaking, 1, memory_order_relaxed);
+	return server->contexts[0];
+}
+
+/* Released, so that whoever sees it may free what the handshake has used. */
+void tls_server_end(struct tls_server *server)
+{
+	atomic_fetch_sub_explicit(&server->n_shaking, 1, memory_order_release);
+}
+
+bool tls_server_is_busy(const struct tls_server *server)
+{
+	return atomic_load_explicit(&server->n_shaking, memory_order_acquire) > 0;
+}

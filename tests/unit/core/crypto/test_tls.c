@@ -1,0 +1,598 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The server's side against OpenSSL's client, over memory, in pieces of every size. */
+#include "tests/unit/core/crypto/certs.c"
+
+#include <errno.h>
+
+#include "core/crypto/crypto_pool.h"
+#include "core/crypto/tls_server.h"
+
+enum { HOUR = 3600, ROOM = 40000 };
+
+static const struct ct_cert site = { "site", "DNS:site.test,DNS:*.site.test", -60, HOUR, NULL };
+static const struct ct_cert other = { "other", "DNS:other.test", -60, HOUR, NULL };
+static const struct ct_cert late = { "late", "DNS:late.test", -HOUR, 60, NULL };
+static const struct ct_cert root = { "root", NULL, -60, HOUR, NULL };
+static const struct ct_cert member = { "member", NULL, -60, HOUR, &root };
+static const struct ct_cert stranger = { "stranger", NULL, -60, HOUR, NULL };
+
+static int setup(void **state)
+{
+	(void)state;
+	ct_begin();
+	ct_write(&site);
+	ct_write(&other);
+	ct_write(&late);
+	ct_write(&root);
+	ct_write(&member);
+	ct_write(&stranger);
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ct_end();
+	return 0;
+}
+
+/* --- Both ends of a wire. ---------------------------------------------------------------------- */
+
+/* The client side, and how many bytes at a time get across. */
+struct wire {
+	struct tls_credentials *credentials;
+	struct tls_server *server;
+	SSL_CTX *client_ctx;
+	SSL *client;
+	BIO *to_client, *from_client;
+	struct tls tls;
+	uint8_t room[ROOM];
+	uint8_t lent[ROOM]; /* What the server was given last. */
+	uint32_t piece;
+	int client_result; /* Of its handshake: 1, or an SSL_ERROR_*. */
+};
+
+static struct tls_credentials_options options(const struct tls_pair *pairs, uint32_t n)
+{
+	return (struct tls_credentials_options){ .pairs = pairs, .n_pairs = n, .http1 = true };
+}
+
+static struct tls_pair pair_of(const struct ct_cert *cert)
+{
+	char file[80];
+	struct tls_pair pair;
+
+	(void)snprintf(file, sizeof(file), "%s.pem", cert->name);
+	pair.cert_file = ct_path(file);
+	(void)snprintf(file, sizeof(file), "%s.key", cert->name);
+	pair.key_file = ct_path(file);
+	return pair;
+}
+
+static void dial(struct wire *w, const char *name)
+{
+	w->client = SSL_new(w->client_ctx);
+	w->to_client = BIO_new(BIO_s_mem());
+	w->from_client = BIO_new(BIO_s_mem());
+	SSL_set_bio(w->client, w->to_client, w->from_client);
+	SSL_set_connect_state(w->client);
+	if (name)
+		SSL_set_tlsext_host_name(w->client, name);
+	assert_int_equal(tls_open(&w->tls, w->server), 0);
+	tls_room(&w->tls, w->room, sizeof(w->room));
+}
+
+static void serve(struct wire *w, const struct tls_credentials_options *opt)
+{
+	char why[TLS_WHY_MAX] = "";
+
+	*w = (struct wire){ .piece = UINT32_MAX };
+	if (tls_credentials_read(opt, why, &w->credentials) < 0)
+		fail_msg("%s", why);
+	assert_int_equal(tls_server_create(w->credentials, &w->server), 0);
+	w->client_ctx = SSL_CTX_new(TLS_client_method());
+	SSL_CTX_set_session_cache_mode(w->client_ctx, SSL_SESS_CACHE_CLIENT);
+}
+
+static void hang_up(struct wire *w)
+{
+	tls_close(&w->tls);
+	SSL_free(w->client);
+	w->client = NULL;
+}
+
+static void close_wire(struct wire *w)
+{
+	if (w->client)
+		hang_up(w);
+	SSL_CTX_free(w->client_ctx);
+	tls_server_free(w->server);
+	tls_credentials_free(w->credentials);
+}
+
+static void carry_out(struct wire *w)
+{
+	if (w->tls.out_len > 0)
+		BIO_write(w->to_client, w->room, (int)w->tls.out_len);
+	tls_room(&w->tls, w->room, sizeof(w->room));
+}
+
+/* The next piece of what the client has sent; false when there is none. */
+static bool carry_in(struct wire *w)
+{
+	uint32_t max = w->piece < sizeof(w->lent) ? w->piece : sizeof(w->lent);
+	int n;
+
+	assert_int_equal(w->tls.in_len, 0);
+	n = BIO_read(w->from_client, w->lent, (int)max);
+	if (n <= 0)
+		return false;
+	tls_give(&w->tls, w->lent, (uint32_t)n);
+	return true;
+}
+
+/* Until neither side can go on; the server's last word. */
+static int shake(struct wire *w)
+{
+	int r = -EAGAIN;
+
+	for (int i = 0; i < 100000; i++) {
+		int n = SSL_do_handshake(w->client);
+
+		w->client_result = n == 1 ? 1 : SSL_get_error(w->client, n);
+		if (!carry_in(w) && r != -EAGAIN)
+			return r;
+		if (r == -EAGAIN)
+			r = tls_handshake(&w->tls);
+		carry_out(w);
+		if (r != -EAGAIN && r != 0)
+			return r;
+		if (r == 0 && w->client_result == 1)
+			return 0;
+	}
+	return r;
+}
+
+static const char *shown_name(const struct wire *w, char text[80])
+{
+	X509 *cert = SSL_get1_peer_certificate(w->client);
+
+	assert_non_null(cert);
+	X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, text, 80);
+	X509_free(cert);
+	return text;
+}
+
+/* --- Tests. ------------------------------------------------------------------------------------ */
+
+static void bytes_cross_in_pieces_of_any_size(void **state)
+{
+	static const uint32_t pieces[] = { 1, 2, 3, 5, 7, 64, 1000, UINT32_MAX };
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	char got[64];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		struct wire w;
+		int32_t n = -EAGAIN;
+
+		serve(&w, &opt);
+		w.piece = pieces[i];
+		dial(&w, "site.test");
+		assert_int_equal(shake(&w), 0);
+		assert_int_equal(SSL_write(w.client, "ping", 4), 4);
+		while (n == -EAGAIN && carry_in(&w))
+			n = tls_read(&w.tls, got, sizeof(got));
+		assert_int_equal(n, 4);
+		assert_memory_equal(got, "ping", 4);
+		assert_int_equal(tls_read(&w.tls, got, sizeof(got)), -EAGAIN);
+		assert_int_equal(tls_write(&w.tls, "pong!", 5), 5);
+		carry_out(&w);
+		assert_int_equal(SSL_read(w.client, got, sizeof(got)), 5);
+		assert_memory_equal(got, "pong!", 5);
+		close_wire(&w);
+	}
+}
+
+static void what_does_not_fit_waits_for_room(void **state)
+{
+	static uint8_t much[50000], got[50000];
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	struct wire w;
+	uint32_t done = 0, n_rooms = 0;
+	int n_got = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(much); i++)
+		much[i] = (uint8_t)(i * 7);
+	serve(&w, &opt);
+	dial(&w, NULL);
+	assert_int_equal(shake(&w), 0);
+	tls_room(&w.tls, w.room, 100);
+	assert_int_equal(tls_write(&w.tls, much, sizeof(much)), -ENOBUFS);
+	tls_room(&w.tls, w.room, sizeof(w.room));
+	while (done < sizeof(much)) {
+		int32_t n = tls_write(&w.tls, much + done, (uint32_t)sizeof(much) - done);
+
+		assert_true(n > 0);
+		done += (uint32_t)n;
+		carry_out(&w);
+		n_rooms++;
+	}
+	assert_int_equal(n_rooms, 2); /* Of 40,000 bytes two records fit. */
+	while (n_got < (int)sizeof(got)) {
+		int n = SSL_read(w.client, got + n_got, (int)sizeof(got) - n_got);
+
+		assert_true(n > 0);
+		n_got += n;
+	}
+	assert_memory_equal(got, much, sizeof(much));
+	close_wire(&w);
+}
+
+static void an_end_is_told(void **state)
+{
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	struct wire w;
+	char got[8];
+	int n;
+
+	(void)state;
+	serve(&w, &opt);
+	dial(&w, NULL);
+	assert_int_equal(shake(&w), 0);
+	SSL_shutdown(w.client);
+	assert_true(carry_in(&w));
+	assert_int_equal(tls_read(&w.tls, got, sizeof(got)), 0);
+	assert_int_equal(tls_write(&w.tls, "late", 4), 4); /* Half closed: we may still speak. */
+	tls_end(&w.tls);
+	carry_out(&w);
+	assert_int_equal(SSL_read(w.client, got, sizeof(got)), 4);
+	n = SSL_read(w.client, got, sizeof(got));
+	assert_int_equal(SSL_get_error(w.client, n), SSL_ERROR_ZERO_RETURN);
+	close_wire(&w);
+}
+
+static void a_name_finds_its_certificate(void **state)
+{
+	static const struct {
+		const char *asked, *shown;
+	} rows[] = {
+		{ NULL, "site" },          { "site.test", "site" },   { "a.site.test", "site" },
+		{ "other.test", "other" }, { "OTHER.Test", "other" }, { "a.other.test", "site" },
+		{ "nobody.test", "site" },
+	};
+	struct tls_pair pairs[] = { pair_of(&site), pair_of(&other) };
+	struct tls_credentials_options opt = options(pairs, 2);
+	struct wire w;
+	char text[80];
+
+	(void)state;
+	serve(&w, &opt);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		dial(&w, rows[i].asked);
+		assert_int_equal(shake(&w), 0);
+		assert_string_equal(shown_name(&w, text), rows[i].shown);
+		hang_up(&w);
+	}
+	close_wire(&w);
+
+	opt.strict_names = true;
+	serve(&w, &opt);
+	dial(&w, "nobody.test");
+	assert_int_equal(shake(&w), -EPROTO);
+	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_NAME);
+	close_wire(&w);
+}
+
+static void versions_and_protocols_are_ours(void **state)
+{
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	struct wire w;
+
+	(void)state;
+	serve(&w, &opt);
+	SSL_CTX_set_security_level(w.client_ctx, 0);
+	SSL_CTX_set_min_proto_version(w.client_ctx, TLS1_VERSION);
+	SSL_CTX_set_max_proto_version(w.client_ctx, TLS1_1_VERSION);
+	dial(&w, NULL);
+	assert_int_equal(shake(&w), -EPROTO);
+	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_VERSION);
+	hang_up(&w);
+	SSL_CTX_set_max_proto_version(w.client_ctx, TLS1_2_VERSION);
+	dial(&w, NULL);
+	assert_int_equal(shake(&w), 0);
+	assert_true(slice_eq(tls_version(&w.tls), SLICE("TLSv1.2")));
+	hang_up(&w);
+	SSL_CTX_set_max_proto_version(w.client_ctx, TLS1_3_VERSION);
+	dial(&w, "site.test");
+	assert_int_equal(SSL_set_alpn_protos(w.client, (const unsigned char *)"\2h2", 3), 0);
+	assert_int_equal(shake(&w), -EPROTO);
+	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_PROTOCOL);
+	hang_up(&w);
+	dial(&w, "site.test");
+	assert_int_equal(
+		SSL_set_alpn_protos(w.client, (const unsigned char *)"\2h2\10http/1.1", 12), 0);
+	assert_int_equal(shake(&w), 0);
+	assert_int_equal(tls_protocol(&w.tls), TLS_PROTOCOL_HTTP1);
+	assert_true(slice_eq(tls_server_name(&w.tls), SLICE("site.test")));
+	close_wire(&w);
+
+	opt.http2 = opt.least_1_3 = true;
+	serve(&w, &opt);
+	dial(&w, NULL);
+	assert_int_equal(
+		SSL_set_alpn_protos(w.client, (const unsigned char *)"\10http/1.1\2h2", 12), 0);
+	assert_int_equal(shake(&w), 0);
+	assert_int_equal(tls_protocol(&w.tls), TLS_PROTOCOL_HTTP2); /* By our preference. */
+	hang_up(&w);
+	SSL_CTX_set_max_proto_version(w.client_ctx, TLS1_2_VERSION);
+	dial(&w, NULL);
+	assert_int_equal(shake(&w), -EPROTO);
+	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_VERSION);
+	close_wire(&w);
+}
+
+static void plain_http_and_noise_are_told_apart(void **state)
+{
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	struct wire w;
+
+	(void)state;
+	serve(&w, &opt);
+	dial(&w, NULL);
+	tls_give(&w.tls, "GET / HTTP/1.1\r\nHost: a\r\n\r\n", 27);
+	assert_int_equal(tls_handshake(&w.tls), -EPROTO);
+	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_PLAIN_HTTP);
+	hang_up(&w);
+	dial(&w, NULL);
+	tls_give(&w.tls, "\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b", 11);
+	assert_int_equal(tls_handshake(&w.tls), -EPROTO);
+	assert_int_not_equal(tls_failure(&w.tls), TLS_FAILURE_PLAIN_HTTP);
+	close_wire(&w);
+}
+
+/* One handshake whose session the client keeps, then one with it; was it resumed? */
+static bool resumes(struct wire *w, struct tls_server *second, const char *first_name,
+		    const char *second_name)
+{
+	struct tls_server *first = w->server;
+	SSL_SESSION *session;
+	char got[8];
+	bool resumed;
+
+	dial(w, first_name);
+	assert_int_equal(shake(w), 0);
+	assert_int_equal(SSL_read(w->client, got, sizeof(got)), -1); /* The tickets. */
+	session = SSL_get1_session(w->client);
+	assert_true(SSL_SESSION_is_resumable(session));
+	/* One that is freed without an end spoils its session. */
+	SSL_set_shutdown(w->client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	hang_up(w);
+	w->server = second;
+	dial(w, second_name);
+	assert_true(SSL_set_session(w->client, session));
+	SSL_SESSION_free(session);
+	assert_int_equal(shake(w), 0);
+	resumed = tls_is_resumed(&w->tls);
+	assert_int_equal(resumed, SSL_session_reused(w->client));
+	hang_up(w);
+	w->server = first;
+	return resumed;
+}
+
+static void sessions_are_resumed_by_all_workers_under_one_name(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct tls_pair pairs[] = { pair_of(&site), pair_of(&other) };
+	struct tls_credentials_options opt = options(pairs, 2);
+	struct tls_server *second;
+	struct wire w;
+
+	(void)state;
+	serve(&w, &opt);
+	assert_int_equal(tls_server_create(w.credentials, &second), 0);
+	for (int i = 0; i < 2; i++) {
+		SSL_CTX_set_max_proto_version(w.client_ctx, versions[i]);
+		assert_true(resumes(&w, w.server, "site.test", "site.test"));
+		assert_true(resumes(&w, second, "site.test", "site.test"));
+		assert_true(resumes(&w, second, "other.test", "other.test"));
+		assert_false(resumes(&w, w.server, "site.test", "other.test"));
+		assert_false(resumes(&w, w.server, "other.test", "site.test"));
+	}
+	tls_server_free(second);
+	close_wire(&w);
+}
+
+/* A session made now: is it resumed after so many rotations of the keys? */
+static bool survives(struct wire *w, int n_rotations)
+{
+	SSL_SESSION *session;
+	char got[8];
+	bool resumed;
+
+	dial(w, "site.test");
+	assert_int_equal(shake(w), 0);
+	assert_int_equal(SSL_read(w->client, got, sizeof(got)), -1);
+	session = SSL_get1_session(w->client);
+	SSL_set_shutdown(w->client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+	hang_up(w);
+	while (n_rotations-- > 0)
+		assert_int_equal(tls_credentials_renew_tickets(w->credentials), 0);
+	dial(w, "site.test");
+	assert_true(SSL_set_session(w->client, session));
+	SSL_SESSION_free(session);
+	assert_int_equal(shake(w), 0);
+	resumed = tls_is_resumed(&w->tls);
+	hang_up(w);
+	return resumed;
+}
+
+static void a_key_opens_tickets_of_two_rotations(void **state)
+{
+	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	struct wire w;
+
+	(void)state;
+	serve(&w, &opt);
+	for (int i = 0; i < 2; i++) {
+		SSL_CTX_set_max_proto_version(w.client_ctx, versions[i]);
+		assert_true(survives(&w, 0));
+		assert_true(survives(&w, 1));
+		assert_false(survives(&w, 2));
+	}
+	close_wire(&w);
+}
+
+static void show(struct wire *w, const struct ct_cert *cert)
+{
+	struct tls_pair pair = pair_of(cert);
+
+	assert_int_equal(SSL_use_certificate_file(w->client, pair.cert_file, SSL_FILETYPE_PEM), 1);
+	assert_int_equal(SSL_use_PrivateKey_file(w->client, pair.key_file, SSL_FILETYPE_PEM), 1);
+}
+
+static void clients_show_who_they_are(void **state)
+{
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	struct wire w;
+
+	(void)state;
+	opt.client_ca = ct_path("root.pem");
+	opt.client_auth = TLS_CLIENT_REQUIRED;
+	serve(&w, &opt);
+	dial(&w, NULL);
+	show(&w, &member);
+	assert_int_equal(shake(&w), 0);
+	hang_up(&w);
+	dial(&w, NULL);
+	show(&w, &stranger);
+	assert_int_equal(shake(&w), -EPROTO);
+	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_CERTIFICATE);
+	hang_up(&w);
+	dial(&w, NULL);
+	assert_int_equal(shake(&w), -EPROTO);
+	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_CERTIFICATE);
+	close_wire(&w);
+
+	opt.client_auth = TLS_CLIENT_OPTIONAL;
+	serve(&w, &opt);
+	dial(&w, NULL);
+	assert_int_equal(shake(&w), 0);
+	hang_up(&w);
+	dial(&w, NULL);
+	show(&w, &stranger);
+	assert_int_equal(shake(&w), -EPROTO);
+	close_wire(&w);
+}
+
+static void refuses(const struct tls_pair *pair, const char *cause)
+{
+	struct tls_credentials_options opt = options(pair, 1);
+	struct tls_credentials *credentials = NULL;
+	char why[TLS_WHY_MAX] = "";
+
+	assert_int_equal(tls_credentials_read(&opt, why, &credentials), -EINVAL);
+	assert_null(credentials);
+	if (!strstr(why, cause) || !strstr(why, ct_folder))
+		fail_msg("'%s' does not name the file, or '%s'", why, cause);
+}
+
+static void broken_files_are_refused(void **state)
+{
+	struct tls_pair pair = pair_of(&site);
+	FILE *half = fopen(ct_path("half.pem"), "we");
+
+	(void)state;
+	assert_non_null(half);
+	assert_true(fputs("-----BEGIN CERTIFICATE-----\nMIIB\n", half) >= 0);
+	assert_int_equal(fclose(half), 0);
+	pair.key_file = pair_of(&other).key_file;
+	refuses(&pair, "is not the key of the certificate");
+	pair.key_file = pair_of(&site).cert_file;
+	refuses(&pair, "holds no private key");
+	pair = pair_of(&site);
+	pair.cert_file = ct_path("nothing.pem");
+	refuses(&pair, "No such file");
+	pair.cert_file = pair.key_file;
+	refuses(&pair, "holds no certificate");
+	pair.cert_file = ct_path("half.pem");
+	refuses(&pair, "holds no certificate");
+	pair = pair_of(&late);
+	refuses(&pair, "has expired");
+}
+
+static void an_expiry_is_told(void **state)
+{
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	struct wire w;
+	struct slice name;
+	int64_t expiry;
+
+	(void)state;
+	serve(&w, &opt);
+	expiry = tls_credentials_expiry(w.credentials, 0, &name);
+	assert_in_range(expiry, time(NULL) + HOUR - 120, time(NULL) + HOUR);
+	assert_true(slice_eq(name, SLICE("site.test")));
+	close_wire(&w);
+}
+
+/* A pool that is used up fails the connection that asks, and serves again when others have gone. */
+static void a_pool_bounds_connections(void **state)
+{
+	enum { MANY = 64 };
+	struct tls_pair pair = pair_of(&site);
+	struct tls_credentials_options opt = options(&pair, 1);
+	struct crypto_pool *pool;
+	struct tls opened[MANY];
+	struct wire w;
+	int n = 0;
+	uint64_t used;
+
+	(void)state;
+	serve(&w, &opt);
+	assert_int_equal(crypto_pool_attach(256 * 1024, &pool), 0);
+	used = crypto_pool_stats(pool).used;
+	while (n < MANY && tls_open(&opened[n], w.server) == 0)
+		n++;
+	assert_in_range(n, 2, MANY - 1);
+	assert_true(crypto_pool_stats(pool).refusals > 0);
+	while (n > 0)
+		tls_close(&opened[--n]);
+	assert_int_equal(tls_open(&opened[0], w.server), 0);
+	tls_close(&opened[0]);
+	assert_in_range(crypto_pool_stats(pool).used, used, used + 4096);
+	crypto_pool_detach();
+	close_wire(&w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(bytes_cross_in_pieces_of_any_size),
+		cmocka_unit_test(what_does_not_fit_waits_for_room),
+		cmocka_unit_test(an_end_is_told),
+		cmocka_unit_test(a_name_finds_its_certificate),
+		cmocka_unit_test(versions_and_protocols_are_ours),
+		cmocka_unit_test(plain_http_and_noise_are_told_apart),
+		cmocka_unit_test(sessions_are_resumed_by_all_workers_under_one_name),
+		cmocka_unit_test(a_key_opens_tickets_of_two_rotations),
+		cmocka_unit_test(clients_show_who_they_are),
+		cmocka_unit_test(broken_files_are_refused),
+		cmocka_unit_test(an_expiry_is_told),
+		cmocka_unit_test(a_pool_bounds_connections),
+	};
+
+	if (crypto_pool_install() < 0)
+		return 1;
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
