@@ -379,9 +379,7 @@ static void bind_key(struct bind *b, const struct schema_field *field,
 	if (!is_said && b->change)
 		return;
 	if (!is_said && field->type != SCHEMA_MAP && field->type != SCHEMA_LIST) {
-		int r = yaml_scalar(slice_of(field->preset), &preset);
-
-		GW_ASSERT(r == 0);
+		bind_preset(field, &preset);
 		node = &preset;
 		is_said = true;
 	}
@@ -460,6 +458,18 @@ static int bind_root(const struct schema *schema, const struct document_node *ro
 	if (rep->n_all != n_before)
 		return -EINVAL;
 	return b.no_memory ? -ENOMEM : 0;
+}
+
+void bind_preset(const struct schema_field *field, struct document_node *ret_value)
+{
+	int r = 0;
+
+	if (schema_find_word(field, slice_of(field->preset)))
+		*ret_value = (struct document_node){ .kind = DOCUMENT_TEXT,
+						     .text = slice_of(field->preset) };
+	else
+		r = yaml_scalar(slice_of(field->preset), ret_value);
+	GW_ASSERT(r == 0);
 }
 
 int bind_fill(const struct schema *schema, const struct document_node *root, struct arena *arena,

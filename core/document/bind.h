@@ -16,6 +16,9 @@
 #include "core/document/document.h"
 #include "core/document/schema.h"
 
+/* A field's default as a document would say it; a word stays one, also when it looks like a number. */
+void bind_preset(const struct schema_field *field, struct document_node *ret_value);
+
 /*
  * Fill all of *target, with defaults for what 'root' does not say; root NULL: only defaults. 0;
  * -EINVAL with what is wrong in rep, *target is then good for nothing; -ENOMEM: the arena is full.

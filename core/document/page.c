@@ -3,9 +3,9 @@
  * The recursion here follows the schema, which is a constant of this program.
  */
 #include "core/base/jsonw.h"
+#include "core/document/bind.h"
 #include "core/document/page.h"
 #include "core/document/path.h"
-#include "core/document/yaml.h"
 
 enum { PATH_MAX_LEN = 256 };
 
@@ -260,9 +260,7 @@ static void put_type(struct writer *w, const struct schema_field *field)
 static void put_preset(struct writer *w, const struct schema_field *field)
 {
 	struct document_node value;
-	int r = yaml_scalar(slice_of(field->preset), &value);
-
-	GW_ASSERT(r == 0);
+	bind_preset(field, &value);
 	jsonw_key(w, SLICE("default"));
 	if (field->type == SCHEMA_SET)
 		writer_char(w, '[');
