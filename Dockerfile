@@ -13,7 +13,8 @@ RUN ./dev build && strip --strip-debug build/release/sluice build/release/gwtool
 
 FROM debian:13-slim
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends libcares2 libjansson4 libyaml-0-2 \
+    && apt-get install -y --no-install-recommends libcares2 libjansson4 libssl3t64 \
+        libyaml-0-2 \
     && rm -rf /var/lib/apt/lists/* \
     && groupadd --gid 65532 sluice \
     && useradd --uid 65532 --gid 65532 --no-create-home --shell /usr/sbin/nologin sluice \

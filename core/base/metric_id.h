@@ -33,6 +33,12 @@ enum metric_pool_close {
 	METRIC_POOL_CLOSE_N
 };
 
+enum metric_handshake {
+#define METRIC_LABEL_HANDSHAKE(id, text) METRIC_HANDSHAKE_##id,
+#include "core/base/metric_labels.def"
+	METRIC_HANDSHAKE_N
+};
+
 /* How many cells a row with this label has; REJECTED and CLOSED are indexed by reason. */
 enum {
 	METRIC_DIM_N_NONE = 1,
@@ -42,6 +48,7 @@ enum {
 	METRIC_DIM_N_ANOMALY = METRIC_ANOMALY_N,
 	METRIC_DIM_N_STRIPPED = METRIC_STRIPPED_N,
 	METRIC_DIM_N_POOL_CLOSE = METRIC_POOL_CLOSE_N,
+	METRIC_DIM_N_HANDSHAKE = METRIC_HANDSHAKE_N,
 };
 
 /* The first cell of each counter and gauge: METRIC_REJECTED + reason is one cell. */

@@ -14,6 +14,7 @@ enum dim {
 	DIM_ANOMALY,
 	DIM_STRIPPED,
 	DIM_POOL_CLOSE,
+	DIM_HANDSHAKE,
 	DIM_METHOD,
 	DIM_STATUS,
 	DIM_REASON,
@@ -28,7 +29,7 @@ static const struct slice dim_names[DIM_N] = {
 	[DIM_STRIPPED] = SLICE_INIT("name"),    [DIM_POOL_CLOSE] = SLICE_INIT("reason"),
 	[DIM_METHOD] = SLICE_INIT("method"),    [DIM_STATUS] = SLICE_INIT("status"),
 	[DIM_REASON] = SLICE_INIT("reason"),    [DIM_ROUTE] = SLICE_INIT("route"),
-	[DIM_SERVICE] = SLICE_INIT("upstream"),
+	[DIM_SERVICE] = SLICE_INIT("upstream"), [DIM_HANDSHAKE] = SLICE_INIT("kind"),
 };
 
 /* A counter or gauge row. */
@@ -129,6 +130,11 @@ static const struct slice pool_close_texts[] = {
 #include "core/base/metric_labels.def"
 };
 
+static const struct slice handshake_texts[] = {
+#define METRIC_LABEL_HANDSHAKE(id, text) SLICE_INIT(text),
+#include "core/base/metric_labels.def"
+};
+
 static const struct slice method_texts[] = {
 #define METRIC_LABEL_METHOD(id, text) SLICE_INIT(text),
 #include "core/base/metric_labels.def"
@@ -220,6 +226,8 @@ static struct slice dim_text(enum dim dim, unsigned value, struct writer *w)
 		return stripped_texts[value];
 	case DIM_POOL_CLOSE:
 		return pool_close_texts[value];
+	case DIM_HANDSHAKE:
+		return handshake_texts[value];
 	case DIM_METHOD:
 		return method_texts[value];
 	case DIM_STATUS:

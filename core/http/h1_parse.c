@@ -431,7 +431,7 @@ static enum h1_progress finish(struct h1_parser *parser, char *base, uint32_t le
 	GW_ASSERT(parser->head.wire_len <= len && base[parser->head.wire_len - 1] == '\n');
 	h1_enter(parser, H1_STATE_COMPLETE);
 	refusal = parser->response ? judge_response(&parser->head)
-				   : judge_request(&parser->head, base, parser->limits->secure);
+				   : judge_request(&parser->head, base, parser->secure);
 	return refusal.reason == REASON_NONE ? H1_DONE : h1_refuse(parser, refusal);
 }
 

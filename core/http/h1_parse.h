@@ -25,7 +25,6 @@ struct h1_limits {
 	uint32_t field_line_max;   /* Bytes of one field line without CRLF; 431 above. */
 	uint32_t head_max;         /* Bytes in all, at most HTTP_HEAD_MAX; 431 above. */
 	uint32_t fields_max;       /* At most HTTP_FIELDS_MAX; 431 above. */
-	bool secure;               /* The listener speaks TLS: "https" absolute targets are ours. */
 };
 
 extern const struct h1_limits h1_limits_default; /* 8192, 8192, 32768, 100. */
@@ -37,12 +36,13 @@ struct h1_parser {
 	const struct h1_limits *limits;
 	struct http_refusal refusal; /* After H1_REFUSED. */
 	uint32_t seen;               /* Bytes fed so far. */
-	uint32_t line_start;     /* Private: a field line began here; later ones may have too. */
-	uint32_t line_end;       /* Private: end of the first line, 0 before it came. */
-	uint16_t leading;        /* Private: blank-line bytes before the request. */
-	uint8_t state;           /* Private. */
-	bool response;           /* Private. */
-	bool overfull;           /* Private: the field being named is one too many. */
+	uint32_t line_start; /* Private: a field line began here; later ones may have too. */
+	uint32_t line_end;   /* Private: end of the first line, 0 before it came. */
+	uint16_t leading;    /* Private: blank-line bytes before the request. */
+	uint8_t state;       /* Private. */
+	bool response;       /* Private. */
+	bool secure;         /* Set after h1_parse_request(): "https" absolute targets are ours. */
+	bool overfull;       /* Private: the field being named is one too many. */
 	struct line_reader line; /* Private. */
 	struct http_head head;   /* Good after H1_DONE, base included. */
 };

@@ -41,6 +41,6 @@ enum reason target_canonical_host(char *text, uint16_t len, uint16_t *ret_host_l
 /*
  * Take the raw target in head->path apart, in place: path, query, asterisk, and
  * from an absolute target host and port. 'base' is head->base, writable;
- * 'secure' as in struct h1_limits.
+ * 'secure' as in struct h1_parser.
  */
 struct http_refusal target_resolve(struct http_head *head, char *base, bool secure);

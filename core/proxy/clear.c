@@ -49,10 +49,12 @@ static void in_answered(struct ring_op *op, const struct ring_answer *answer)
 
 	if (swallow(t, answer->buf))
 		return;
-	if (t->watching)
+	if (t->watching) {
 		watch_answered(t);
-	else
-		t->user->bytes(t, answer->buf, answer->res, answer->nonempty);
+		return;
+	}
+	t->reading = false;
+	t->user->bytes(t, answer->buf, answer->res, answer->nonempty);
 }
 
 static void out_answered(struct ring_op *op, const struct ring_answer *answer)
@@ -83,6 +85,7 @@ static void clear_connect(struct transport *t, const struct ring_addr *addr)
 static void clear_read(struct transport *t, uint32_t len_max, bool idle)
 {
 	GW_ASSERT(!t->closing && !transport_is_reading(t));
+	t->reading = true;
 	if (!t->in.armed) {
 		receive(t, len_max, idle);
 		return;
@@ -122,6 +125,11 @@ static int32_t clear_raw_file(const struct transport *t)
 	return t->file;
 }
 
+static void clear_finish(struct transport *t)
+{
+	ring_shutdown_send(t->ring, t->file);
+}
+
 static void clear_close(struct transport *t, bool abort)
 {
 	if (t->closing)
@@ -142,6 +150,7 @@ static const struct transport_ops clear_ops = {
 	.write = clear_write,
 	.fail = clear_fail,
 	.raw_file = clear_raw_file,
+	.finish = clear_finish,
 	.close = clear_close,
 };
 

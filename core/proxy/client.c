@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/proxy/client.h"
 
+#include <errno.h>
+
 #include "core/proxy/exchange.h"
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
+#include "core/proxy/sealed.h"
 
 #define DRAIN_PATIENCE_NS (1 * GW_NS_PER_S) /* For the first request of a connection. */
 
@@ -81,7 +84,7 @@ static void expired(struct ring_timer *timer)
 		return;
 	switch ((enum h1_phase)client->phase) {
 	case H1_PHASE_IDLE:
-		h1_ended(c, REASON_IDLE_TIMEOUT);
+		h1_ended(c, client->shaking ? REASON_TLS_TIMEOUT : REASON_IDLE_TIMEOUT);
 		break;
 	case H1_PHASE_HEAD:
 		h1_refuse(c, (struct http_refusal){ 408, REASON_HEADER_TIMEOUT, false });
@@ -106,16 +109,55 @@ static void request(struct h1 *c, struct http_head *head, bool end,
 		    const struct http_refusal *refusal)
 {
 	struct client *client = client_of(c);
-	struct exchange_client who = { &client->peer, client->trusted };
+	const struct sealed *sealed = c->transport.sealed;
+	struct exchange_client who = {
+		.peer = &client->peer,
+		.identity = sealed && sealed->identified ? &sealed->identity : NULL,
+		.trusted = client->trusted,
+		.secure = sealed,
+	};
 
 	exchange_open(c->proxy, &c->stream, &who, head, end, refusal);
 }
 
+static enum reason handshake_reason(const struct sealed *sealed, int res)
+{
+	if (res != -EPROTO)
+		return res == -ENOMEM || res == -ENOBUFS ? REASON_OVERLOAD_CONNECTIONS
+							 : REASON_TLS_HANDSHAKE;
+	switch (tls_failure(&sealed->tls)) {
+	case TLS_FAILURE_VERSION:
+		return REASON_TLS_VERSION;
+	case TLS_FAILURE_PLAIN_HTTP:
+		return REASON_PLAIN_ON_TLS;
+	case TLS_FAILURE_NAME:
+		return REASON_TLS_SNI_UNKNOWN;
+	case TLS_FAILURE_CERTIFICATE:
+		return REASON_TLS_CLIENT_CERT;
+	case TLS_FAILURE_PROTOCOL:
+	case TLS_FAILURE_ALERT:
+	case TLS_FAILURE_OTHER:
+		break;
+	}
+	return REASON_TLS_HANDSHAKE;
+}
+
+/* The TLS handshake is over. */
 static void connected(struct h1 *c, int res)
 {
-	(void)c;
-	(void)res;
-	GW_UNREACHABLE();
+	struct client *client = client_of(c);
+	const struct sealed *sealed = c->transport.sealed;
+	struct metric_set *metrics = c->proxy->metrics;
+
+	client->shaking = false;
+	if (res < 0) {
+		h1_ended(c, handshake_reason(sealed, res));
+		return;
+	}
+	metric_inc_label(metrics, METRIC_TLS_HANDSHAKES,
+			 tls_is_resumed(&sealed->tls) ? METRIC_HANDSHAKE_RESUMED
+						      : METRIC_HANDSHAKE_FULL);
+	h1_start(c);
 }
 
 static void idle(struct h1 *c)
@@ -143,6 +185,8 @@ static void closed(struct h1 *c)
 	if (client->counted)
 		peer_counts_del(&proxy->shared->peers, &client->peer);
 	deadline_stop(&client->deadline, proxy->ring);
+	if (c->transport.sealed)
+		slab_free(&proxy->sealed, c->transport.sealed);
 	slab_free(&proxy->clients, client);
 	listener_released(listener);
 }
@@ -173,6 +217,33 @@ static void refuse(struct proxy *proxy, int32_t file, enum reason reason)
 	ring_close(proxy->ring, file);
 }
 
+/* 0, or -ENOMEM and nothing has begun. */
+static int shake(struct client *client)
+{
+	struct proxy *proxy = client->h1.proxy;
+	struct sealed *sealed = slab_alloc(&proxy->sealed);
+
+	if (!sealed)
+		return -ENOMEM;
+	if (h1_seal(&client->h1, sealed, client->listener->tls) < 0) {
+		slab_free(&proxy->sealed, sealed);
+		return -ENOMEM;
+	}
+	client->shaking = true;
+	deadline_in(&client->deadline, proxy->ring, proxy->options->handshake_ns);
+	return 0;
+}
+
+static void begin(struct client *client)
+{
+	count_phase(client, 1);
+	listener_took(client->listener);
+	if (!client->listener->tls)
+		h1_start(&client->h1);
+	else if (shake(client) < 0)
+		h1_ended(&client->h1, REASON_OVERLOAD_CONNECTIONS);
+}
+
 void client_accept(struct listener *listener, int32_t file)
 {
 	struct proxy *proxy = listener->proxy;
@@ -199,6 +270,7 @@ void client_accept(struct listener *listener, int32_t file)
 	client->trusted = listener_trusts(listener, &client->peer);
 	client->phase = H1_PHASE_IDLE;
 	client->n_lingers = 0;
+	client->shaking = false;
 	if (!may_have_another(proxy, client)) {
 		slab_free(&proxy->clients, client);
 		refuse(proxy, file, REASON_PER_CLIENT_CONNECTIONS);
@@ -206,11 +278,9 @@ void client_accept(struct listener *listener, int32_t file)
 	}
 	deadline_init(&client->deadline, expired);
 	h1_init(&client->h1, H1_SERVER, proxy, &h1_owner, file);
-	count_phase(client, 1);
 	recorder_add(&proxy->recorder, ring_now_ns(proxy->ring), RECORDER_ACCEPT,
 		     slab_index(&proxy->clients, client), (uint64_t)file, client->peer.port);
-	listener_took(listener);
-	h1_start(&client->h1);
+	begin(client);
 }
 
 void client_last(struct client *client)

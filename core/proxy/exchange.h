@@ -28,6 +28,7 @@
 #include "policy/decide.h"
 
 struct proxy;
+struct tls_identity;
 
 /* clang-format off */
 #define EXCHANGE_STATES(X) \
@@ -96,7 +97,9 @@ struct exchange {
 
 struct exchange_client {
 	const struct peer *peer;
+	const struct tls_identity *identity; /* Of its certificate; NULL: it has shown none. */
 	bool trusted;
+	bool secure; /* It speaks TLS to us. */
 };
 
 /*

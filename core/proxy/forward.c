@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#include "core/crypto/tls.h"
 #include "core/proxy/proxy.h"
 
 /* The labels of gateway_headers_stripped_total, by field. */
@@ -30,6 +31,11 @@ static void take_forwarded(struct proxy *proxy, struct http_head *head, bool tru
 
 		if (field->dropped || http_field_class(field->id) != HTTP_CLASS_FORWARDED)
 			continue;
+		/* Of these there are many by one id, and nothing of ours is appended to them. */
+		if (trusted && field->id == HTTP_FIELD_X_CLIENT_CERT) {
+			said->by[field->id] = http_text(head, field->name);
+			continue;
+		}
 		field->dropped = true;
 		if (trusted) {
 			/* Several lines of one name are one list (RFC 9110 5.3): earlier ones stay as they are. */
@@ -54,11 +60,14 @@ static void put_list(struct writer *out, struct slice name, struct slice before)
 	}
 }
 
-/* RFC 7239 6: an IPv6 address is quoted, in brackets. */
-static void put_forwarded(struct writer *out, struct slice before, const struct peer *peer,
-			  struct slice address, struct slice host, uint16_t port)
+static struct slice proto_of(const struct forward_client *client)
 {
-	put_list(out, SLICE("forwarded"), before);
+	return client->secure ? SLICE("https") : SLICE("http");
+}
+
+/* RFC 7239 6: an IPv6 address is quoted, in brackets. */
+static void put_node(struct writer *out, const struct peer *peer, struct slice address)
+{
 	if (peer->family == AF_INET6) {
 		writer_lit(out, "for=\"[");
 		writer_put(out, address);
@@ -67,16 +76,28 @@ static void put_forwarded(struct writer *out, struct slice before, const struct 
 		writer_lit(out, "for=");
 		writer_put(out, peer->family == AF_UNIX ? SLICE("unknown") : address);
 	}
+}
+
+static void put_forwarded(struct writer *out, struct slice before,
+			  const struct forward_client *client, struct slice address,
+			  const struct http_head *head)
+{
+	struct slice host = http_text(head, head->host);
+
+	put_list(out, SLICE("forwarded"), before);
+	put_node(out, client->peer, address);
 	if (host.len) {
 		writer_lit(out, ";host=\"");
 		writer_put(out, host);
-		if (port) {
+		if (head->port) {
 			writer_char(out, ':');
-			writer_u64(out, port);
+			writer_u64(out, head->port);
 		}
 		writer_char(out, '"');
 	}
-	writer_lit(out, ";proto=http\r\n");
+	writer_lit(out, ";proto=");
+	writer_put(out, proto_of(client));
+	writer_lit(out, "\r\n");
 }
 
 /* The first proxy's word, or what we see ourselves. */
@@ -152,6 +173,15 @@ static size_t put_id(struct proxy *proxy, struct http_head *head, struct writer 
 	return len;
 }
 
+static void put_identity(struct writer *out, const struct tls_identity *identity)
+{
+	writer_field(out, SLICE("x-client-cert-sha256"),
+		     slice_make(identity->sha256, sizeof(identity->sha256)));
+	if (identity->subject_len)
+		writer_field(out, SLICE("x-client-cert-subject"),
+			     slice_make(identity->subject, identity->subject_len));
+}
+
 static void put_via(struct proxy *proxy, struct http_head *head, struct writer *out)
 {
 	/* A list may be several lines: ours comes last as a line of its own (RFC 9110 5.3). */
@@ -188,7 +218,6 @@ size_t forward_request(struct proxy *proxy, struct http_head *head,
 {
 	char text[PEER_TEXT];
 	struct slice address = slice_make(text, peer_format(client->peer, text));
-	struct slice host = http_text(head, head->host);
 	struct said said = { 0 };
 
 	count_hop(head, out);
@@ -198,10 +227,12 @@ size_t forward_request(struct proxy *proxy, struct http_head *head,
 	writer_lit(out, "\r\n");
 	put_first(out, SLICE("x-real-ip"), said.by[HTTP_FIELD_X_REAL_IP], address);
 	put_first(out, SLICE("x-forwarded-proto"), said.by[HTTP_FIELD_X_FORWARDED_PROTO],
-		  SLICE("http"));
+		  proto_of(client));
 	put_host(out, head, said.by[HTTP_FIELD_X_FORWARDED_HOST]);
 	put_first(out, SLICE("x-forwarded-port"), said.by[HTTP_FIELD_X_FORWARDED_PORT], SLICE(""));
-	put_forwarded(out, said.by[HTTP_FIELD_FORWARDED], client->peer, address, host, head->port);
+	put_forwarded(out, said.by[HTTP_FIELD_FORWARDED], client, address, head);
+	if (client->identity && !said.by[HTTP_FIELD_X_CLIENT_CERT].len)
+		put_identity(out, client->identity);
 	put_via(proxy, head, out);
 	return put_id(proxy, head, out, id);
 }

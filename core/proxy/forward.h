@@ -4,7 +4,8 @@
  *
  * X-Forwarded-*, Forwarded and X-Real-IP of strangers are dropped and ours set;
  * those of a trusted proxy are kept and appended to. X-Request-Id is kept when
- * it is harmless, else made. Via gets our name (RFC 9110 7.6.3), and a request
+ * it is harmless, else made. X-Client-Cert-* says who a client has proved to be
+ * by its certificate, and is believed of trusted proxies only. Via gets our name (RFC 9110 7.6.3), and a request
  * that has it already is in a loop.
  *
  * Threads: pure but for the proxy's own state (random numbers, metrics).
@@ -16,12 +17,15 @@
 #include "core/proxy/peer.h"
 
 struct proxy;
+struct tls_identity;
 
 enum { FORWARD_ID_MAX = 64 };
 
 struct forward_client {
 	const struct peer *peer;
+	const struct tls_identity *identity; /* Of its certificate; NULL: it has shown none. */
 	bool trusted;
+	bool secure; /* It speaks TLS to us. */
 };
 
 /*

@@ -2,6 +2,7 @@
 #include "core/proxy/h1.h"
 
 #include "core/proxy/proxy.h"
+#include "core/proxy/sealed.h"
 
 #define TO(state) (1u << H1_IN_##state)
 static const uint16_t may_follow[H1_IN_N_STATES] = {
@@ -62,7 +63,7 @@ static void connected(struct transport *t, int res)
 {
 	struct h1 *c = GW_CONTAINER_OF(t, struct h1, transport);
 
-	GW_ASSERT(c->role == H1_CLIENT && c->in_state == H1_IN_IDLE);
+	GW_ASSERT(c->in_state == (c->role == H1_CLIENT ? H1_IN_IDLE : H1_IN_HEAD));
 	c->owner->connected(c, res);
 }
 
@@ -95,6 +96,13 @@ void h1_init(struct h1 *c, enum h1_role role, struct proxy *proxy, const struct 
 	};
 	list_init(&c->out_bufs);
 	clear_init(&c->transport, &transport_user, proxy->ring, file);
+}
+
+int h1_seal(struct h1 *c, struct sealed *sealed, struct tls_server *server)
+{
+	GW_ASSERT(c->role == H1_SERVER && c->in_state == H1_IN_HEAD && !c->transport.in.armed);
+	return sealed_accept(&c->transport, sealed, &transport_user, c->proxy->ring,
+			     c->transport.file, server);
 }
 
 void h1_start(struct h1 *c)
@@ -178,7 +186,7 @@ static bool can_go_on(const struct h1 *c)
 void h1_linger(struct h1 *c)
 {
 	GW_ASSERT(c->role == H1_SERVER && !c->open && !c->writing);
-	ring_shutdown_send(c->transport.ring, c->transport.file);
+	transport_finish(&c->transport);
 	h1_enter(c, H1_IN_LINGER);
 }
 

@@ -65,7 +65,10 @@ struct h1_owner {
 	void (*request)(struct h1 *c, struct http_head *head, bool end,
 			const struct http_refusal *refusal);
 	void (*phase)(struct h1 *c, enum h1_phase phase);
-	/* Client role: the connect is over, 0 or -errno; nothing else happened yet. */
+	/*
+	 * The connect (client role), or the handshake (server role, sealed) is over, 0 or
+	 * -errno; nothing else happened yet.
+	 */
 	void (*connected)(struct h1 *c, int res);
 	/* Client role: released and clean; may carry the next request. */
 	void (*idle)(struct h1 *c);
@@ -127,10 +130,18 @@ struct h1 {
 
 extern const struct codec h1_codec;
 
-/* Over an open file. Then h1_start() (server role), or transport_connect() and h1_watch(). */
+/*
+ * Over an open file. Then h1_start() (server role; behind h1_seal() and 'connected' where TLS
+ * is spoken), or transport_connect() and h1_watch().
+ */
 void h1_init(struct h1 *c, enum h1_role role, struct proxy *proxy, const struct h1_owner *owner,
 	     int32_t file);
 void h1_start(struct h1 *c);
+
+/* Server role: speak TLS below, out of memory that is the connection's until 'closed'. 0 or -ENOMEM. */
+struct sealed;
+struct tls_server;
+GW_MUST_USE int h1_seal(struct h1 *c, struct sealed *sealed, struct tls_server *server);
 
 /* Client role: the connection is there; watch it while it is idle. */
 void h1_watch(struct h1 *c);

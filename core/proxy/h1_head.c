@@ -6,10 +6,12 @@
 
 static void parser_begin(struct h1 *c, struct h1_parser *parser)
 {
-	if (c->role == H1_SERVER)
+	if (c->role == H1_SERVER) {
 		h1_parse_request(parser, &c->proxy->options->limits);
-	else
+		parser->secure = c->transport.sealed;
+	} else {
 		h1_parse_response(parser, &h1_limits_default, c->method);
+	}
 }
 
 void h1_refuse(struct h1 *c, struct http_refusal refusal)

@@ -171,12 +171,13 @@ static void look(struct ring_timer *timer)
 }
 
 void listener_open(struct listener *l, struct proxy *proxy, int32_t file,
-		   const struct peer_net *trusted, uint32_t n_trusted)
+		   const struct peer_net *trusted, uint32_t n_trusted, struct tls_server *tls)
 {
 	*l = (struct listener){ .proxy = proxy,
 				.file = file,
 				.trusted = trusted,
 				.n_trusted = n_trusted,
+				.tls = tls,
 				.state = LISTENER_OPEN };
 	ring_op_init(&l->accept, accepted);
 	ring_timer_init(&l->retry, retry);

@@ -18,6 +18,7 @@
 #include "ring/ring.h"
 
 struct proxy;
+struct tls_server;
 
 /* clang-format off */
 #define LISTENER_STATES(X) \
@@ -42,6 +43,7 @@ struct listener {
 	struct ring_timer look;  /* In a drain: whether it is over. */
 	struct list_node link;   /* In proxy->listeners. */
 	const struct peer_net *trusted;
+	struct tls_server *tls; /* NULL: in the clear. */
 	uint32_t n_trusted;
 	int32_t file;
 	uint8_t state; /* enum listener_state. */
@@ -53,7 +55,7 @@ struct listener {
 
 /* 'file' listens (ring_net.h) and is the listener's from now on; so is the memory until it is closed. */
 void listener_open(struct listener *listener, struct proxy *proxy, int32_t file,
-		   const struct peer_net *trusted, uint32_t n_trusted);
+		   const struct peer_net *trusted, uint32_t n_trusted, struct tls_server *tls);
 
 /*
  * Let nobody new in, accept what the kernel has begun, then close: after half a second, or when

@@ -7,6 +7,7 @@
 #include "core/proxy/client.h"
 #include "core/proxy/exchange.h"
 #include "core/proxy/listener.h"
+#include "core/proxy/sealed.h"
 #include "core/proxy/upstream.h"
 
 /* An exchange may outlive its client by the last answer of a relay. */
@@ -26,6 +27,8 @@ static int reserve(struct proxy *p)
 		{ &p->exchanges, sizeof(struct exchange), 64,
 		  opt->clients_max * EXCHANGES_PER_CLIENT },
 		{ &p->heads, sizeof(struct head_block), 64, opt->heads_max },
+		{ &p->sealed, sizeof(struct sealed), _Alignof(struct sealed),
+		  opt->sealed_max ? opt->sealed_max : 1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
@@ -71,11 +74,12 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 void proxy_destroy(struct proxy *p)
 {
 	GW_ASSERT(proxy_is_quiet(p));
-	GW_ASSERT(p->heads.n_used == 0);
+	GW_ASSERT(p->heads.n_used == 0 && p->sealed.n_used == 0);
 	slab_fini(&p->clients);
 	slab_fini(&p->upstreams);
 	slab_fini(&p->exchanges);
 	slab_fini(&p->heads);
+	slab_fini(&p->sealed);
 	free(p);
 }
 
@@ -105,6 +109,7 @@ void proxy_check(const struct proxy *p)
 	slab_check(&p->upstreams);
 	slab_check(&p->exchanges);
 	slab_check(&p->heads);
+	slab_check(&p->sealed);
 	for (uint32_t slot = 0; (client = slab_next(&p->clients, &slot));)
 		client_check(client);
 	for (uint32_t slot = 0; (upstream = slab_next(&p->upstreams, &slot));)

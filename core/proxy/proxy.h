@@ -26,6 +26,7 @@
 #include "policy/seat.h"
 #include "ring/ring.h"
 
+struct certs;
 struct listener;
 
 /* A head that came in pieces, or one too large for its request's own room. */
@@ -41,13 +42,17 @@ struct proxy_options {
 	uint64_t head_ns;        /* From a request's first byte to the end of its head. */
 	uint64_t keepalive_ns;   /* Between two requests. */
 	uint64_t write_stall_ns; /* For an answer of ours to leave. */
+	uint64_t handshake_ns;   /* From acceptance to the end of a TLS handshake. */
 	uint64_t linger_ns;      /* Without a byte of what follows the last reply. */
 	uint64_t splice_min;     /* Bodies from here on are spliced; UINT64_MAX: never. */
 	uint32_t clients_max;    /* Per worker, this and the next. */
 	uint32_t upstreams_max;
 	uint32_t heads_max;
-	uint32_t per_client;      /* Connections of one address, over all workers; 0: no limit. */
-	uint32_t log_sample;      /* Log one of so many requests; 0: none. */
+	uint32_t sealed_max; /* Of clients_max so many speak TLS; 0: no listener does. */
+	uint32_t per_client; /* Connections of one address, over all workers; 0: no limit. */
+	uint32_t log_sample; /* Log one of so many requests; 0: none. */
+	const struct certs
+		*certs; /* The server's: workers find their TLS servers there. NULL: none. */
 	struct slice health_path; /* Answered here; empty: off. */
 	struct slice via;         /* Our name in Via, unique to this instance. */
 	bool redact_query;        /* Logs show the path only. */
@@ -94,6 +99,7 @@ struct proxy {
 
 	/* Objects. */
 	struct slab clients, upstreams, exchanges, heads;
+	struct slab sealed; /* Of those clients that speak TLS. */
 	struct list listeners;
 
 	/* State. */

@@ -11,7 +11,7 @@
  * transport_close() may be called at any time, from any event; 'closed' follows
  * when nothing is armed any more, and only then may the memory go.
  *
- * Threads: the worker's. Implementations: clear.c.
+ * Threads: the worker's. Implementations: clear.c, sealed.c (TLS).
  */
 #pragma once
 
@@ -20,6 +20,7 @@
 #include "ring/ring_net.h"
 
 struct transport;
+struct sealed;
 
 struct transport_user {
 	/*
@@ -29,7 +30,7 @@ struct transport_user {
 	void (*bytes)(struct transport *t, struct ring_buf *buf, int32_t res, bool more);
 	/* The pending write is over: 0 or -errno. */
 	void (*written)(struct transport *t, int res);
-	/* transport_connect() is over: 0 or -errno. */
+	/* transport_connect(), or the handshake of an accepted connection, is over: 0 or -errno. */
 	void (*connected)(struct transport *t, int res);
 	/* The last event there is. */
 	void (*closed)(struct transport *t);
@@ -42,6 +43,7 @@ struct transport_ops {
 	void (*write)(struct transport *t, const void *data, uint32_t len);
 	void (*fail)(struct transport *t, int error);
 	int32_t (*raw_file)(const struct transport *t);
+	void (*finish)(struct transport *t);
 	void (*close)(struct transport *t, bool abort);
 };
 
@@ -49,6 +51,7 @@ struct transport {
 	const struct transport_ops *ops;
 	const struct transport_user *user;
 	struct ring *ring;
+	struct sealed *sealed; /* NULL: in the clear. */
 	struct ring_op in;
 	struct ring_op out;
 	int32_t file;      /* -1 once closed. */
@@ -56,6 +59,7 @@ struct transport {
 	uint32_t read_len; /* Private: of the read that is next, */
 	int16_t out_error; /* Private: what transport_fail() asked for. */
 	bool closing : 1;
+	bool reading : 1; /* A read was asked for, and is not answered yet. */
 	bool connecting : 1;
 	bool read_idle : 1; /* its kind, */
 	bool read_next : 1; /* and that there is one. */
@@ -92,7 +96,7 @@ static inline void transport_read_first(struct transport *t, uint32_t len_max)
 
 static inline bool transport_is_reading(const struct transport *t)
 {
-	return t->in.armed && (!t->watching || t->read_next);
+	return t->reading;
 }
 
 /*
@@ -122,6 +126,12 @@ static inline void transport_fail(struct transport *t, int error)
 static inline int32_t transport_raw_file(const struct transport *t)
 {
 	return t->closing ? -1 : t->ops->raw_file(t);
+}
+
+/* Nothing more is written: the peer reads the end of our side. Not while a write is pending. */
+static inline void transport_finish(struct transport *t)
+{
+	t->ops->finish(t);
 }
 
 /* 'abort': the peer is to see a reset instead of an orderly end. Asking twice is fine. */

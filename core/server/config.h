@@ -29,16 +29,33 @@ enum {
 	CONFIG_HOSTS_MAX = 64,     /* POLICY_HOSTS_MAX */
 	CONFIG_UPSTREAMS_MAX = 64, /* POLICY_ENDPOINTS_MAX */
 	CONFIG_WORKERS_MAX = 256,
+	CONFIG_CERTIFICATES_MAX = 64,
 };
 
 /* Bits of config_listener.protocols. */
 enum { CONFIG_HTTP1 = 1 };
+
+struct config_certificate {
+	struct slice cert, key; /* Paths of PEM files. */
+};
+
+enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
+
+struct config_tls {
+	uint32_t n_certificates; /* 0: the listener speaks in the clear. */
+	const struct config_certificate *certificates;
+	struct slice client_ca; /* Path of a PEM file; empty: clients are not asked. */
+	uint32_t client_auth;   /* enum tls_client_auth, where there is a client_ca. */
+	uint32_t min_version;   /* enum config_tls_version. */
+	bool strict_names;
+};
 
 struct config_listener {
 	struct slice address; /* As ring_addr_parse() takes it: it has been checked. */
 	uint32_t protocols;
 	uint32_t n_trusted_proxies;
 	const struct form_net *trusted_proxies;
+	struct config_tls tls;
 };
 
 struct config_admin {
@@ -60,6 +77,7 @@ struct config_limits {
 struct config_timeouts {
 	uint64_t head_ns;
 	uint64_t keepalive_ns;
+	uint64_t tls_handshake_ns;
 	uint64_t body_idle_ns;
 	uint64_t write_stall_ns;
 	uint64_t connect_ns;

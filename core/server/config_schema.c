@@ -3,6 +3,7 @@
  * The keys of sluice.yaml. docs/CONFIG.md and docs/LIMITS.md are made from these tables.
  */
 #include "core/base/clock.h"
+#include "core/crypto/tls_server.h"
 #include "core/http/head.h"
 #include "core/server/config.h"
 
@@ -23,8 +24,96 @@ static const struct schema_word word_off[] = { { "off", 0, NULL }, { NULL, 0, NU
 /* --- listeners ------------------------------------------------------------------------------ */
 
 static const struct schema_word protocols[] = {
-	{ "http/1.1", CONFIG_HTTP1, "HTTP/1.1 and HTTP/1.0, in clear text" },
+	{ "http/1.1", CONFIG_HTTP1, "HTTP/1.1 and HTTP/1.0" },
 	{ NULL, 0, NULL },
+};
+
+static const struct schema_field certificate_fields[] = {
+	{ .key = "cert",
+	  SCHEMA_MEMBER(config_certificate, cert),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_REQUIRED,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .example = "/etc/sluice/site.pem",
+	  .help = "A PEM file: the certificate, then those that chain it to a root." },
+	{ .key = "key",
+	  SCHEMA_MEMBER(config_certificate, key),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_REQUIRED,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .example = "/etc/sluice/site.key",
+	  .help = "A PEM file: the certificate's private key, without a pass phrase." },
+};
+
+static const struct schema certificate_schema = {
+	.title = "certificate",
+	.help = "What a listener shows to clients that ask for one of its names.",
+	.size = sizeof(struct config_certificate),
+	.n_fields = ARRAY_SIZE(certificate_fields),
+	.fields = certificate_fields,
+};
+
+static const struct schema_field certificate = { .type = SCHEMA_MAP, .map = &certificate_schema };
+
+static const struct schema_word client_auths[] = {
+	{ "required", TLS_CLIENT_REQUIRED, "a client without a certificate is refused" },
+	{ "optional", TLS_CLIENT_OPTIONAL, "a client may do without; a bad one is refused" },
+	{ NULL, 0, NULL },
+};
+
+static const struct schema_word tls_versions[] = {
+	{ "1.2", CONFIG_TLS_1_2, NULL },
+	{ "1.3", CONFIG_TLS_1_3, NULL },
+	{ NULL, 0, NULL },
+};
+
+static const struct schema_field tls_fields[] = {
+	{ .key = "certificates",
+	  SCHEMA_COUNTED(config_tls, certificates, n_certificates),
+	  .type = SCHEMA_LIST,
+	  .max = CONFIG_CERTIFICATES_MAX,
+	  .element = &certificate,
+	  .example = "[{cert: /etc/sluice/site.pem, key: /etc/sluice/site.key}]",
+	  .help = "With at least one, the listener speaks TLS. The client's server name chooses: an "
+		  "exact name before a wildcard, the first certificate where none fits." },
+	{ .key = "client_ca",
+	  SCHEMA_MEMBER(config_tls, client_ca),
+	  .type = SCHEMA_TEXT,
+	  .words = word_off,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .preset = "off",
+	  .example = "/etc/sluice/clients.pem",
+	  .help = "A PEM file with the authorities that vouch for clients. With it, clients are asked "
+		  "for a certificate." },
+	{ .key = "client_auth",
+	  SCHEMA_MEMBER(config_tls, client_auth),
+	  .type = SCHEMA_ENUM,
+	  .words = client_auths,
+	  .preset = "required",
+	  .help = "Whether a client has to show a certificate, where client_ca is set." },
+	{ .key = "min_version",
+	  SCHEMA_MEMBER(config_tls, min_version),
+	  .type = SCHEMA_ENUM,
+	  .words = tls_versions,
+	  .preset = "1.2",
+	  .help = "The oldest version of TLS that is spoken." },
+	{ .key = "strict_names",
+	  SCHEMA_MEMBER(config_tls, strict_names),
+	  .type = SCHEMA_BOOL,
+	  .preset = "false",
+	  .help = "Refuse a client that asks for a name which no certificate has, instead of showing "
+		  "it the first one." },
+};
+
+static const struct schema tls_schema = {
+	.title = "tls",
+	.help = "How a listener speaks TLS, if it does.",
+	.size = sizeof(struct config_tls),
+	.n_fields = ARRAY_SIZE(tls_fields),
+	.fields = tls_fields,
 };
 
 static const struct schema_field trusted_proxy = { .type = SCHEMA_NET };
@@ -53,6 +142,11 @@ static const struct schema_field listener_fields[] = {
 	  .help = "Who may say for whom they ask: from these networks X-Forwarded-For, -Host, -Proto, "
 		  "X-Real-IP and Forwarded are kept and appended to; from everyone else they are "
 		  "dropped and written anew." },
+	{ .key = "tls",
+	  SCHEMA_MEMBER(config_listener, tls),
+	  .type = SCHEMA_MAP,
+	  .map = &tls_schema,
+	  .help = "TLS with clients." },
 };
 
 static const struct schema listener_schema = {
@@ -202,6 +296,9 @@ static const struct schema_field timeouts_fields[] = {
 		"408 and close; a connection that never sent a byte is closed without a word"),
 	TIMEOUT("keepalive", keepalive_ns, 10 * MS, 1 * HOUR, "60s",
 		"A client's connection may idle so long between two requests.", "it is closed"),
+	TIMEOUT("tls_handshake", tls_handshake_ns, 10 * MS, 1 * MINUTE, "10s",
+		"From the acceptance of a connection to the end of its TLS handshake.",
+		"it is closed"),
 	TIMEOUT("body_idle", body_idle_ns, 10 * MS, 1 * HOUR, "15s",
 		"A body may stand still so long while it is being read, from either side.",
 		"408 and close; if it was the upstream's body, the response is broken off"),

@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include "core/base/recorder.h"
+#include "core/crypto/crypto_pool.h"
+#include "core/server/certs.h"
 #include "core/server/environment.h"
 #include "core/server/options.h"
 #include "core/server/server.h"
@@ -18,18 +20,27 @@ static int refuse(const struct report *rep, int code)
 static int with_config(const struct options *opt)
 {
 	struct config *config;
+	struct certs *certs;
 	struct report rep;
 	int r;
 
+	if (crypto_pool_install() < 0)
+		return OPTIONS_RUN_TIME;
 	report_init(&rep, opt->file);
 	r = options_load(opt, &rep, &config);
 	if (r < 0)
 		return refuse(&rep, OPTIONS_BAD_CONFIG);
+	r = certs_read(config, &rep, &certs);
+	if (r < 0) {
+		config_free(config);
+		return refuse(&rep, OPTIONS_BAD_CONFIG);
+	}
 	if (opt->mode == OPTIONS_SERVE)
-		return server_run(opt, config);
+		return server_run(opt, config, certs);
 	if (opt->mode == OPTIONS_TEST)
 		puts("configuration ok");
 	r = opt->mode == OPTIONS_SHOW ? config_print(config, stdout) : 0;
+	certs_free(certs);
 	config_free(config);
 	return r < 0 ? OPTIONS_RUN_TIME : OPTIONS_OK;
 }

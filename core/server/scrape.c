@@ -262,6 +262,7 @@ void scrape_render(const struct scrape_view *view, struct growbuf *out)
 	for (size_t i = 0; i < ARRAY_SIZE(ring_rows) && view->n_rings > 0; i++)
 		put_ring_row(view, &ring_rows[i], out);
 	put_control(view, out);
+	scrape_render_tls(view, out);
 	if (view->log)
 		log_render_metrics(view->log, out);
 	for (size_t i = 0; i < ARRAY_SIZE(process_rows); i++)

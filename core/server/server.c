@@ -37,7 +37,7 @@ static int exit_code_of(int r)
 	}
 }
 
-int server_run(const struct options *options, struct config *config)
+int server_run(const struct options *options, struct config *config, struct certs *certs)
 {
 	static struct server server;
 	struct server *s = &server;
@@ -45,7 +45,7 @@ int server_run(const struct options *options, struct config *config)
 
 	*s = (struct server){ .options = options, .begun_ns = gw_now_ns() };
 	list_init(&s->old_settings);
-	r = server_set_up(s, config);
+	r = server_set_up(s, config, certs);
 	if (r < 0)
 		return exit_code_of(r);
 	while (s->state != SERVER_STOPPED) {

@@ -17,11 +17,12 @@
 #pragma once
 
 #include "core/base/gw_assert.h"
+#include "core/server/certs.h"
 #include "core/server/config.h"
 #include "core/server/options.h"
 
 /* Blocks the signals that the daemon handles; before any thread exists. */
 void server_block_signals(void);
 
-/* Serve until told to end. Takes 'config'. Returns an exit code (enum options_exit). */
-int server_run(const struct options *options, struct config *config);
+/* Serve until told to end. Takes 'config' and 'certs'. Returns an exit code (enum options_exit). */
+int server_run(const struct options *options, struct config *config, struct certs *certs);

@@ -63,12 +63,13 @@ struct server {
 	uint32_t feature_mask;
 	uint64_t fault_seed;
 	uint64_t begun_ns;
+	uint64_t tickets_ns; /* When the keys of session tickets were new. */
 	uint8_t state;
 	bool control_is_closed;
 };
 
-/* server_start.c: takes 'config'. 0, or -errno, logged, and nothing is left. */
-GW_MUST_USE int server_set_up(struct server *s, struct config *config);
+/* server_start.c: takes 'config' and 'certs'. 0, or -errno, logged, and nothing is left. */
+GW_MUST_USE int server_set_up(struct server *s, struct config *config, struct certs *certs);
 void server_tear_down(struct server *s);
 
 /* server_state.c */

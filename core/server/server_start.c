@@ -91,6 +91,8 @@ static int open_home(struct server *s)
 	options.upstreams_max = 1;
 	options.heads_max = 64;
 	options.log_sample = 0;
+	options.sealed_max = 0;
+	options.certs = NULL;
 	r = ring_open(&ring, &s->ring);
 	if (r < 0)
 		return fail("ring", r);
@@ -311,7 +313,7 @@ static void listen_to_signals(struct server *s)
 	ring_signals(s->ring, &s->signals, signals, ARRAY_SIZE(signals));
 }
 
-static int take_config(struct server *s, struct config *config)
+static int take_config(struct server *s, struct config *config, struct certs *certs)
 {
 	struct environment_grant grant;
 	struct environment_wish wish = {
@@ -324,11 +326,14 @@ static int take_config(struct server *s, struct config *config)
 	s->n_workers = wish.n_workers;
 	environment_grant(&grant);
 	environment_capacity(&wish, &grant, &s->capacity);
+	if (r == 0 && certs)
+		r = certs_serve(certs, s->n_workers);
 	if (r < 0) {
+		certs_free(certs);
 		config_free(config);
 		return r;
 	}
-	r = settings_create(config, &s->capacity, slice_of(s->via), &s->settings);
+	r = settings_create(config, certs, &s->capacity, slice_of(s->via), &s->settings);
 	s->first = s->settings;
 	return r;
 }
@@ -348,9 +353,9 @@ static int run_steps(struct server *s)
 	return 0;
 }
 
-int server_set_up(struct server *s, struct config *config)
+int server_set_up(struct server *s, struct config *config, struct certs *certs)
 {
-	int r = take_config(s, config);
+	int r = take_config(s, config, certs);
 
 	if (r < 0)
 		return r;

@@ -7,7 +7,8 @@
 #include "core/base/clock.h"
 #include "core/server/server_private.h"
 
-#define TICK_NS (50 * GW_NS_PER_MS) /* How often what nobody uses any more is looked for. */
+#define TICK_NS    (50 * GW_NS_PER_MS) /* How often what nobody uses any more is looked for. */
+#define TICKETS_NS (12 * 3600 * GW_NS_PER_S) /* A key for session tickets lives twice as long. */
 
 #define TO(state) (1u << SERVER_##state)
 static const uint8_t may_follow[SERVER_N_STATES] = {
@@ -75,8 +76,15 @@ static void release_old(struct server *s)
 	targets_release(s->targets, table);
 	if (!all_use(s, &s->settings->options))
 		return;
-	for (struct list_node *node; (node = list_pop_front(&s->old_settings));)
-		settings_free(list_entry(node, struct settings, link));
+	list_each(node, &s->old_settings)
+	{
+		struct settings *old = list_entry(node, struct settings, link);
+
+		if (!certs_are_idle(old->certs))
+			continue;
+		list_remove(node);
+		settings_free(old);
+	}
 }
 
 /* --- States. --------------------------------------------------------------------------------- */
@@ -131,10 +139,21 @@ static void deadline_came(struct ring_timer *timer)
 		server_enter(s, SERVER_ABORTING);
 }
 
+static void renew_tickets(struct server *s)
+{
+	uint64_t now_ns = ring_now_ns(s->ring);
+
+	if (!s->settings->certs || now_ns - s->tickets_ns < TICKETS_NS)
+		return;
+	s->tickets_ns = now_ns;
+	certs_renew_tickets(s->settings->certs);
+}
+
 static void ticked(struct ring_timer *timer)
 {
 	struct server *s = GW_CONTAINER_OF(timer, struct server, tick);
 
+	renew_tickets(s);
 	release_old(s);
 	ring_timer_set(s->ring, timer, ring_now_ns(s->ring) + TICK_NS);
 }
@@ -168,6 +187,7 @@ static void log_report(const struct report *rep)
 static int load_again(struct server *s, struct report *rep, struct settings **ret_settings)
 {
 	struct config *config;
+	struct certs *certs;
 	int r;
 
 	report_init(rep, s->options->file);
@@ -175,11 +195,19 @@ static int load_again(struct server *s, struct report *rep, struct settings **re
 	if (r < 0)
 		return r;
 	r = config_check_reload(s->settings->config, config, rep);
+	if (r == 0)
+		r = certs_read(config, rep, &certs);
 	if (r < 0) {
 		config_free(config);
 		return r;
 	}
-	return settings_create(config, &s->capacity, slice_of(s->via), ret_settings);
+	r = certs ? certs_serve(certs, s->n_workers) : 0;
+	if (r < 0) {
+		certs_free(certs);
+		config_free(config);
+		return r;
+	}
+	return settings_create(config, certs, &s->capacity, slice_of(s->via), ret_settings);
 }
 
 static void reload(struct server *s)
@@ -246,5 +274,6 @@ void server_timers_init(struct server *s)
 {
 	ring_timer_init(&s->tick, ticked);
 	ring_timer_init(&s->deadline, deadline_came);
+	s->tickets_ns = ring_now_ns(s->ring);
 	ring_timer_set(s->ring, &s->tick, ring_now_ns(s->ring) + TICK_NS);
 }

@@ -10,19 +10,25 @@ void server_metrics(void *owner, struct growbuf *out)
 	static const struct slice route_names[] = { SLICE_INIT("default") };
 	struct server *s = owner;
 	const struct ring *rings[CONFIG_WORKERS_MAX];
+	const struct crypto_pool *pools[CONFIG_WORKERS_MAX];
 	struct scrape_view view = {
 		.metrics = { .sets = s->metric_sets,
 			     .n_sets = s->n_running + 1,
 			     .routes = { route_names, ARRAY_SIZE(route_names) },
 			     .services = { route_names, ARRAY_SIZE(route_names) } },
 		.rings = rings,
+		.certs = s->settings->certs,
+		.pools = pools,
 		.log = s->log,
 		.n_dns_failures = targets_n_failures(s->targets),
 	};
 
-	for (uint32_t i = 0; i < s->n_running; i++)
+	for (uint32_t i = 0; i < s->n_running; i++) {
 		if (s->rings[i])
 			rings[view.n_rings++] = s->rings[i];
+		if (s->workers[i].crypto)
+			pools[view.n_pools++] = s->workers[i].crypto;
+	}
 	scrape_render(&view, out);
 }
 

@@ -19,25 +19,31 @@ static void fill_limits(struct h1_limits *limits, const struct config *config)
 		limits->request_line_max = limits->head_max;
 }
 
-int settings_create(struct config *config, const struct environment_capacity *capacity,
-		    struct slice via, struct settings **ret_settings)
+int settings_create(struct config *config, struct certs *certs,
+		    const struct environment_capacity *capacity, struct slice via,
+		    struct settings **ret_settings)
 {
 	struct settings *s = calloc(1, sizeof(*s));
 
 	if (!s) {
+		certs_free(certs);
 		config_free(config);
 		return -ENOMEM;
 	}
 	s->config = config;
+	s->certs = certs;
 	s->options = (struct proxy_options){
 		.head_ns = config->timeouts.head_ns,
 		.keepalive_ns = config->timeouts.keepalive_ns,
 		.write_stall_ns = config->timeouts.write_stall_ns,
+		.handshake_ns = config->timeouts.tls_handshake_ns,
 		.linger_ns = LINGER_NS,
 		.splice_min = config->splice.enabled ? config->splice.min : UINT64_MAX,
 		.clients_max = capacity->clients,
 		.upstreams_max = capacity->upstreams,
 		.heads_max = capacity->clients / 4 > HEADS_MIN ? capacity->clients / 4 : HEADS_MIN,
+		.sealed_max = certs ? capacity->clients : 0,
+		.certs = certs,
 		.per_client = (uint32_t)config->limits.per_client,
 		.log_sample = config->access_log.path.len ? (uint32_t)config->access_log.sample : 0,
 		.health_path = config->health_path,
@@ -50,6 +56,7 @@ int settings_create(struct config *config, const struct environment_capacity *ca
 
 void settings_free(struct settings *s)
 {
+	certs_free(s->certs);
 	config_free(s->config);
 	free(s);
 }

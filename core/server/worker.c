@@ -7,10 +7,25 @@
 #include "core/base/alloc_trap.h"
 #include "core/base/log.h"
 #include "core/proxy/exchange.h"
+#include "core/server/certs.h"
 
 #define WAIT_MAX_NS (1000 * GW_NS_PER_MS)
 
-enum { WORKER_STARTING = 1 };
+enum {
+	WORKER_STARTING = 1,
+	/* OpenSSL's memory: its tables, and a connection in the middle of a handshake. */
+	CRYPTO_BASE = 16 << 20,
+	CRYPTO_PER_CLIENT = 64 << 10,
+};
+
+/* What the next clients of each listener are shown. */
+static void show_certs(struct worker *w)
+{
+	const struct certs *certs = w->proxy->options->certs;
+
+	for (uint32_t i = 0; certs && i < w->parts.n_listeners; i++)
+		w->listeners[i].tls = certs_of_worker(certs, w->parts.index)[i];
+}
 
 static void posted(void *owner, uint64_t word)
 {
@@ -37,6 +52,7 @@ static void posted(void *owner, uint64_t word)
 	default:
 		GW_ASSERT(word >= WORKER_N_WORDS);
 		w->proxy->options = (const struct proxy_options *)(uintptr_t)word;
+		show_certs(w);
 		atomic_store_explicit(&w->options, w->proxy->options, memory_order_release);
 		break;
 	}
@@ -44,6 +60,8 @@ static void posted(void *owner, uint64_t word)
 
 static int listen_all(struct worker *w)
 {
+	const struct certs *certs = w->parts.options->certs;
+
 	for (uint32_t i = 0; i < w->parts.n_listeners; i++) {
 		struct worker_listener *spec = &w->parts.listeners[i];
 		/* A Unix socket's path is one socket: the first worker's. */
@@ -60,7 +78,8 @@ static int listen_all(struct worker *w)
 			return r;
 		r = ring_local_addr(w->ring, file, &spec->addr);
 		GW_ASSERT(r == 0);
-		listener_open(&w->listeners[i], w->proxy, file, spec->trusted, spec->n_trusted);
+		listener_open(&w->listeners[i], w->proxy, file, spec->trusted, spec->n_trusted,
+			      certs ? certs_of_worker(certs, w->parts.index)[i] : NULL);
 		w->n_listening++;
 	}
 	return 0;
@@ -148,15 +167,31 @@ static void say_goodbye(struct worker *w)
 		r = ring_turn(w->ring, WAIT_MAX_NS);
 }
 
+static int take_crypto_pool(struct worker *w)
+{
+	size_t size = CRYPTO_BASE + (size_t)w->parts.options->sealed_max * CRYPTO_PER_CLIENT;
+
+	return w->parts.options->sealed_max ? crypto_pool_attach(size, &w->crypto) : 0;
+}
+
+static void give_crypto_pool(struct worker *w)
+{
+	if (w->crypto)
+		crypto_pool_detach();
+}
+
 static void worker_main(void *arg)
 {
 	struct worker *w = arg;
 	int r;
 
-	r = set_up(w);
+	r = take_crypto_pool(w);
+	if (r == 0)
+		r = set_up(w);
 	atomic_store_explicit(&w->started, r, memory_order_release);
 	if (r < 0) {
 		ring_free(w->ring);
+		give_crypto_pool(w);
 		return;
 	}
 	gw_forbid_malloc(true);
@@ -167,6 +202,7 @@ static void worker_main(void *arg)
 	recorder_detach(&w->proxy->recorder);
 	proxy_destroy(w->proxy);
 	ring_free(w->ring);
+	give_crypto_pool(w);
 }
 
 static int wait_started(struct worker *w)

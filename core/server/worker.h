@@ -15,6 +15,7 @@
 #include "core/base/metric.h"
 #include "core/base/recorder.h"
 #include "core/base/thread.h"
+#include "core/crypto/crypto_pool.h"
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
 #include "core/server/config.h"
@@ -58,6 +59,7 @@ struct worker {
 	struct proxy *proxy;
 	struct metric_set *metrics;
 	struct log_source *log;
+	struct crypto_pool *crypto; /* NULL: no listener speaks TLS. */
 	struct listener listeners[CONFIG_LISTENERS_MAX];
 	_Atomic int started;  /* WORKER_STARTING, then 0 or -errno; written by the worker. */
 	uint32_t n_listening; /* Of parts.listeners; after a start that failed: which one it was. */

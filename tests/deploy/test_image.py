@@ -10,7 +10,8 @@ import unittest
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 # The package of the image's release that holds a shared library of ours.
 PACKAGE = {'libcares.so.2': 'libcares2', 'libjansson.so.4': 'libjansson4',
-           'libyaml-0.so.2': 'libyaml-0-2'}
+           'libyaml-0.so.2': 'libyaml-0-2', 'libssl.so.3': 'libssl3t64',
+           'libcrypto.so.3': 'libssl3t64'}
 DRAIN_SECONDS = 30  # The default of timeouts.drain.
 IN_EVERY_IMAGE = re.compile(r'(libc|libm|ld-linux.*|libgcc_s|lib[au]bsan|libasan)\.so')
 

@@ -278,7 +278,7 @@ static struct fake_stream *gate_ask(struct fake_conn *conn, uint32_t seed, const
 {
 	static struct h1_parser parser;
 	static const struct peer peer = { .family = AF_INET, .ip = { 192, 0, 2, 1 } };
-	const struct exchange_client who = { &peer, false };
+	const struct exchange_client who = { .peer = &peer };
 	struct fake_stream *f = fake_open(conn, seed);
 	char text[FAKE_TEXT];
 	int len = snprintf(text, sizeof(text), "%s /%u HTTP/1.1\r\nhost: h\r\n%s\r\n", method, seed,

@@ -37,6 +37,9 @@ struct peer_end {
 /* Upstream connections at a time, for the next stage_open(). */
 static uint32_t stage_upstreams_max = STAGE_PEERS;
 
+/* What the next stage's listener speaks TLS with; NULL: it speaks in the clear. */
+static struct tls_server *stage_tls;
+
 /* 'o' has heard something, may write more, or has just been connected to. */
 typedef void stage_origin_fn(struct peer_end *o);
 
@@ -218,6 +221,8 @@ static void stage_options(void)
 					     .clients_max = STAGE_PEERS,
 					     .upstreams_max = stage_upstreams_max,
 					     .heads_max = 16,
+					     .handshake_ns = 10 * S,
+					     .sealed_max = stage_tls ? STAGE_PEERS : 0,
 					     .via = SLICE_INIT("stage") };
 }
 
@@ -255,7 +260,7 @@ static void stage_open(uint64_t seed, const struct ring_options *ring,
 				      &st.proxy),
 			 0);
 	assert_int_equal(ring_listen(st.ring, &stage_front, &(struct ring_listen){ 0 }, &file), 0);
-	listener_open(&st.listener, st.proxy, file, NULL, 0);
+	listener_open(&st.listener, st.proxy, file, NULL, 0, stage_tls);
 	sim_on_step(st.ring, stage_check, NULL);
 }
 

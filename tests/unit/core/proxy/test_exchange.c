@@ -595,7 +595,7 @@ static void a_sound_head_may_be_refused_by_its_codec(void **state)
 
 	(void)state;
 	f->in.ended = true;
-	exchange_open(g.proxy, &f->stream, &(struct exchange_client){ &peer, false }, NULL, true,
+	exchange_open(g.proxy, &f->stream, &(struct exchange_client){ .peer = &peer }, NULL, true,
 		      &refusal);
 	assert_own(f, 417);
 	assert_int_equal(g.n_gets, 0);

@@ -52,7 +52,7 @@ static struct slice forward(struct http_head *head, const char *ip, bool trusted
 	static char out_text[8192];
 	struct writer out = writer_make(out_text, sizeof(out_text));
 	struct peer peer = peer_at(ip);
-	const struct forward_client client = { &peer, trusted };
+	const struct forward_client client = { .peer = &peer, .trusted = trusted };
 	char id[FORWARD_ID_MAX];
 	size_t len = forward_request(proxy, head, &client, &out, id);
 
@@ -130,6 +130,60 @@ static void dropped_words_are_counted(void **state)
 	assert_true(slice_find_slice(got, SLICE("evil")) == SLICE_NONE);
 	assert_int_equal(metric_sum_counter(&view, METRIC_STRIPPED + METRIC_STRIPPED_FORWARDED),
 			 before + 2);
+}
+
+#define SHA "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+static struct slice forward_identified(struct http_head *head, bool trusted, bool identified)
+{
+	static char out_text[8192];
+	struct writer out = writer_make(out_text, sizeof(out_text));
+	struct tls_identity identity = { .subject_len = 4, .subject = "CN=a" };
+	struct peer peer = peer_at("192.0.2.1");
+	const struct forward_client client = { .peer = &peer,
+					       .identity = identified ? &identity : NULL,
+					       .trusted = trusted,
+					       .secure = true };
+	char id[FORWARD_ID_MAX];
+
+	memcpy(identity.sha256, SHA, sizeof(identity.sha256));
+	(void)forward_request(proxy, head, &client, &out, id);
+	return writer_slice(&out);
+}
+
+static bool has(struct slice lines, const char *what)
+{
+	return slice_find_slice(lines, slice_of(what)) != SLICE_NONE;
+}
+
+/* What a client has proved is told, and nobody but a trusted proxy can say it in its place. */
+static void certificates_are_told_of(void **state)
+{
+	static const char forged[] =
+		"X-Client-Cert-Subject: CN=forged\r\nX-Client-Cert-Sha256: 1\r\n" ID;
+	struct http_head *head;
+	struct slice got;
+
+	(void)state;
+	got = forward_identified(parse("GET", "h", forged), false, true);
+	assert_true(has(got, "x-client-cert-sha256: " SHA "\r\nx-client-cert-subject: CN=a\r\n"));
+	assert_true(has(got, "x-forwarded-proto: https\r\n") && has(got, ";proto=https\r\n"));
+	assert_false(has(got, "forged"));
+	head = parse("GET", "h", forged);
+	got = forward_identified(head, false, false);
+	assert_false(has(got, "client-cert"));
+	for (uint16_t i = 0; i < head->n_fields; i++)
+		assert_true(head->fields[i].dropped ||
+			    head->fields[i].id != HTTP_FIELD_X_CLIENT_CERT);
+	/* A proxy that shows its own certificate speaks of its client: each field as it came. */
+	head = parse("GET", "h", forged);
+	got = forward_identified(head, true, true);
+	assert_false(has(got, "client-cert"));
+	for (uint16_t i = 0; i < head->n_fields; i++)
+		assert_false(head->fields[i].dropped &&
+			     head->fields[i].id == HTTP_FIELD_X_CLIENT_CERT);
+	got = forward_identified(parse("GET", "h", ID), true, true);
+	assert_true(has(got, "x-client-cert-subject: CN=a\r\n"));
 }
 
 static const struct {
@@ -267,6 +321,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(clients_are_told_of),
 		cmocka_unit_test(dropped_words_are_counted),
+		cmocka_unit_test(certificates_are_told_of),
 		cmocka_unit_test(ids_are_kept_or_made),
 		cmocka_unit_test(made_ids_differ),
 		cmocka_unit_test(hops_are_counted),

@@ -94,7 +94,7 @@ static void begin(uint32_t clients_max, uint32_t files_max)
 	parts.metrics = w.metrics;
 	assert_int_equal(proxy_create(&parts, &w.proxy), 0);
 	assert_int_equal(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file), 0);
-	listener_open(&w.listener, w.proxy, file, NULL, 0);
+	listener_open(&w.listener, w.proxy, file, NULL, 0, NULL);
 	sim_on_step(w.ring, check, NULL);
 }
 

@@ -103,9 +103,15 @@ static const struct {
 	  "f:2:5: listeners[0]: unknown key \"adress\"; did you mean \"address\"?; "
 	  "f:2:5: listeners[0]: the key \"address\" is missing; it needs an address such as "
 	  "\"127.0.0.1:8080\", \"[::1]:8080\", \":8080\" or \"unix:/path\"" },
-	{ "listeners: [{address: \":80\", tls: {}}]\n",
-	  "f:1:30: listeners[0]: unknown key \"tls\"; known here: address, protocols, "
-	  "trusted_proxies" },
+	{ "listeners: [{address: \":80\", policy: {}}]\n",
+	  "f:1:30: listeners[0]: unknown key \"policy\"; known here: address, protocols, "
+	  "trusted_proxies, tls" },
+	{ "listeners: [{address: \":80\", tls: {certificates: [{cert: /a}]}}]\n",
+	  "f:1:51: listeners[0].tls.certificates[0]: the key \"key\" is missing; it needs an "
+	  "absolute path" },
+	{ "listeners: [{address: \":80\", tls: {min_version: 1.2}}]\n",
+	  "f:1:49: listeners[0].tls.min_version: a number with a fraction is of the wrong type; "
+	  "allowed: \"1.2\" or \"1.3\"" },
 	{ "policy: /etc/p.yaml\n",
 	  "f:1:1: unknown key \"policy\"; known here: listeners, workers, admin, control, limits, "
 	  "timeouts, pool, access_log, allowed_hosts, health_path, splice" },

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The page of /metrics: whole, well-formed, true, and the same as docs/METRICS.md says. */
+#include <openssl/ssl.h> /* Before base/banned.h. */
+
 #include "core/server/scrape.c"
 
 #include <setjmp.h>
@@ -12,9 +14,16 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/server/certs.h"
 #include "ring/ring_buf.h"
+#include "tests/unit/core/crypto/certs.c"
 
 enum { N_RINGS = 2 };
+
+static const struct ct_cert site = { "site", "DNS:site.test,DNS:other.test", -60, 3600, NULL };
+static struct tls_credentials *credentials;
+static struct tls_credentials *of_listeners[2]; /* The first speaks in the clear. */
+static struct certs certs = { .n_listeners = 2, .credentials = of_listeners };
 
 static struct {
 	struct metric_set *set;
@@ -48,6 +57,7 @@ static int begin(void **state)
 		.n_rings = N_RINGS,
 		.log = world.log,
 		.n_dns_failures = 5,
+		.certs = &certs,
 	};
 	/* So that rows which come with their first event are there. */
 	metric_inc_keyed(world.set, METRIC_REQUESTS, METRIC_METHOD_GET, 200, METRIC_NAME_LOCAL);
@@ -412,6 +422,43 @@ static void families_are_well_formed(void **state)
 	assert_true(n > 50);
 }
 
+static int read_certificate(void **state)
+{
+	static struct tls_pair pair;
+	const struct tls_credentials_options opt = { .pairs = &pair, .n_pairs = 1, .http1 = true };
+	char why[TLS_WHY_MAX];
+
+	(void)state;
+	ct_begin();
+	ct_write(&site);
+	pair = (struct tls_pair){ ct_path("site.pem"), ct_path("site.key") };
+	assert_int_equal(tls_credentials_read(&opt, why, &credentials), 0);
+	of_listeners[1] = credentials;
+	return 0;
+}
+
+static int forget_certificate(void **state)
+{
+	(void)state;
+	tls_credentials_free(credentials);
+	ct_end();
+	return 0;
+}
+
+static void certificates_expire(void **state)
+{
+	char want[160];
+	struct slice name;
+
+	(void)state;
+	(void)snprintf(want, sizeof(want),
+		       "\ngateway_tls_certificate_expiry_timestamp_seconds{listener=\"1\","
+		       "name=\"site.test\"} %lld\n",
+		       (long long)tls_credentials_expiry(credentials, 0, &name));
+	assert_non_null(strstr(render(), want));
+	assert_null(strstr(world.page.ptr, "listener=\"0\""));
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
@@ -422,9 +469,10 @@ int main(void)
 		TEST(the_process_is_described),
 		TEST(the_build_is_described),
 		TEST(words_are_counted),
+		TEST(certificates_expire),
 		TEST(the_page_is_up_to_date),
 		TEST(families_are_well_formed),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests(tests, read_certificate, forget_certificate);
 }

@@ -23,7 +23,7 @@ static struct settings *some_settings(void)
 
 	report_init(&rep, NULL);
 	assert_int_equal(config_load(NULL, over, ARRAY_SIZE(over), &rep, &config), 0);
-	assert_int_equal(settings_create(config, &capacity, SLICE("gw"), &settings), 0);
+	assert_int_equal(settings_create(config, NULL, &capacity, SLICE("gw"), &settings), 0);
 	return settings;
 }
 

@@ -24,7 +24,7 @@ static struct settings *make(const struct config_override *over, uint32_t n, uin
 	const struct environment_capacity capacity = { .clients = clients, .upstreams = 7 };
 	struct settings *s;
 
-	assert_int_equal(settings_create(load(over, n), &capacity, SLICE("gw-9"), &s), 0);
+	assert_int_equal(settings_create(load(over, n), NULL, &capacity, SLICE("gw-9"), &s), 0);
 	assert_slice(s->options.via, "gw-9");
 	assert_int_equal(s->options.clients_max, clients);
 	assert_int_equal(s->options.upstreams_max, 7);

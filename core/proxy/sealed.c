@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/proxy/sealed.h"
+
+#include <errno.h>
+
+/* Said in the clear to who speaks HTTP in the clear to us. */
+static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"
+				   "content-type: application/json\r\ncontent-length: 40\r\n\r\n"
+				   "{\"status\":400,\"reason\":\"plain_on_tls\"}\r\n";
+
+static void pull(struct sealed *s);
+static void push(struct sealed *s);
+static void shake(struct sealed *s);
+
+/* --- Buffers. -------------------------------------------------------------------------------- */
+
+static bool is_writing_below(const struct sealed *s)
+{
+	return s->inner.out.armed;
+}
+
+/* Somewhere for the engine to write, unless what it wrote last is still on its way. */
+static bool make_room(struct sealed *s)
+{
+	if (is_writing_below(s))
+		return false;
+	if (!s->out) {
+		s->out = ring_buf_take(s->inner.ring);
+		if (GW_COUNT_IF(!s->out, "sealed_without_buffer"))
+			return false;
+		tls_room(&s->tls, s->out->mem, s->out->size);
+	}
+	return true;
+}
+
+static void drop_room(struct sealed *s)
+{
+	tls_room(&s->tls, NULL, 0);
+	if (s->out)
+		ring_buf_give(s->inner.ring, s->out);
+	s->out = NULL;
+}
+
+/* What the engine has written goes out; true when there was something. */
+static bool send_room(struct sealed *s)
+{
+	if (is_writing_below(s) || s->tls.out_len == 0)
+		return is_writing_below(s);
+	transport_write(&s->inner, s->out->mem, s->tls.out_len);
+	tls_room(&s->tls, NULL, 0); /* Not to be touched until it is written. */
+	return true;
+}
+
+static void drop_input(struct sealed *s)
+{
+	tls_give(&s->tls, NULL, 0);
+	if (s->in)
+		ring_buf_give(s->inner.ring, s->in);
+	s->in = NULL;
+}
+
+static void drop_used_input(struct sealed *s)
+{
+	if (s->tls.in_len == 0)
+		drop_input(s);
+}
+
+static void read_below(struct sealed *s, bool idle)
+{
+	if (!transport_is_reading(&s->inner))
+		transport_read(&s->inner, idle);
+}
+
+/* --- The handshake. -------------------------------------------------------------------------- */
+
+static void tell_shaken(struct sealed *s)
+{
+	s->shaking = false;
+	s->identified = s->shaken == 0 && tls_identity(&s->tls, &s->identity);
+	s->outer->user->connected(s->outer, s->shaken);
+}
+
+/* An alert, or a word in the clear, leaves before this is told. */
+static void shake_failed(struct sealed *s, int r)
+{
+	s->failed = true;
+	s->shaken = (int16_t)r;
+	drop_input(s);
+	if (tls_failure(&s->tls) == TLS_FAILURE_PLAIN_HTTP && make_room(s)) {
+		memcpy(s->tls.out, plain_answer, sizeof(plain_answer) - 1);
+		s->tls.out_len = sizeof(plain_answer) - 1;
+	}
+	if (!send_room(s))
+		tell_shaken(s);
+}
+
+static void shake(struct sealed *s)
+{
+	int r;
+
+	if (!make_room(s)) {
+		if (!is_writing_below(s))
+			shake_failed(s, -ENOBUFS);
+		return; /* Goes on when that is written. */
+	}
+	r = tls_handshake(&s->tls);
+	if (r < 0 && r != -EAGAIN && r != -ENOBUFS) {
+		shake_failed(s, r);
+		return;
+	}
+	drop_used_input(s);
+	if (!send_room(s))
+		drop_room(s);
+	if (r == 0)
+		tell_shaken(s);
+	else if (r == -EAGAIN)
+		read_below(s, true);
+}
+
+/* --- Reading. -------------------------------------------------------------------------------- */
+
+static void tell_bytes(struct sealed *s, struct ring_buf *buf, int32_t res)
+{
+	struct transport *t = s->outer;
+
+	t->reading = false;
+	t->user->bytes(t, buf, res, s->tls.in_len > 0 || s->more);
+}
+
+/* Payload until the read is full or the engine has none; the engine's last word in *ret_last. */
+static uint32_t fill(struct sealed *s, struct ring_buf *buf, int32_t *ret_last)
+{
+	uint32_t n = 0;
+
+	do {
+		*ret_last = tls_read(&s->tls, ring_buf_data(buf) + n, s->read_max - n);
+		if (*ret_last > 0)
+			n += (uint32_t)*ret_last;
+	} while (*ret_last > 0 && n < s->read_max);
+	buf->len = n;
+	return n;
+}
+
+/* Nothing of a payload came out of it. */
+static void pulled_nothing(struct sealed *s, int32_t last)
+{
+	if (last == -EAGAIN) {
+		read_below(s, s->read_idle);
+	} else if (last == -ENOBUFS) {
+		s->read_blocked = true; /* Goes on when there is room, or what is in it has left. */
+		if (!is_writing_below(s) && make_room(s))
+			pull(s);
+	} else {
+		s->over = true;
+		tell_bytes(s, NULL, last == 0 ? 0 : -ECONNRESET);
+	}
+}
+
+static void pull(struct sealed *s)
+{
+	struct ring_buf *buf = ring_buf_take(s->inner.ring);
+	int32_t last;
+	uint32_t n;
+
+	s->read_blocked = false;
+	if (GW_COUNT_IF(!buf, "sealed_without_buffer")) {
+		tell_bytes(s, NULL, -ENOBUFS);
+		return;
+	}
+	n = fill(s, buf, &last);
+	drop_used_input(s);
+	if (!send_room(s))
+		drop_room(s);
+	if (n > 0) {
+		tell_bytes(s, buf, (int32_t)n);
+		return;
+	}
+	ring_buf_give(s->inner.ring, buf);
+	pulled_nothing(s, last);
+}
+
+/* --- Writing. -------------------------------------------------------------------------------- */
+
+static void tell_written(struct sealed *s, int res)
+{
+	s->writing = false;
+	s->outer->user->written(s->outer, res);
+}
+
+/* Another event must not come from inside the user's call: later, by a turn. */
+static void fail_write(struct sealed *s, int error)
+{
+	s->outer->out_error = (int16_t)error;
+	ring_soon(s->inner.ring, &s->outer->out);
+}
+
+static void push(struct sealed *s)
+{
+	int32_t n;
+
+	if (is_writing_below(s))
+		return; /* A ticket, say. It goes on behind that. */
+	n = make_room(s) ? tls_write(&s->tls, s->data, s->data_len) : -ENOBUFS;
+	if (n < 0) {
+		fail_write(s, n == -ENOBUFS ? -ENOBUFS : -EPIPE);
+		return;
+	}
+	s->data += n;
+	s->data_len -= (uint32_t)n;
+	(void)send_room(s);
+}
+
+/* --- What the transport below tells. --------------------------------------------------------- */
+
+static struct sealed *sealed_below(struct transport *inner)
+{
+	return GW_CONTAINER_OF(inner, struct sealed, inner);
+}
+
+static void inner_ended(struct sealed *s, int32_t res)
+{
+	s->over = true;
+	if (s->shaking)
+		shake_failed(s, res < 0 ? res : -ECONNRESET);
+	else /* Also of a read that is none: what is watched has broken. */
+		tell_bytes(s, NULL, res);
+}
+
+static void inner_bytes(struct transport *inner, struct ring_buf *buf, int32_t res, bool more)
+{
+	struct sealed *s = sealed_below(inner);
+
+	s->more = more;
+	if (res <= 0) {
+		inner_ended(s, res);
+		return;
+	}
+	GW_ASSERT(!s->in);
+	s->in = buf;
+	tls_give(&s->tls, ring_buf_data(buf), buf->len);
+	if (s->shaking)
+		shake(s);
+	else if (s->outer->reading)
+		pull(s);
+}
+
+static void inner_written(struct transport *inner, int res)
+{
+	struct sealed *s = sealed_below(inner);
+
+	drop_room(s);
+	if (s->outer->out.armed) {
+		return; /* How the user's write ends is known, and will be told. */
+	} else if (s->failed) {
+		tell_shaken(s);
+	} else if (s->shaking) {
+		if (res < 0)
+			shake_failed(s, res);
+		else
+			shake(s);
+	} else if (s->writing && s->data_len > 0 && res == 0) {
+		push(s);
+	} else if (s->writing) {
+		tell_written(s, res);
+	} else if (s->read_blocked) {
+		pull(s);
+	}
+}
+
+static void inner_connected(struct transport *inner, int res)
+{
+	(void)inner;
+	(void)res;
+	GW_UNREACHABLE(); /* The file was connected when it was accepted. */
+}
+
+/* All is quiet below; what was to come soon may still be due. */
+static void end_if_quiet(struct sealed *s)
+{
+	struct transport *t = s->outer;
+
+	if (s->tls.ssl || t->in.armed || t->out.armed)
+		return;
+	t->user->closed(t);
+}
+
+static void inner_closed(struct transport *inner)
+{
+	struct sealed *s = sealed_below(inner);
+
+	drop_room(s);
+	tls_close(&s->tls);
+	end_if_quiet(s);
+}
+
+static const struct transport_user inner_user = {
+	.bytes = inner_bytes,
+	.written = inner_written,
+	.connected = inner_connected,
+	.closed = inner_closed,
+};
+
+/* --- What the user asks for. ----------------------------------------------------------------- */
+
+struct sealed *sealed_of(const struct transport *t)
+{
+	return t->sealed;
+}
+
+static void read_soon(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct transport *t = GW_CONTAINER_OF(op, struct transport, in);
+
+	(void)answer;
+	if (t->closing)
+		end_if_quiet(t->sealed);
+	else if (t->sealed->over)
+		tell_bytes(t->sealed, NULL, 0);
+	else
+		pull(t->sealed);
+}
+
+static void written_soon(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct transport *t = GW_CONTAINER_OF(op, struct transport, out);
+
+	(void)answer;
+	if (t->closing)
+		end_if_quiet(t->sealed);
+	else
+		tell_written(t->sealed, t->out_error);
+}
+
+static void sealed_connect(struct transport *t, const struct ring_addr *addr)
+{
+	(void)t;
+	(void)addr;
+	GW_UNREACHABLE(); /* Of the server's side. */
+}
+
+static void sealed_read(struct transport *t, uint32_t len_max, bool idle)
+{
+	struct sealed *s = t->sealed;
+
+	GW_ASSERT(!t->closing && !t->reading && !s->shaking);
+	t->reading = true;
+	s->read_max = len_max;
+	s->read_idle = idle;
+	if (s->over || tls_has_input(&s->tls))
+		ring_soon(s->inner.ring, &t->in);
+	else
+		read_below(s, idle);
+}
+
+static void sealed_watch(struct transport *t)
+{
+	GW_ASSERT(!t->closing && !t->reading);
+	if (!transport_is_reading(&t->sealed->inner))
+		transport_watch(&t->sealed->inner);
+}
+
+static void sealed_write(struct transport *t, const void *data, uint32_t len)
+{
+	struct sealed *s = t->sealed;
+
+	GW_ASSERT(!t->closing && !s->writing && !s->shaking && len > 0);
+	s->writing = true;
+	s->data = data;
+	s->data_len = len;
+	push(s);
+}
+
+static void sealed_fail(struct transport *t, int error)
+{
+	GW_ASSERT(!t->closing && !t->sealed->writing && error <= 0);
+	t->sealed->writing = true;
+	fail_write(t->sealed, error);
+}
+
+static int32_t sealed_raw_file(const struct transport *t)
+{
+	(void)t;
+	return -1;
+}
+
+/* The end of our side, as the engine says it, without waiting for anything. */
+static void say_end(struct sealed *s)
+{
+	if (s->shaking || s->failed || s->writing || !make_room(s))
+		return;
+	tls_end(&s->tls);
+	if (s->tls.out_len > 0)
+		ring_send_now(s->inner.ring, s->inner.file, s->out->mem, s->tls.out_len);
+	drop_room(s);
+}
+
+static void sealed_finish(struct transport *t)
+{
+	say_end(t->sealed);
+	transport_finish(&t->sealed->inner);
+}
+
+static void sealed_close(struct transport *t, bool abort)
+{
+	struct sealed *s = t->sealed;
+
+	if (t->closing)
+		return;
+	if (!abort)
+		say_end(s);
+	t->closing = true;
+	t->file = -1;
+	drop_input(s);
+	transport_close(&s->inner, abort);
+}
+
+static const struct transport_ops sealed_ops = {
+	.connect = sealed_connect,
+	.read = sealed_read,
+	.watch = sealed_watch,
+	.write = sealed_write,
+	.fail = sealed_fail,
+	.raw_file = sealed_raw_file,
+	.finish = sealed_finish,
+	.close = sealed_close,
+};
+
+int sealed_accept(struct transport *t, struct sealed *s, const struct transport_user *user,
+		  struct ring *ring, int32_t file, struct tls_server *server)
+{
+	*s = (struct sealed){ .outer = t, .shaking = true };
+	if (tls_open(&s->tls, server) < 0)
+		return -ENOMEM;
+	*t = (struct transport){
+		.ops = &sealed_ops, .user = user, .ring = ring, .file = file, .sealed = s
+	};
+	ring_op_init(&t->in, read_soon);
+	ring_op_init(&t->out, written_soon);
+	clear_init(&s->inner, &inner_user, ring, file);
+	transport_read(&s->inner, true);
+	return 0;
+}

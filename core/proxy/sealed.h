@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * sealed.h - the TLS transport: a clear one below, and an engine that turns its bytes.
+ *
+ *     user (h1)  --- payload ---  outer   struct transport of the user's, with our ops
+ *                                 sealed  engine (core/crypto/tls.h), one buffer each way
+ *     ring       --- records ---  inner   a clear transport
+ *
+ * 'connected' tells that the handshake is over. Buffers are held while bytes
+ * are on their way, none in between. A message larger than a buffer leaves as
+ * several writes below, one after the other.
+ *
+ * Threads: the worker's.
+ */
+#pragma once
+
+#include "core/crypto/tls.h"
+#include "core/proxy/transport.h"
+
+struct sealed {
+	struct transport *outer;
+	struct transport inner;
+	struct tls tls;
+	struct ring_buf *in;  /* Received, not all used yet. */
+	struct ring_buf *out; /* The engine's room, or being written. */
+	const uint8_t *data;  /* Of the user's write: what the engine has not taken yet. */
+	uint32_t data_len;
+	uint32_t read_max;            /* Of the user's read. */
+	struct tls_identity identity; /* Of the peer, once it has shaken hands; */
+	bool identified;              /* if it has one. */
+	int16_t shaken;               /* What the handshake came to, while that waits to be told. */
+	bool shaking : 1;
+	bool failed : 1; /* The handshake: no more than an alert goes out. */
+	bool read_idle : 1;
+	bool writing : 1;      /* The user is. */
+	bool more : 1;         /* Bytes were waiting below. */
+	bool over : 1;         /* The peer sends no more, or nothing of sense. */
+	bool read_blocked : 1; /* The engine has to write before it reads on. */
+};
+
+/*
+ * The server's side over an open file; both pieces of memory are the transport's
+ * until 'closed'. 0, and then 'connected' follows; or -ENOMEM, and the file is
+ * still the caller's.
+ */
+GW_MUST_USE int sealed_accept(struct transport *t, struct sealed *s,
+			      const struct transport_user *user, struct ring *ring, int32_t file,
+			      struct tls_server *server);
+
+/* The sealed transport below a user's, or NULL when that is in the clear. */
+struct sealed *sealed_of(const struct transport *t);

@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/server/certs.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/document/path.h"
+
+/* A configuration's paths as C strings: OpenSSL opens files by name. */
+struct paths {
+	struct tls_pair pairs[CONFIG_CERTIFICATES_MAX];
+	char text[2 * CONFIG_CERTIFICATES_MAX + 1][PATH_MAX];
+	uint32_t n;
+};
+
+static const char *path_of(struct paths *paths, struct slice path)
+{
+	char *text = paths->text[paths->n++];
+
+	GW_ASSERT(path.len < PATH_MAX); /* The schema allows 255 bytes. */
+	memcpy(text, path.ptr, path.len);
+	text[path.len] = '\0';
+	return text;
+}
+
+static void refuse(struct report *rep, uint32_t listener, const char *why)
+{
+	static const struct report_place nowhere;
+	char path[REPORT_PATH_MAX];
+	struct writer w = writer_make(path, sizeof(path));
+
+	writer_lit(&w, "listeners");
+	path_put_index(&w, listener);
+	writer_lit(&w, ".tls");
+	report_add(rep, REPORT_FILE, nowhere, writer_slice(&w), "%s", why);
+}
+
+static int read_one(const struct config_listener *from, uint32_t listener, struct report *rep,
+		    struct tls_credentials **ret_credentials)
+{
+	const struct config_tls *tls = &from->tls;
+	struct paths *paths = calloc(1, sizeof(*paths));
+	char why[TLS_WHY_MAX];
+	struct tls_credentials_options opt = {
+		.n_pairs = tls->n_certificates,
+		.client_auth = TLS_CLIENT_NONE,
+		.least_1_3 = tls->min_version == CONFIG_TLS_1_3,
+		.http1 = from->protocols & CONFIG_HTTP1,
+		.strict_names = tls->strict_names,
+	};
+	int r;
+
+	if (!paths)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < tls->n_certificates; i++) {
+		paths->pairs[i].cert_file = path_of(paths, tls->certificates[i].cert);
+		paths->pairs[i].key_file = path_of(paths, tls->certificates[i].key);
+	}
+	opt.pairs = paths->pairs;
+	if (tls->client_ca.len) {
+		opt.client_ca = path_of(paths, tls->client_ca);
+		opt.client_auth = (enum tls_client_auth)tls->client_auth;
+	}
+	r = tls_credentials_read(&opt, why, ret_credentials);
+	if (r == -EINVAL)
+		refuse(rep, listener, why);
+	free(paths);
+	return r;
+}
+
+static bool any_tls(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->n_listeners; i++)
+		if (config->listeners[i].tls.n_certificates)
+			return true;
+	return false;
+}
+
+int certs_read(const struct config *config, struct report *rep, struct certs **ret_certs)
+{
+	struct certs *certs;
+	int r = 0;
+
+	*ret_certs = NULL;
+	if (!any_tls(config))
+		return 0;
+	certs = calloc(1, sizeof(*certs));
+	if (!certs)
+		return -ENOMEM;
+	certs->n_listeners = config->n_listeners;
+	certs->credentials = calloc(config->n_listeners, sizeof(certs->credentials[0]));
+	if (!certs->credentials)
+		r = -ENOMEM;
+	for (uint32_t i = 0; r != -ENOMEM && i < config->n_listeners; i++) {
+		int one = config->listeners[i].tls.n_certificates
+				  ? read_one(&config->listeners[i], i, rep, &certs->credentials[i])
+				  : 0;
+
+		r = one < 0 ? one : r; /* All that is wrong is told at once. */
+	}
+	if (r == 0)
+		*ret_certs = certs;
+	else
+		certs_free(certs);
+	return r;
+}
+
+int certs_serve(struct certs *certs, uint32_t n_workers)
+{
+	size_t n = (size_t)n_workers * certs->n_listeners;
+
+	certs->servers = calloc(n, sizeof(certs->servers[0]));
+	if (!certs->servers)
+		return -ENOMEM;
+	certs->n_workers = n_workers;
+	for (size_t i = 0; i < n; i++) {
+		const struct tls_credentials *one = certs->credentials[i % certs->n_listeners];
+
+		if (one && tls_server_create(one, &certs->servers[i]) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+void certs_renew_tickets(const struct certs *certs)
+{
+	for (uint32_t i = 0; i < certs->n_listeners; i++)
+		if (certs->credentials[i])
+			GW_COUNT_IF(tls_credentials_renew_tickets(certs->credentials[i]) < 0,
+				    "tickets_not_renewed");
+}
+
+bool certs_are_idle(const struct certs *certs)
+{
+	size_t n = certs ? (size_t)certs->n_workers * certs->n_listeners : 0;
+
+	for (size_t i = 0; i < n; i++)
+		if (certs->servers[i] && tls_server_is_busy(certs->servers[i]))
+			return false;
+	return true;
+}
+
+void certs_free(struct certs *certs)
+{
+	if (!certs)
+		return;
+	for (size_t i = 0; certs->servers && i < (size_t)certs->n_workers * certs->n_listeners; i++)
+		tls_server_free(certs->servers[i]);
+	for (uint32_t i = 0; certs->credentials && i < certs->n_listeners; i++)
+		tls_credentials_free(certs->credentials[i]);
+	free(certs->servers);
+	free(certs->credentials);
+	free(certs);
+}
