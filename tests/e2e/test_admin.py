@@ -257,3 +257,6 @@ def test_parallel_scrapes(t):
     for th in threads:
         th.join(20)
     t.equal(failed, [], "failed scrapes")
+
+
+test_admin_paths.clear = True  # It speaks to the admin listener.

@@ -139,3 +139,6 @@ def test_ten_interim_responses_at_most(t):
     t.check(g.access(lambda a: a.get("reason") == "upstream_1xx"),
             "no access-log line with its reason")
     t.check(u.wait(lambda: not u.connections[0].open, 2.0), "that upstream connection stays open")
+
+
+test_refused_by_us_without_100.clear = True  # An https target is served over TLS.

@@ -85,3 +85,6 @@ def test_interim_answers_are_no_silence(t):
     t.equal(c.ask("GET", "/first").status, 200, "first answer")
     t.equal(c.ask("GET", "/second").status, 502, "second answer")
     t.equal([m.target for m in u.messages], ["/first", "/second"], "requests upstream")
+
+
+test_a_probe_does_not_hold_up_the_drain.clear = True  # A handshake waits for who is not accepted.

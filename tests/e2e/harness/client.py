@@ -2,8 +2,10 @@
 """A client with its hands on the socket: pieces, half-close, reset, slow reading."""
 import select
 import socket
+import ssl
 import time
 
+from . import certs
 from .http1 import Reader
 from .upstream import set_reset_on_close
 
@@ -40,8 +42,11 @@ def chunked(pieces, trailers=()):
 class Client:
     """One connection to the gateway."""
 
-    def __init__(self, address, source=None, rcvbuf=None, timeout_s=PATIENCE_S):
-        """'address': (host, port), or the path of a Unix socket."""
+    def __init__(self, address, source=None, rcvbuf=None, timeout_s=PATIENCE_S, tls=None,
+                 name=None):
+        """'address': (host, port), or the path of a Unix socket; 'tls': an ssl context, with the
+        server name to ask for.
+        """
         is_unix = isinstance(address, str)
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         self.sock = socket.socket(socket.AF_UNIX if is_unix else family, socket.SOCK_STREAM)
@@ -54,6 +59,10 @@ class Client:
         self.sock.connect(address)
         if not is_unix:
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if certs.EVERYWHERE and not tls and not is_unix:
+            tls, name = certs.everywhere()[1], certs.NAME
+        if tls:
+            self.sock = tls.wrap_socket(self.sock, server_hostname=name)
         self.reader = Reader(response=True)
         self.raw = bytearray()
         self.n_taken = 0
@@ -130,10 +139,20 @@ class Client:
         """Whether nothing at all arrives for this long (a bounded observation, not a
         synchronisation).
         """
-        return not select.select([self.sock], [], [], seconds)[0]
+        deadline = time.monotonic() + seconds
+        while select.select([self.sock], [], [], max(0, deadline - time.monotonic()))[0]:
+            if not isinstance(self.sock, ssl.SSLSocket):
+                return False
+            self.sock.setblocking(False)
+            try:
+                self.raw += self.sock.recv(1)
+                return False
+            except ssl.SSLWantReadError:
+                continue  # A session ticket, of no interest to anybody.
+        return True
 
     def half_close(self):
-        self.sock.shutdown(socket.SHUT_WR)
+        socket.socket.shutdown(self.sock, socket.SHUT_WR)  # Of TCP: TLS goes on reading.
 
     def reset(self):
         set_reset_on_close(self.sock)

@@ -11,6 +11,8 @@ import subprocess
 import threading
 import time
 
+from . import certs
+
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
 PROGRAM = os.environ.get("SLUICE") or os.path.join(ROOT, "build", "release", "sluice")
 START_S = 15.0
@@ -98,6 +100,9 @@ class Gateway:
 
     def write_config(self, config, listener):
         """JSON is YAML: the configuration the tests write is both."""
+        if certs.EVERYWHERE and "tls" not in listener:
+            listener = dict({"tls": {"certificates": [certs.everywhere()[0].as_config()]}},
+                            **listener)
         whole = {"listeners": [dict({"address": "127.0.0.1:0"}, **listener)],
                  "access_log": {"path": self.access_path, "sample": 1}}
         whole.update(config)

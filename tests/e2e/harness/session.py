@@ -7,12 +7,15 @@ upstream knows by X-Forwarded-For whose message it got, the access log whose lin
 """
 import selectors
 import socket
+import ssl
 import time
 
+from . import certs
 from .http1 import Malformed, Reader
 from .upstream import set_reset_on_close
 
 AT_ONCE = 64
+WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 PATIENCE_S = 12.0
 
 
@@ -49,6 +52,8 @@ class Session:
         self.sock.bind((self.source, 0))
         self.sock.settimeout(5.0)
         self.sock.connect(address)
+        if certs.EVERYWHERE:
+            self.sock = certs.everywhere()[1].wrap_socket(self.sock, server_hostname=certs.NAME)
         self.sock.setblocking(False)
         self._alive()
 
@@ -71,7 +76,7 @@ class Session:
         try:
             n = self.sock.send(self.pending)
             self.pending = self.pending[n:]
-        except BlockingIOError:
+        except WOULD_BLOCK:
             return
         except (BrokenPipeError, ConnectionResetError):
             self.at, self.pending = len(self.pieces), b""
@@ -83,7 +88,7 @@ class Session:
     def _sent(self):
         if self.end == "fin" and not self.probed:
             try:
-                self.sock.shutdown(socket.SHUT_WR)
+                socket.socket.shutdown(self.sock, socket.SHUT_WR)
             except OSError:
                 pass
         elif self.end == "reset" and not self.probed:
@@ -94,9 +99,15 @@ class Session:
         return not self.done and (self.at < len(self.pieces) or bool(self.pending))
 
     def receive(self):
+        """All that is there: what TLS has opened already, no selector tells."""
+        self._receive()
+        while not self.done and getattr(self.sock, "pending", int)():
+            self._receive()
+
+    def _receive(self):
         try:
             data = self.sock.recv(65536)
-        except BlockingIOError:
+        except WOULD_BLOCK:
             return
         except ConnectionResetError:
             self._finish("reset")
