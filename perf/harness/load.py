@@ -25,6 +25,7 @@ class Scenario:
     extra: tuple = ()
     target: float = 0.0  # Of the design, against the better peer; 0: none.
     warm_s: float = 1.0
+    tls: bool = False
 
 
 def _close_script():
@@ -51,6 +52,11 @@ SCENARIOS = {s.name: s for s in (
              extra=("upload", MIB), target=0.65),
     Scenario("close", "GET 128 B, a connection each, 64 at once", "/128", 64,
              extra=("close",), target=0.8),
+    Scenario("tls-small-64", "GET 128 B over TLS, 64 connections", "/128", 64, target=0.85,
+             tls=True),
+    Scenario("tls-64k", "GET 64 KiB over TLS, 64 connections", "/65536", 64, tls=True),
+    Scenario("tls-close", "GET 128 B, a TLS handshake each, 64 at once", "/128", 64,
+             extra=("close",), target=1.0, tls=True),
     Scenario("close-ab", "the same, by ab (HTTP/1.0)", "/128", 64, "ab", target=0.8),
 )}
 
@@ -69,7 +75,7 @@ class Result:
 
 
 def command(scenario, port, seconds):
-    url = f"http://127.0.0.1:{port}{scenario.path}"
+    url = f"http{'s' if scenario.tls else ''}://127.0.0.1:{port}{scenario.path}"
     length = str(math.ceil(seconds))
     if scenario.tool == "h2load":
         return ["h2load", "--h1", "-t1", f"-c{scenario.conns}", "-D", length, url]
@@ -150,11 +156,12 @@ def _fill(result, before, after):
 
 def _measure(scenario, name, setup, seconds):
     result = Result()
+    setup.tls = scenario.tls
     tool = command(scenario, setup.port, scenario.warm_s + seconds + MARGIN_S)
     with proxies.origin(setup) as origin:
         proxies.wait_ready(origin, setup.origin_port)
         with proxies.proxy(name, setup) as proxy:
-            proxies.wait_ready(proxy, setup.port)
+            proxies.wait_ready(proxy, setup.port, setup.tls)
             pids = process.tree(proxy.pid)
             with process.Child(tool, process.LOAD_CPU, setup.path("load.log")) as load:
                 time.sleep(scenario.warm_s)

@@ -34,18 +34,19 @@ class Side:
     requests: int = 0
 
 
-def _place(name, base, index):
+def _place(name, base, index, tls):
     folder = base.path(f"side-{index}")
     os.makedirs(folder, exist_ok=True)
     os.chmod(folder, 0o755)
     side = proxies.Setup(base.build, base.port + 2 + index, folder, against=base.against)
     side.origin_port = base.origin_port
+    side.tls = tls
     return Side(name, side)
 
 
 def _start(stack, side, scenario):
     proxy = stack.enter_context(proxies.proxy(side.name, side.setup))
-    proxies.wait_ready(proxy, side.setup.port)
+    proxies.wait_ready(proxy, side.setup.port, side.setup.tls)
     side.pids = process.tree(proxy.pid)
     tool = load.command(scenario, side.setup.port, FOREVER_S)
     tool[tool.index("--timeout") + 1] = f"{TIMEOUT_S}s"
@@ -85,7 +86,7 @@ def _errors(side):
 
 def run(scenario, names, base, rounds, seconds):
     """{proxy: (costs per round, errors in words)}."""
-    sides = [_place(name, base, i) for i, name in enumerate(names)]
+    sides = [_place(name, base, i, scenario.tls) for i, name in enumerate(names)]
     with contextlib.ExitStack() as stack:
         origin = stack.enter_context(proxies.origin(base))
         proxies.wait_ready(origin, base.origin_port)

@@ -5,6 +5,7 @@ import http.client
 import json
 import os
 import shutil
+import ssl
 import subprocess
 
 from . import process
@@ -27,6 +28,7 @@ class Setup:
         self.port = port
         self.folder = folder
         self.origin_port = port + 1
+        self.tls = False  # Whether clients speak TLS to the proxy.
 
     def program(self, name):
         return os.path.join(self.build, "perf", name)
@@ -34,13 +36,33 @@ class Setup:
     def path(self, name):
         return os.path.join(self.folder, name)
 
+    def certificate(self):
+        """(certificate with its key behind it, key): made once, P-256."""
+        cert, key = self.path("site.pem"), self.path("site.key")
+        if not os.path.exists(cert):
+            subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
+                            "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", cert,
+                            "-days", "2", "-subj", "/CN=bench"], check=True, timeout=30,
+                           capture_output=True)
+            with open(key, encoding="ascii") as text, open(cert, "a", encoding="ascii") as both:
+                both.write(text.read())
+            os.chmod(key, 0o644)
+        return cert, key
+
     def fill(self, peer_file, buffer_size=16384):
         """A peer's configuration with its places filled in; returns its path."""
         with open(os.path.join(PERF, "peers", peer_file), encoding="utf-8") as template:
             text = template.read()
         places = {"PORT": self.port, "ORIGIN": self.origin_port, "FOLDER": self.folder,
                   "CONNECTIONS": MAX_CONNECTIONS if peer_file == "haproxy.cfg" else 18000,
-                  "FILES": 20000, "BUFSIZE": buffer_size}
+                  "FILES": 20000, "BUFSIZE": buffer_size, "NGINX_TLS": "", "HAPROXY_TLS": ""}
+        if self.tls:
+            cert, key = self.certificate()
+            places["NGINX_TLS"] = (f" ssl;\n\t\tssl_certificate {cert};\n"
+                                   f"\t\tssl_certificate_key {key};\n"
+                                   "\t\tssl_session_cache shared:tls:10m;\n"
+                                   "\t\tssl_protocols TLSv1.2 TLSv1.3")
+            places["HAPROXY_TLS"] = f" ssl crt {cert} alpn http/1.1 ssl-min-ver TLSv1.2"
         for name, value in places.items():
             text = text.replace(f"@{name}@", str(value))
         with open(self.path(peer_file), "w", encoding="utf-8") as out:
@@ -49,7 +71,14 @@ class Setup:
 
 
 def _sluice(setup, build=None):
-    return [os.path.join(build or setup.build, "sluice"), "--listen", f"127.0.0.1:{setup.port}",
+    listen = ["--listen", f"127.0.0.1:{setup.port}"]
+    if setup.tls:
+        cert, key = setup.certificate()
+        listen = ["-c", setup.path("tls.yaml")]
+        with open(listen[1], "w", encoding="utf-8") as config:
+            config.write(f"listeners: [{{address: '127.0.0.1:{setup.port}', tls: "
+                         f"{{certificates: [{{cert: {cert}, key: {key}}}]}}}}]\n")
+    return [os.path.join(build or setup.build, "sluice"), *listen,
             "--upstream", f"http://127.0.0.1:{setup.origin_port}", "--workers", "1",
             "--admin", "127.0.0.1:0", "--control", setup.path("control.sock")]
 
@@ -124,9 +153,21 @@ def version(name, setup):
     return lines[0].split(" - ")[0] if lines else name
 
 
-def get(port, path, timeout_s=5):
+def _trusting():
+    """What is asked is our own process; its certificate was made a moment ago."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def get(port, path, timeout_s=5, tls=False):
     """One GET on a connection of its own: (status, body)."""
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
+    if tls:
+        connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s,
+                                                 context=_trusting())
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
@@ -135,9 +176,9 @@ def get(port, path, timeout_s=5):
         connection.close()
 
 
-def answers(port):
+def answers(port, tls=False):
     try:
-        return get(port, "/128", 1)[0] == 200
+        return get(port, "/128", 1, tls)[0] == 200
     except (OSError, http.client.HTTPException):
         return False
 
@@ -155,9 +196,9 @@ def proxy(name, setup):
     return process.Child(COMMANDS[name](setup), process.PROXY_CPU, setup.path(f"{name}.log"))
 
 
-def wait_ready(child, port):
-    process.wait_until(lambda: child.has_ended() or answers(port), START_TIMEOUT_S)
+def wait_ready(child, port, tls=False):
+    process.wait_until(lambda: child.has_ended() or answers(port, tls), START_TIMEOUT_S)
     if child.has_ended():
         raise process.Failure(f"did not start: {child.last_line()}")
-    if not answers(port):
+    if not answers(port, tls):
         raise process.Failure(f"does not answer: {child.last_line()}")
