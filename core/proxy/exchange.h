@@ -66,6 +66,7 @@ struct exchange_flow {
 	bool sent;    /* All of it, its end included, has left. */
 	bool begun;   /* Its head was submitted to the sink. */
 	bool open;    /* Credit or raw was decided: bytes flow. */
+	bool more;    /* Bytes were waiting behind the last ones that came. */
 	bool stuck;   /* The relay holds bytes that the sink does not take. */
 };
 
@@ -148,4 +149,4 @@ void exchange_held_send(struct exchange *ex);
 void exchange_pass_body(struct exchange *ex, struct ring_buf *buf, bool end);
 void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_t n, bool all);
 /* Let bytes flow, if that is not decided yet and both sides are ready for it. */
-void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow, bool more);
+void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow);

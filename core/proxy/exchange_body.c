@@ -96,8 +96,7 @@ static void quiet(struct relay *relay)
 static const struct relay_user relay_user = { moved, ended, quiet };
 
 /* As begin_splice(), which gives 'pipe' back unless it has begun. */
-static int begin_raw(struct exchange *ex, struct exchange_flow *flow, struct ring_pipe *pipe,
-		     bool more)
+static int begin_raw(struct exchange *ex, struct exchange_flow *flow, struct ring_pipe *pipe)
 {
 	struct stream *source = source_of(ex, flow), *sink = sink_of(ex, flow);
 	uint64_t len, sent;
@@ -107,7 +106,7 @@ static int begin_raw(struct exchange *ex, struct exchange_flow *flow, struct rin
 	if (from < 0)
 		return -1;
 	GW_ASSERT(len == flow->length - flow->in);
-	to = sink->codec->raw_out(sink, more ? pipe : NULL, &sent);
+	to = sink->codec->raw_out(sink, flow->more ? pipe : NULL, &sent);
 	if (to < 0) {
 		source->codec->raw_in_done(source, 0, 1);
 		return to == -EAGAIN ? 0 : -1;
@@ -118,7 +117,7 @@ static int begin_raw(struct exchange *ex, struct exchange_flow *flow, struct rin
 }
 
 /* 1: begun. 0: not yet, ask again when something was sent. -1: has to be copied. */
-static int begin_splice(struct exchange *ex, struct exchange_flow *flow, bool more)
+static int begin_splice(struct exchange *ex, struct exchange_flow *flow)
 {
 	struct ring_pipe *pipe;
 	int begun;
@@ -128,7 +127,7 @@ static int begin_splice(struct exchange *ex, struct exchange_flow *flow, bool mo
 	pipe = ring_pipe_take(ex->proxy->ring);
 	if (!pipe)
 		return -1;
-	begun = begin_raw(ex, flow, pipe, more);
+	begun = begin_raw(ex, flow, pipe);
 	if (begun <= 0)
 		ring_pipe_give(ex->proxy->ring, pipe);
 	return begun;
@@ -165,13 +164,13 @@ void exchange_flow_stop(struct exchange *ex)
 	held_drop(ex);
 }
 
-void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow, bool more)
+void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
 {
 	struct stream *source = source_of(ex, flow);
 
 	if (flow->open || flow->ended || !flow->begun || !source)
 		return;
-	switch (begin_splice(ex, flow, more)) {
+	switch (begin_splice(ex, flow)) {
 	case 0:
 		return;
 	case -1:
@@ -196,7 +195,7 @@ void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_
 		return;
 	}
 	if (!flow->open)
-		exchange_flow_open(ex, flow, false);
+		exchange_flow_open(ex, flow);
 	else if (n > 0 && !flow->ended && source)
 		source->codec->credit(source, n);
 }

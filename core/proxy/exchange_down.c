@@ -174,7 +174,8 @@ static void upstream_flush(struct stream *s, bool more)
 
 	if (!ex->client || !ex->down.begun)
 		return;
-	exchange_flow_open(ex, &ex->down, more);
+	ex->down.more = more;
+	exchange_flow_open(ex, &ex->down);
 	ex->client->codec->flush(ex->client);
 	exchange_settle(ex);
 }

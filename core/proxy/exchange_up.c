@@ -192,9 +192,9 @@ static void connect_failed(struct exchange *ex, enum reason reason)
 }
 
 /* Nothing more of the request comes now. */
-static void flush_request(struct exchange *ex, bool more)
+static void flush_request(struct exchange *ex)
 {
-	exchange_flow_open(ex, &ex->up, more);
+	exchange_flow_open(ex, &ex->up);
 	ex->upstream->codec->flush(ex->upstream);
 }
 
@@ -217,7 +217,7 @@ void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid)
 		log_upstream(ex);
 		send_request(ex, stream);
 		if (!in_burst)
-			flush_request(ex, false);
+			flush_request(ex);
 		break;
 	case UPSTREAM_COMING:
 		log_upstream(ex);
@@ -240,7 +240,7 @@ static void ready(struct upstream_call *call, struct stream *stream)
 	struct exchange *ex = exchange_of(call);
 
 	send_request(ex, stream);
-	flush_request(ex, false);
+	flush_request(ex);
 	exchange_settle(ex);
 }
 
@@ -284,8 +284,9 @@ static void client_flush(struct stream *s, bool more)
 {
 	struct exchange *ex = s->owner;
 
+	ex->up.more = more;
 	if (ex->upstream)
-		flush_request(ex, more);
+		flush_request(ex);
 	exchange_settle(ex);
 }
 

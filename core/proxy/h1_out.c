@@ -215,11 +215,15 @@ void h1_out_written(struct h1 *c, int res)
 	GW_ASSERT(buf);
 	c->writing = false;
 	has_left(c, buf);
-	pump(c);
-	if (c->in_state == H1_IN_DEAD && !c->open && !h1_out_is_pending(c))
-		h1_cut(c, false); /* All that had come has been passed on. */
-	else
+	if (c->open) { /* Before the next write begins: the rest may leave with raw bytes. */
 		tell(c);
+		if (!c->closing)
+			pump(c);
+		return;
+	}
+	pump(c);
+	if (c->in_state == H1_IN_DEAD && !h1_out_is_pending(c))
+		h1_cut(c, false); /* All that had come has been passed on. */
 }
 
 bool h1_out_is_pending(const struct h1 *c)
