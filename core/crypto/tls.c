@@ -169,9 +169,16 @@ static int why(struct tls *t, int r)
 	}
 }
 
+/*
+ * OpenSSL judges a step by the thread's queue of errors as well: what another connection has
+ * left in there must not end this one.
+ */
 int tls_handshake(struct tls *t)
 {
-	int r = SSL_do_handshake(t->ssl);
+	int r;
+
+	ERR_clear_error();
+	r = SSL_do_handshake(t->ssl);
 
 	if (r == 1) {
 		handshake_over(t);
@@ -184,8 +191,10 @@ int tls_handshake(struct tls *t)
 int32_t tls_read(struct tls *t, void *to, uint32_t len)
 {
 	size_t n;
-	int r = SSL_read_ex(t->ssl, to, len, &n);
+	int r;
 
+	ERR_clear_error();
+	r = SSL_read_ex(t->ssl, to, len, &n);
 	return r == 1 ? (int32_t)n : why(t, r);
 }
 
@@ -193,6 +202,7 @@ int32_t tls_write(struct tls *t, const void *from, uint32_t len)
 {
 	uint32_t done = 0;
 
+	ERR_clear_error();
 	while (done < len && t->out_size - t->out_len >= TLS_RECORD_MAX + TLS_RECORD_EXTRA) {
 		uint32_t part = len - done < TLS_RECORD_MAX ? len - done : TLS_RECORD_MAX;
 		size_t n;

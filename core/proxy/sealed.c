@@ -147,9 +147,13 @@ static void pulled_nothing(struct sealed *s, int32_t last)
 	if (last == -EAGAIN) {
 		read_below(s, s->read_idle);
 	} else if (last == -ENOBUFS) {
-		s->read_blocked = true; /* Goes on when there is room, or what is in it has left. */
-		if (!is_writing_below(s) && make_room(s))
+		s->read_blocked = is_writing_below(s); /* Goes on when that is written. */
+		if (s->read_blocked)
+			return;
+		if (make_room(s))
 			pull(s);
+		else
+			tell_bytes(s, NULL, -ENOBUFS);
 	} else {
 		s->over = true;
 		tell_bytes(s, NULL, last == 0 ? 0 : -ECONNRESET);
@@ -260,10 +264,11 @@ static void inner_written(struct transport *inner, int res)
 			shake(s);
 	} else if (s->writing && s->data_len > 0 && res == 0) {
 		push(s);
-	} else if (s->writing) {
-		tell_written(s, res);
-	} else if (s->read_blocked) {
-		pull(s);
+	} else {
+		if (s->writing)
+			tell_written(s, res);
+		if (s->read_blocked && !s->outer->closing && !is_writing_below(s))
+			pull(s);
 	}
 }
 

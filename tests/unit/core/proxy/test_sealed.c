@@ -176,6 +176,31 @@ static void a_request_passes(uint64_t seed)
 	stage_close();
 }
 
+/* A client that wants new keys in the middle of an answer: ours wait for room, and reading goes on. */
+static void keys_are_renewed_meanwhile(void **state)
+{
+	static const char ask[] = "GET /long HTTP/1.1\r\nHost: site.test\r\n\r\n";
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4 * STAGE_SEEDS; seed++) {
+		stage_open(seed, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ .send_size = 8192, .window_size = 8192 },
+			   answer_long);
+		visit();
+		stage_until(step() && SSL_is_init_finished(v.ssl), 5 * S);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		stage_until(step() && v.n_text > 100 * seed, 20 * S);
+		assert_int_equal(SSL_key_update(v.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+		stage_until(is_whole(BODY), 20 * S);
+		v.n_text = 0;
+		memset(v.text, 0, sizeof(v.text));
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		stage_until(is_whole(BODY), 20 * S);
+		leave();
+		stage_close();
+	}
+}
+
 static void requests_pass(void **state)
 {
 	(void)state;
@@ -260,6 +285,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_pass),
+		cmocka_unit_test(keys_are_renewed_meanwhile),
 		cmocka_unit_test(a_client_may_stop_at_any_byte),
 		cmocka_unit_test(used_up_buffers_are_survived),
 		cmocka_unit_test(clear_http_is_answered_in_the_clear),
