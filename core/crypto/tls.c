@@ -250,14 +250,9 @@ bool tls_is_resumed(const struct tls *t)
 	return SSL_session_reused(t->ssl);
 }
 
-struct slice tls_version(const struct tls *t)
+uint8_t tls_minor(const struct tls *t)
 {
-	return slice_of(SSL_get_version(t->ssl));
-}
-
-struct slice tls_server_name(const struct tls *t)
-{
-	return slice_of(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name));
+	return SSL_version(t->ssl) == TLS1_3_VERSION ? 3 : 2;
 }
 
 static void put_digest(const X509 *cert, char text[64])

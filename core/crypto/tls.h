@@ -103,6 +103,5 @@ enum tls_protocol tls_protocol(const struct tls *t);
 bool tls_is_resumed(const struct tls *t);
 /* False when the peer has shown no certificate. Not for every request: it computes a digest. */
 bool tls_identity(const struct tls *t, struct tls_identity *ret_identity);
-/* Names that OpenSSL keeps: "TLSv1.3", and the server name asked for (empty: none). */
-struct slice tls_version(const struct tls *t);
-struct slice tls_server_name(const struct tls *t);
+/* Of TLS 1.x: 2 or 3. */
+uint8_t tls_minor(const struct tls *t);

@@ -107,6 +107,12 @@ static const char *const phases[] = {
 #undef X
 };
 
+static const struct slice tls_versions[] = {
+	[0] = SLICE_INIT(""),
+	[2] = SLICE_INIT("1.2"),
+	[3] = SLICE_INIT("1.3"),
+};
+
 static void put_text(struct writer *out, struct slice key, struct slice value)
 {
 	jsonw_key(out, key);
@@ -165,6 +171,7 @@ void account_format(const void *record, struct writer *out)
 	put_text(out, SLICE("request_id"), slice_make(r->text.id, r->text.id_len));
 	put_client(out, a);
 	put_text(out, SLICE("http_version"), a->minor ? SLICE("1.1") : SLICE("1.0"));
+	put_text(out, SLICE("tls_version"), tls_versions[a->tls]);
 	put_text(out, SLICE("method"), http_method_name(a->method));
 	put_text(out, SLICE("host"), slice_make(r->text.host, r->text.host_len));
 	put_text(out, SLICE("path"), slice_make(r->text.path, r->text.path_len));

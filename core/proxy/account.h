@@ -69,6 +69,7 @@ struct account {
 	uint16_t service;
 	uint8_t method; /* enum http_method. */
 	uint8_t minor;
+	uint8_t tls;   /* The client's: of TLS 1.x, 0: in the clear. */
 	uint8_t ender; /* enum account_ender. */
 	uint8_t phase; /* enum account_phase. */
 	uint8_t retries;

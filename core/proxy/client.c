@@ -114,7 +114,7 @@ static void request(struct h1 *c, struct http_head *head, bool end,
 		.peer = &client->peer,
 		.identity = sealed && sealed->identified ? &sealed->identity : NULL,
 		.trusted = client->trusted,
-		.secure = sealed,
+		.tls = sealed ? tls_minor(&sealed->tls) : 0,
 	};
 
 	exchange_open(c->proxy, &c->stream, &who, head, end, refusal);

@@ -100,7 +100,7 @@ struct exchange_client {
 	const struct peer *peer;
 	const struct tls_identity *identity; /* Of its certificate; NULL: it has shown none. */
 	bool trusted;
-	bool secure; /* It speaks TLS to us. */
+	uint8_t tls; /* The minor version of TLS 1.x that it speaks; 0: in the clear. */
 };
 
 /*

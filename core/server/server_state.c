@@ -187,7 +187,7 @@ static void log_report(const struct report *rep)
 static int load_again(struct server *s, struct report *rep, struct settings **ret_settings)
 {
 	struct config *config;
-	struct certs *certs;
+	struct certs *certs = NULL;
 	int r;
 
 	report_init(rep, s->options->file);

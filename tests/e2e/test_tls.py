@@ -55,6 +55,7 @@ def test_requests_of_all_kinds(t):
     r = c.ask("HEAD", "/h")
     t.equal((r.status, r.body), (200, b""), "a HEAD")
     t.equal(s.up.messages[0].get("x-forwarded-proto"), "https", "x-forwarded-proto")
+    t.equal(s.g.access(n=1)[0]["tls_version"], "1.3", "tls_version in the access log")
     t.check("proto=https" in s.up.messages[0].get("forwarded"), "Forwarded does not say https")
 
 

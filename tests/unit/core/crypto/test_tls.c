@@ -306,7 +306,7 @@ static void versions_and_protocols_are_ours(void **state)
 	SSL_CTX_set_max_proto_version(w.client_ctx, TLS1_2_VERSION);
 	dial(&w, NULL);
 	assert_int_equal(shake(&w), 0);
-	assert_true(slice_eq(tls_version(&w.tls), SLICE("TLSv1.2")));
+	assert_int_equal(tls_minor(&w.tls), 2);
 	hang_up(&w);
 	SSL_CTX_set_max_proto_version(w.client_ctx, TLS1_3_VERSION);
 	dial(&w, "site.test");
@@ -319,7 +319,7 @@ static void versions_and_protocols_are_ours(void **state)
 		SSL_set_alpn_protos(w.client, (const unsigned char *)"\2h2\10http/1.1", 12), 0);
 	assert_int_equal(shake(&w), 0);
 	assert_int_equal(tls_protocol(&w.tls), TLS_PROTOCOL_HTTP1);
-	assert_true(slice_eq(tls_server_name(&w.tls), SLICE("site.test")));
+	assert_int_equal(tls_minor(&w.tls), 3);
 	close_wire(&w);
 
 	opt.http2 = opt.least_1_3 = true;

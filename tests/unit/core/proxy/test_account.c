@@ -75,7 +75,7 @@ static void all_facts_are_told(void **state)
 	assert_string_equal(
 		format(&r).ptr,
 		"{\"ts\":\"1994-11-06T08:49:37.123456Z\",\"request_id\":\"id-1\","
-		"\"client_ip\":\"192.0.2.7\",\"client_port\":4321,\"http_version\":\"1.1\","
+		"\"client_ip\":\"192.0.2.7\",\"client_port\":4321,\"http_version\":\"1.1\",\"tls_version\":\"\","
 		"\"method\":\"POST\",\"host\":\"example.org\",\"path\":\"/a\",\"status\":502,"
 		"\"reason\":\"reset\",\"ended_by\":\"upstream\",\"ended_in\":\"wait\","
 		"\"bytes_in\":1,\"bytes_out\":2,\"bytes_copied\":3,\"bytes_spliced\":4,"
