@@ -85,20 +85,12 @@ static BIO *lent_new(struct tls *t)
 
 /* --- Life. ----------------------------------------------------------------------------------- */
 
-/* From here on OpenSSL asks nobody any more. */
-static void handshake_over(struct tls *t)
-{
-	if (t->server)
-		tls_server_end(t->server);
-	t->server = NULL;
-}
-
 void tls_close(struct tls *t)
 {
 	/* No session is kept here that a missing close_notify could spoil. */
 	SSL_free(t->ssl);
 	t->ssl = NULL;
-	handshake_over(t);
+	tls_server_end(t->server);
 	ERR_clear_error();
 }
 
@@ -180,10 +172,8 @@ int tls_handshake(struct tls *t)
 	ERR_clear_error();
 	r = SSL_do_handshake(t->ssl);
 
-	if (r == 1) {
-		handshake_over(t);
+	if (r == 1)
 		return 0;
-	}
 	r = why(t, r);
 	return r == 0 ? -EPROTO : r; /* An end is none of a handshake. */
 }
@@ -255,37 +245,44 @@ uint8_t tls_minor(const struct tls *t)
 	return SSL_version(t->ssl) == TLS1_3_VERSION ? 3 : 2;
 }
 
-static void put_digest(const X509 *cert, char text[64])
+static bool put_digest(const X509 *cert, char text[64])
 {
 	static const char digits[] = "0123456789abcdef";
-	unsigned char digest[32] = { 0 };
+	unsigned char digest[32];
 
-	(void)X509_digest(cert, EVP_sha256(), digest, NULL); /* Of a certificate that was parsed. */
+	if (!X509_digest(cert, EVP_sha256(), digest, NULL))
+		return false;
 	for (size_t i = 0; i < 64; i++)
 		text[i] = digits[digest[i / 2] >> (i % 2 ? 0 : 4) & 15];
+	return true;
 }
 
-/* Escapes leave nothing in it that a field's value may not have (RFC 2253 2.4). */
-static uint8_t put_subject(const X509 *cert, char *text, uint8_t size)
+/*
+ * Escapes leave nothing in it that a field's value may not have (RFC 2253 2.4). A name that does
+ * not fit is left out: cut, it could be another's.
+ */
+static bool put_subject(const X509 *cert, struct tls_identity *identity)
 {
 	BIO *bio = BIO_new(BIO_s_mem());
-	int n = 0;
+	bool printed = bio && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0,
+						 XN_FLAG_RFC2253) >= 0;
+	long len = printed ? BIO_get_mem_data(bio, NULL) : 0;
 
-	if (bio && X509_NAME_print_ex(bio, X509_get_subject_name(cert), 0, XN_FLAG_RFC2253) >= 0)
-		n = BIO_read(bio, text, size);
+	identity->subject_len = 0;
+	if (len > 0 && len <= (long)sizeof(identity->subject))
+		identity->subject_len = (uint8_t)BIO_read(bio, identity->subject, (int)len);
 	BIO_free(bio);
-	return n > 0 ? (uint8_t)n : 0;
+	return printed;
 }
 
-bool tls_identity(const struct tls *t, struct tls_identity *ret_identity)
+int tls_identity(const struct tls *t, struct tls_identity *ret_identity)
 {
 	const X509 *cert = SSL_get0_peer_certificate(t->ssl);
+	bool done;
 
 	if (!cert)
-		return false;
-	put_digest(cert, ret_identity->sha256);
-	ret_identity->subject_len =
-		put_subject(cert, ret_identity->subject, sizeof(ret_identity->subject));
+		return 0;
+	done = put_digest(cert, ret_identity->sha256) && put_subject(cert, ret_identity);
 	ERR_clear_error();
-	return true;
+	return done ? 1 : -ENOMEM;
 }

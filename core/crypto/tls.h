@@ -52,12 +52,12 @@ enum tls_failure {
 struct tls_identity {
 	char sha256[64]; /* Of its certificate, in hexadecimal digits. */
 	uint8_t subject_len;
-	char subject[191]; /* Its name by RFC 2253, in printable ASCII; longer ones are cut. */
+	char subject[191]; /* Its name by RFC 2253, in printable ASCII; empty if it is longer. */
 };
 
 struct tls {
-	void *ssl;                 /* OpenSSL's. */
-	struct tls_server *server; /* During the handshake. */
+	void *ssl; /* OpenSSL's. */
+	struct tls_server *server;
 	const uint8_t *in;
 	uint8_t *out;
 	uint32_t in_len, out_len, out_size;
@@ -101,7 +101,10 @@ enum tls_failure tls_failure(const struct tls *t);
 /* After the handshake. */
 enum tls_protocol tls_protocol(const struct tls *t);
 bool tls_is_resumed(const struct tls *t);
-/* False when the peer has shown no certificate. Not for every request: it computes a digest. */
-bool tls_identity(const struct tls *t, struct tls_identity *ret_identity);
+/*
+ * 1; 0 when the peer has shown no certificate; or -ENOMEM. Not for every request: it computes a
+ * digest.
+ */
+GW_MUST_USE int tls_identity(const struct tls *t, struct tls_identity *ret_identity);
 /* Of TLS 1.x: 2 or 3. */
 uint8_t tls_minor(const struct tls *t);

@@ -17,9 +17,6 @@
 /* Before the first tls_open(), by any thread. 0 or -ENOMEM. */
 GW_MUST_USE int tls_init(void);
 
-/*
- * A handshake begins, with this context; the server name may lead to another. And it is over,
- * or given up.
- */
+/* A connection begins, with this context; the server name may lead to another. And it is over. */
 SSL_CTX *tls_server_begin(struct tls_server *server);
 void tls_server_end(struct tls_server *server);

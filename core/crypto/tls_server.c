@@ -42,8 +42,8 @@ struct tls_credentials {
 
 struct tls_server {
 	const struct tls_credentials *credentials;
-	_Atomic uint32_t n_shaking; /* Its callbacks may still be called for so many connections. */
-	SSL_CTX *contexts[];        /* One per pair. */
+	_Atomic uint32_t n_open; /* Connections. */
+	SSL_CTX *contexts[];     /* One per pair. */
 };
 
 /* --- Reading. -------------------------------------------------------------------------------- */
@@ -335,6 +335,9 @@ static bool set_clients(SSL_CTX *ctx, const struct tls_credentials *c)
 
 	if (c->client_auth == TLS_CLIENT_NONE)
 		return true;
+	/* A session would be resumed without another look at the certificate: at its end, say. */
+	SSL_CTX_set_options(ctx, SSL_OP_NO_TICKET);
+	SSL_CTX_set_num_tickets(ctx, 0);
 	names = SSL_dup_CA_list(c->client_names);
 	if (!names)
 		return false;
@@ -410,17 +413,17 @@ void tls_server_free(struct tls_server *server)
 
 SSL_CTX *tls_server_begin(struct tls_server *server)
 {
-	atomic_fetch_add_explicit(&server->n_shaking, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(&server->n_open, 1, memory_order_relaxed);
 	return server->contexts[0];
 }
 
-/* Released, so that whoever sees it may free what the handshake has used. */
+/* Released, so that whoever sees it may free what the connection has used. */
 void tls_server_end(struct tls_server *server)
 {
-	atomic_fetch_sub_explicit(&server->n_shaking, 1, memory_order_release);
+	atomic_fetch_sub_explicit(&server->n_open, 1, memory_order_release);
 }
 
 bool tls_server_is_busy(const struct tls_server *server)
 {
-	return atomic_load_explicit(&server->n_shaking, memory_order_acquire) > 0;
+	return atomic_load_explicit(&server->n_open, memory_order_acquire) > 0;
 }

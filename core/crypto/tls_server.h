@@ -64,8 +64,11 @@ GW_MUST_USE int tls_credentials_renew_tickets(const struct tls_credentials *cred
 GW_MUST_USE int tls_server_create(const struct tls_credentials *credentials,
 				  struct tls_server **ret_server);
 
-/* A handshake is under way that began on it. Any thread. */
+/*
+ * A connection that began on it is open: it has a share in its contexts, and whoever gives the last
+ * share back frees them. Any thread.
+ */
 bool tls_server_is_busy(const struct tls_server *server);
 
-/* Not while it is busy; connections that have shaken hands go on. */
+/* Not while it is busy. */
 void tls_server_free(struct tls_server *server);

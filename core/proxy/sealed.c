@@ -75,8 +75,12 @@ static void read_below(struct sealed *s, bool idle)
 
 static void tell_shaken(struct sealed *s)
 {
+	int r = s->shaken == 0 ? tls_identity(&s->tls, &s->identity) : 0;
+
 	s->shaking = false;
-	s->identified = s->shaken == 0 && tls_identity(&s->tls, &s->identity);
+	s->identified = r > 0;
+	if (r < 0)
+		s->shaken = (int16_t)r;
 	s->outer->user->connected(s->outer, s->shaken);
 }
 
@@ -141,6 +145,13 @@ static uint32_t fill(struct sealed *s, struct ring_buf *buf, int32_t *ret_last)
 	return n;
 }
 
+/* Told with the next read, if something came before the end. */
+static void read_is_over(struct sealed *s, int32_t res)
+{
+	s->over = true;
+	s->over_res = (int16_t)res;
+}
+
 /* Nothing of a payload came out of it. */
 static void pulled_nothing(struct sealed *s, int32_t last)
 {
@@ -155,8 +166,7 @@ static void pulled_nothing(struct sealed *s, int32_t last)
 		else
 			tell_bytes(s, NULL, -ENOBUFS);
 	} else {
-		s->over = true;
-		tell_bytes(s, NULL, last == 0 ? 0 : -ECONNRESET);
+		tell_bytes(s, NULL, s->over_res);
 	}
 }
 
@@ -171,7 +181,10 @@ static void pull(struct sealed *s)
 		tell_bytes(s, NULL, -ENOBUFS);
 		return;
 	}
+	(void)make_room(s); /* For an alert. */
 	n = fill(s, buf, &last);
+	if (last <= 0 && last != -EAGAIN && last != -ENOBUFS)
+		read_is_over(s, last == 0 ? 0 : -ECONNRESET);
 	drop_used_input(s);
 	if (!send_room(s))
 		drop_room(s);
@@ -223,10 +236,10 @@ static struct sealed *sealed_below(struct transport *inner)
 
 static void inner_ended(struct sealed *s, int32_t res)
 {
-	s->over = true;
+	read_is_over(s, res);
 	if (s->shaking)
 		shake_failed(s, res < 0 ? res : -ECONNRESET);
-	else /* Also of a read that is none: what is watched has broken. */
+	else if (!s->outer->in.armed) /* Also of a read that is none: what is watched has broken. */
 		tell_bytes(s, NULL, res);
 }
 
@@ -320,7 +333,7 @@ static void read_soon(struct ring_op *op, const struct ring_answer *answer)
 	if (t->closing)
 		end_if_quiet(t->sealed);
 	else if (t->sealed->over)
-		tell_bytes(t->sealed, NULL, 0);
+		tell_bytes(t->sealed, NULL, t->sealed->over_res);
 	else
 		pull(t->sealed);
 }

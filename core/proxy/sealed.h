@@ -28,6 +28,7 @@ struct sealed {
 	uint32_t read_max;            /* Of the user's read. */
 	struct tls_identity identity; /* Of the peer, once it has shaken hands; */
 	bool identified;              /* if it has one. */
+	int16_t over_res;             /* How reading ended: 0 or -errno. */
 	int16_t shaken;               /* What the handshake came to, while that waits to be told. */
 	bool shaking : 1;
 	bool failed : 1; /* The handshake: no more than an alert goes out. */

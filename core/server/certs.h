@@ -5,7 +5,7 @@
  * Read at the start and on every reload, by the thread that may wait for a disk; a reload
  * whose files are not sound is refused and the old ones go on serving. Each worker has a
  * server of its own for each listener that speaks TLS. Connections keep what they began
- * with, so certs may go when no handshake is under way on them.
+ * with, so certs may go when no connection is open on them.
  *
  * Threads: the control thread's; each server is its worker's.
  */
@@ -39,6 +39,6 @@ static inline struct tls_server **certs_of_worker(const struct certs *certs, uin
 /* New keys for session tickets, on all listeners; what cannot be renewed now stays as it is. */
 void certs_renew_tickets(const struct certs *certs);
 
-/* No handshake is under way on any of the servers. */
+/* No connection is open on any of the servers. */
 bool certs_are_idle(const struct certs *certs);
 void certs_free(struct certs *certs);

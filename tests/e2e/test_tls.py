@@ -248,6 +248,24 @@ def test_certificates_are_swapped(t):
     t.equal(kept.ask("GET", "/4").status, 200, "the old connection, after the swap")
 
 
+def test_certificates_are_given_up_with_their_last_connection(t):
+    """Those of a reload in between: neither the first ones nor those in force."""
+    s = Site(t, config={"workers": 1})
+    for n in (1, 2):
+        s.g.signal(signal.SIGHUP)
+        t.check(s.g.wait_event(lambda e, n=n: sum(x.get("event") == "reloaded"
+                                                  for x in s.g.events) >= n), "no reload")
+        if n == 1:
+            between = s.client()
+            t.equal(between.ask("GET", "/1").status, 200, "on the certificates in between")
+    t.equal(s.client().ask("GET", "/2").status, 200, "on the newest")
+    t.check(between.silent(0.3), "something came unasked")  # Until the old ones are looked for.
+    t.equal(between.ask("GET", "/3").status, 200, "on the certificates in between, later")
+    between.close()
+    t.check(s.g.wait_metric(lambda m: m.sum("net_connections_idle") == 1), "not closed")
+    t.equal(s.client().ask("GET", "/4").status, 200, "after they have gone")
+
+
 def test_ends_are_told(t):
     """A reply that ends the connection, a drain, and a client that goes away."""
     s = Site(t)

@@ -77,7 +77,8 @@ static void dial(struct wire *w, const char *name)
 	SSL_set_bio(w->client, w->to_client, w->from_client);
 	SSL_set_connect_state(w->client);
 	if (name)
-		SSL_set_tlsext_host_name(w->client, name);
+		SSL_ctrl(w->client, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
+			 (void *)(uintptr_t)name);
 	assert_int_equal(tls_open(&w->tls, w->server), 0);
 	tls_room(&w->tls, w->room, sizeof(w->room));
 }
@@ -463,6 +464,7 @@ static void clients_show_who_they_are(void **state)
 {
 	struct tls_pair pair = pair_of(&site);
 	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_identity identity;
 	struct wire w;
 
 	(void)state;
@@ -472,6 +474,11 @@ static void clients_show_who_they_are(void **state)
 	dial(&w, NULL);
 	show(&w, &member);
 	assert_int_equal(shake(&w), 0);
+	assert_int_equal(tls_identity(&w.tls, &identity), 1);
+	assert_memory_equal(identity.subject, "CN=member", identity.subject_len);
+	/* No session outlives the certificate that it was made with. */
+	assert_int_equal(SSL_read(w.client, identity.subject, 1), -1);
+	assert_false(SSL_SESSION_is_resumable(SSL_get0_session(w.client)));
 	hang_up(&w);
 	dial(&w, NULL);
 	show(&w, &stranger);

@@ -201,6 +201,26 @@ static void keys_are_renewed_meanwhile(void **state)
 	}
 }
 
+/* A client that says with its request that it is the last: answered, and not waited for. */
+static void an_end_behind_a_request_is_seen(void **state)
+{
+	static const char ask[] = "GET /long HTTP/1.1\r\nHost: site.test\r\n\r\n";
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		stage_open(seed, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ 0 }, answer_long);
+		visit();
+		stage_until(step() && SSL_is_init_finished(v.ssl), 5 * S);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		SSL_shutdown(v.ssl);
+		stage_until(is_whole(BODY), 20 * S);
+		stage_until(step() && v.ended, 3 * S);
+		leave();
+		stage_close();
+	}
+}
+
 static void requests_pass(void **state)
 {
 	(void)state;
@@ -285,6 +305,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(requests_pass),
+		cmocka_unit_test(an_end_behind_a_request_is_seen),
 		cmocka_unit_test(keys_are_renewed_meanwhile),
 		cmocka_unit_test(a_client_may_stop_at_any_byte),
 		cmocka_unit_test(used_up_buffers_are_survived),
