@@ -15,6 +15,7 @@ from .http1 import Malformed, Reader
 from .upstream import set_reset_on_close
 
 AT_ONCE = 64
+GONE = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
 WOULD_BLOCK = (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError)
 PATIENCE_S = 12.0
 
@@ -78,7 +79,7 @@ class Session:
             self.pending = self.pending[n:]
         except WOULD_BLOCK:
             return
-        except (BrokenPipeError, ConnectionResetError):
+        except GONE:
             self.at, self.pending = len(self.pieces), b""
             return
         self._alive()
