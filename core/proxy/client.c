@@ -75,6 +75,11 @@ static bool lingers_on(struct client *client)
 	return true;
 }
 
+static bool is_shaking(const struct h1 *c)
+{
+	return c->transport.sealed && c->transport.sealed->shaking;
+}
+
 static void expired(struct ring_timer *timer)
 {
 	struct client *client = GW_CONTAINER_OF(timer, struct client, deadline.timer);
@@ -84,7 +89,7 @@ static void expired(struct ring_timer *timer)
 		return;
 	switch ((enum h1_phase)client->phase) {
 	case H1_PHASE_IDLE:
-		h1_ended(c, client->shaking ? REASON_TLS_TIMEOUT : REASON_IDLE_TIMEOUT);
+		h1_ended(c, is_shaking(c) ? REASON_TLS_TIMEOUT : REASON_IDLE_TIMEOUT);
 		break;
 	case H1_PHASE_HEAD:
 		h1_refuse(c, (struct http_refusal){ 408, REASON_HEADER_TIMEOUT, false });
@@ -145,11 +150,9 @@ static enum reason handshake_reason(const struct sealed *sealed, int res)
 /* The TLS handshake is over. */
 static void connected(struct h1 *c, int res)
 {
-	struct client *client = client_of(c);
 	const struct sealed *sealed = c->transport.sealed;
 	struct metric_set *metrics = c->proxy->metrics;
 
-	client->shaking = false;
 	if (res < 0) {
 		h1_ended(c, handshake_reason(sealed, res));
 		return;
@@ -229,7 +232,6 @@ static int shake(struct client *client)
 		slab_free(&proxy->sealed, sealed);
 		return -ENOMEM;
 	}
-	client->shaking = true;
 	deadline_in(&client->deadline, proxy->ring, proxy->options->handshake_ns);
 	return 0;
 }
@@ -270,7 +272,6 @@ void client_accept(struct listener *listener, int32_t file)
 	client->trusted = listener_trusts(listener, &client->peer);
 	client->phase = H1_PHASE_IDLE;
 	client->n_lingers = 0;
-	client->shaking = false;
 	if (!may_have_another(proxy, client)) {
 		slab_free(&proxy->clients, client);
 		refuse(proxy, file, REASON_PER_CLIENT_CONNECTIONS);

@@ -22,7 +22,6 @@ struct client {
 	uint8_t n_lingers; /* Spans of linger_ns in which more came. */
 	bool counted;      /* In proxy_shared.peers. */
 	bool trusted;      /* A proxy whose word on its clients is believed. */
-	bool shaking;      /* Its TLS handshake is not over. */
 };
 
 /* Serve a file that was accepted, or close it when that cannot be. */

@@ -9,8 +9,6 @@ static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\nconnection: clos
 				   "{\"status\":400,\"reason\":\"plain_on_tls\"}\r\n";
 
 static void pull(struct sealed *s);
-static void push(struct sealed *s);
-static void shake(struct sealed *s);
 
 /* --- Buffers. -------------------------------------------------------------------------------- */
 
@@ -319,11 +317,6 @@ static const struct transport_user inner_user = {
 };
 
 /* --- What the user asks for. ----------------------------------------------------------------- */
-
-struct sealed *sealed_of(const struct transport *t)
-{
-	return t->sealed;
-}
 
 static void read_soon(struct ring_op *op, const struct ring_answer *answer)
 {

@@ -47,6 +47,3 @@ struct sealed {
 GW_MUST_USE int sealed_accept(struct transport *t, struct sealed *s,
 			      const struct transport_user *user, struct ring *ring, int32_t file,
 			      struct tls_server *server);
-
-/* The sealed transport below a user's, or NULL when that is in the clear. */
-struct sealed *sealed_of(const struct transport *t);
