@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 
+#include "core/crypto/tls_server.h"
+
 char ct_folder[64];
 
 const char *ct_path(const char *name)
@@ -114,4 +116,22 @@ void ct_write(const struct ct_cert *cert)
 	assert_int_equal(fclose(out), 0);
 	X509_free(x);
 	EVP_PKEY_free(key);
+}
+
+struct tls_credentials *ct_credentials(const struct ct_cert *cert)
+{
+	char files[2][80], why[TLS_WHY_MAX];
+	struct tls_credentials *credentials;
+	struct tls_pair pair;
+
+	ct_write(cert);
+	(void)snprintf(files[0], sizeof(files[0]), "%s.pem", cert->name);
+	(void)snprintf(files[1], sizeof(files[1]), "%s.key", cert->name);
+	pair = (struct tls_pair){ ct_path(files[0]), ct_path(files[1]) };
+	assert_int_equal(tls_credentials_read(&(struct tls_credentials_options){ .pairs = &pair,
+										 .n_pairs = 1,
+										 .http1 = true },
+					      why, &credentials),
+			 0);
+	return credentials;
 }

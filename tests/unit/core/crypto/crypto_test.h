@@ -34,3 +34,7 @@ struct ct_cert {
 EVP_PKEY *ct_key(void);
 X509 *ct_x509(const struct ct_cert *cert, EVP_PKEY *key);
 void ct_write(const struct ct_cert *cert);
+
+/* Written, and read as those of a listener for HTTP/1.1; the caller frees them. */
+struct tls_credentials;
+struct tls_credentials *ct_credentials(const struct ct_cert *cert);

@@ -16,15 +16,9 @@ static struct tls_credentials *credentials;
 
 static int setup(void **state)
 {
-	static struct tls_pair pair;
-	const struct tls_credentials_options opt = { .pairs = &pair, .n_pairs = 1, .http1 = true };
-	char why[TLS_WHY_MAX];
-
 	(void)state;
 	ct_begin();
-	ct_write(&site);
-	pair = (struct tls_pair){ ct_path("site.pem"), ct_path("site.key") };
-	assert_int_equal(tls_credentials_read(&opt, why, &credentials), 0);
+	credentials = ct_credentials(&site);
 	assert_int_equal(tls_server_create(credentials, &stage_tls), 0);
 	return 0;
 }

@@ -424,15 +424,9 @@ static void families_are_well_formed(void **state)
 
 static int read_certificate(void **state)
 {
-	static struct tls_pair pair;
-	const struct tls_credentials_options opt = { .pairs = &pair, .n_pairs = 1, .http1 = true };
-	char why[TLS_WHY_MAX];
-
 	(void)state;
 	ct_begin();
-	ct_write(&site);
-	pair = (struct tls_pair){ ct_path("site.pem"), ct_path("site.key") };
-	assert_int_equal(tls_credentials_read(&opt, why, &credentials), 0);
+	credentials = ct_credentials(&site);
 	of_listeners[1] = credentials;
 	return 0;
 }
