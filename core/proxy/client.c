@@ -12,6 +12,21 @@
 
 enum { LINGERS_MAX = 15 }; /* Times linger_ns, while something comes each time. */
 
+#define TO(state) (1u << CLIENT_##state)
+static const uint8_t may_follow[CLIENT_N_STATES] = {
+#define X(name, next) [CLIENT_##name] = (next),
+	CLIENT_STATES(X)
+#undef X
+};
+
+static void enter(struct client *client, enum client_state next)
+{
+	GW_ASSERT(may_follow[client->state] & (1u << next));
+	client->state = (uint8_t)next;
+	if (next == CLIENT_OVER)
+		deadline_stop(&client->deadline, client->proxy->ring);
+}
+
 static struct client *client_of(struct h1 *c)
 {
 	return GW_CONTAINER_OF(c, struct client, h1);
@@ -19,26 +34,32 @@ static struct client *client_of(struct h1 *c)
 
 static void count_phase(struct client *client, int delta)
 {
-	struct metric_set *metrics = client->h1.proxy->metrics;
-
-	metric_gauge_add(metrics,
-			 client->phase == H1_PHASE_BUSY ? METRIC_CONNECTIONS_ACTIVE
-							: METRIC_CONNECTIONS_IDLE,
+	metric_gauge_add(client->proxy->metrics,
+			 client->phase == CODEC_PHASE_BUSY ? METRIC_CONNECTIONS_ACTIVE
+							   : METRIC_CONNECTIONS_IDLE,
 			 delta);
 }
+
+static void count_end(struct client *client, enum reason reason)
+{
+	if (reason != REASON_NONE)
+		metric_inc_label(client->proxy->metrics, METRIC_CONNECTIONS_CLOSED, reason);
+}
+
+/* --- Over a codec. --------------------------------------------------------------------------- */
 
 /* A new connection has to say something as soon as a head is due; in a drain, at once. */
 static uint64_t idle_span(const struct client *client)
 {
-	const struct proxy_options *opt = client->h1.proxy->options;
+	const struct proxy_options *opt = client->proxy->options;
 
-	if (client->h1.n_messages > 0)
+	if (client->state == CLIENT_SERVING && client->h1.n_messages > 0)
 		return opt->keepalive_ns;
-	return client->h1.proxy->draining && opt->head_ns > DRAIN_PATIENCE_NS ? DRAIN_PATIENCE_NS
-									      : opt->head_ns;
+	return client->proxy->draining && opt->head_ns > DRAIN_PATIENCE_NS ? DRAIN_PATIENCE_NS
+									   : opt->head_ns;
 }
 
-static void phase(struct h1 *c, enum h1_phase phase)
+static void phase(struct h1 *c, enum codec_phase phase)
 {
 	struct client *client = client_of(c);
 	const struct proxy_options *opt = c->proxy->options;
@@ -47,17 +68,17 @@ static void phase(struct h1 *c, enum h1_phase phase)
 	client->phase = (uint8_t)phase;
 	count_phase(client, 1);
 	switch (phase) {
-	case H1_PHASE_IDLE:
+	case CODEC_PHASE_IDLE:
 		deadline_in(&client->deadline, c->proxy->ring, idle_span(client));
 		break;
-	case H1_PHASE_HEAD:
+	case CODEC_PHASE_HEAD:
 		deadline_in(&client->deadline, c->proxy->ring, opt->head_ns);
 		break;
-	case H1_PHASE_BUSY:
+	case CODEC_PHASE_BUSY:
 		deadline_in(&client->deadline, c->proxy->ring, 0);
 		break;
-	case H1_PHASE_DRAIN:
-	case H1_PHASE_LINGER:
+	case CODEC_PHASE_DRAIN:
+	case CODEC_PHASE_LINGER:
 		deadline_in(&client->deadline, c->proxy->ring, opt->linger_ns);
 		break;
 	}
@@ -66,7 +87,7 @@ static void phase(struct h1 *c, enum h1_phase phase)
 /* A client that is still sending may look for our reply only afterwards. */
 static bool lingers_on(struct client *client)
 {
-	struct proxy *proxy = client->h1.proxy;
+	struct proxy *proxy = client->proxy;
 
 	if (!h1_lingers_for_bytes(&client->h1) || proxy->draining ||
 	    ++client->n_lingers >= LINGERS_MAX)
@@ -75,29 +96,21 @@ static bool lingers_on(struct client *client)
 	return true;
 }
 
-static bool is_shaking(const struct h1 *c)
+static void codec_expired(struct client *client)
 {
-	return c->transport.sealed && c->transport.sealed->shaking;
-}
-
-static void expired(struct ring_timer *timer)
-{
-	struct client *client = GW_CONTAINER_OF(timer, struct client, deadline.timer);
 	struct h1 *c = &client->h1;
 
-	if (!deadline_is_due(&client->deadline, c->proxy->ring))
-		return;
-	switch ((enum h1_phase)client->phase) {
-	case H1_PHASE_IDLE:
-		h1_ended(c, is_shaking(c) ? REASON_TLS_TIMEOUT : REASON_IDLE_TIMEOUT);
+	switch ((enum codec_phase)client->phase) {
+	case CODEC_PHASE_IDLE:
+		h1_ended(c, REASON_IDLE_TIMEOUT);
 		break;
-	case H1_PHASE_HEAD:
+	case CODEC_PHASE_HEAD:
 		h1_refuse(c, (struct http_refusal){ 408, REASON_HEADER_TIMEOUT, false });
 		break;
-	case H1_PHASE_DRAIN:
+	case CODEC_PHASE_DRAIN:
 		h1_linger(c);
 		break;
-	case H1_PHASE_LINGER:
+	case CODEC_PHASE_LINGER:
 		if (lingers_on(client))
 			break;
 		if (h1_out_is_pending(c)) /* Not read: the kernel is not to wait for that, too. */
@@ -105,7 +118,7 @@ static void expired(struct ring_timer *timer)
 		else
 			h1_ended(c, REASON_NONE);
 		break;
-	case H1_PHASE_BUSY:
+	case CODEC_PHASE_BUSY:
 		GW_UNREACHABLE();
 	}
 }
@@ -123,6 +136,64 @@ static void request(struct h1 *c, struct http_head *head, bool end,
 	};
 
 	exchange_open(c->proxy, &c->stream, &who, head, end, refusal);
+}
+
+static void idle(struct h1 *c)
+{
+	(void)c;
+	GW_UNREACHABLE();
+}
+
+static void ended(struct h1 *c, enum reason reason)
+{
+	struct client *client = client_of(c);
+
+	enter(client, CLIENT_OVER);
+	count_end(client, reason);
+}
+
+static void free_client(struct client *client)
+{
+	struct proxy *proxy = client->proxy;
+	struct listener *listener = client->listener;
+
+	count_phase(client, -1);
+	if (client->counted)
+		peer_counts_del(&proxy->shared->peers, &client->peer);
+	if (client->transport.sealed)
+		slab_free(&proxy->sealed, client->transport.sealed);
+	slab_free(&proxy->clients, client);
+	listener_released(listener);
+}
+
+static void codec_closed(struct h1 *c)
+{
+	free_client(client_of(c));
+}
+
+static const struct h1_owner h1_owner = {
+	.request = request,
+	.phase = phase,
+	.idle = idle,
+	.ended = ended,
+	.closed = codec_closed,
+};
+
+static void serve(struct client *client)
+{
+	enter(client, CLIENT_SERVING);
+	h1_init(&client->h1, H1_SERVER, client->proxy, &h1_owner);
+	h1_start(&client->h1);
+}
+
+/* --- Before there is a codec. ---------------------------------------------------------------- */
+
+/* Without a word: nothing was asked, or all that could be said has been. */
+static void end(struct client *client, enum reason reason)
+{
+	enter(client, CLIENT_OVER);
+	count_end(client, reason);
+	transport_close(&client->transport, false);
 }
 
 static enum reason handshake_reason(const struct sealed *sealed, int res)
@@ -147,61 +218,61 @@ static enum reason handshake_reason(const struct sealed *sealed, int res)
 	return REASON_TLS_HANDSHAKE;
 }
 
-/* The TLS handshake is over. */
-static void connected(struct h1 *c, int res)
+static void shaken(struct transport *t, int res)
 {
-	const struct sealed *sealed = c->transport.sealed;
-	struct metric_set *metrics = c->proxy->metrics;
+	struct client *client = GW_CONTAINER_OF(t, struct client, transport);
 
 	if (res < 0) {
-		h1_ended(c, handshake_reason(sealed, res));
+		end(client, handshake_reason(t->sealed, res));
 		return;
 	}
-	metric_inc_label(metrics, METRIC_TLS_HANDSHAKES,
-			 tls_is_resumed(&sealed->tls) ? METRIC_HANDSHAKE_RESUMED
-						      : METRIC_HANDSHAKE_FULL);
-	h1_start(c);
+	metric_inc_label(client->proxy->metrics, METRIC_TLS_HANDSHAKES,
+			 tls_is_resumed(&t->sealed->tls) ? METRIC_HANDSHAKE_RESUMED
+							 : METRIC_HANDSHAKE_FULL);
+	serve(client);
 }
 
-static void idle(struct h1 *c)
+static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
 {
-	(void)c;
+	(void)t;
+	(void)buf;
+	(void)res;
+	(void)more;
+	GW_UNREACHABLE(); /* Nobody asked for any. */
+}
+
+static void early_written(struct transport *t, int res)
+{
+	(void)t;
+	(void)res;
 	GW_UNREACHABLE();
 }
 
-static void ended(struct h1 *c, enum reason reason)
+static void early_closed(struct transport *t)
 {
-	struct client *client = client_of(c);
-
-	deadline_stop(&client->deadline, c->proxy->ring);
-	if (reason != REASON_NONE)
-		metric_inc_label(c->proxy->metrics, METRIC_CONNECTIONS_CLOSED, reason);
+	free_client(GW_CONTAINER_OF(t, struct client, transport));
 }
 
-static void closed(struct h1 *c)
-{
-	struct client *client = client_of(c);
-	struct proxy *proxy = c->proxy;
-	struct listener *listener = client->listener;
-
-	count_phase(client, -1);
-	if (client->counted)
-		peer_counts_del(&proxy->shared->peers, &client->peer);
-	deadline_stop(&client->deadline, proxy->ring);
-	if (c->transport.sealed)
-		slab_free(&proxy->sealed, c->transport.sealed);
-	slab_free(&proxy->clients, client);
-	listener_released(listener);
-}
-
-static const struct h1_owner h1_owner = {
-	.request = request,
-	.phase = phase,
-	.connected = connected,
-	.idle = idle,
-	.ended = ended,
-	.closed = closed,
+static const struct transport_user shaking_user = {
+	.bytes = early_bytes,
+	.written = early_written,
+	.connected = shaken,
+	.closed = early_closed,
 };
+
+static void expired(struct ring_timer *timer)
+{
+	struct client *client = GW_CONTAINER_OF(timer, struct client, deadline.timer);
+
+	if (!deadline_is_due(&client->deadline, client->proxy->ring))
+		return;
+	if (client->state == CLIENT_SHAKING)
+		end(client, REASON_TLS_TIMEOUT);
+	else
+		codec_expired(client);
+}
+
+/* --- Life. ----------------------------------------------------------------------------------- */
 
 static bool may_have_another(struct proxy *proxy, struct client *client)
 {
@@ -220,15 +291,16 @@ static void refuse(struct proxy *proxy, int32_t file, enum reason reason)
 	ring_close(proxy->ring, file);
 }
 
-/* 0, or -ENOMEM and nothing has begun. */
+/* 0; or -ENOMEM, and the transport is as it was. */
 static int shake(struct client *client)
 {
-	struct proxy *proxy = client->h1.proxy;
+	struct proxy *proxy = client->proxy;
 	struct sealed *sealed = slab_alloc(&proxy->sealed);
 
 	if (!sealed)
 		return -ENOMEM;
-	if (h1_seal(&client->h1, sealed, client->listener->tls) < 0) {
+	if (sealed_accept(&client->transport, sealed, &shaking_user, proxy->ring,
+			  client->transport.file, client->listener->tls) < 0) {
 		slab_free(&proxy->sealed, sealed);
 		return -ENOMEM;
 	}
@@ -241,9 +313,9 @@ static void begin(struct client *client)
 	count_phase(client, 1);
 	listener_took(client->listener);
 	if (!client->listener->tls)
-		h1_start(&client->h1);
+		serve(client);
 	else if (shake(client) < 0)
-		h1_ended(&client->h1, REASON_OVERLOAD_CONNECTIONS);
+		end(client, REASON_OVERLOAD_CONNECTIONS);
 }
 
 void client_accept(struct listener *listener, int32_t file)
@@ -266,11 +338,13 @@ void client_accept(struct listener *listener, int32_t file)
 		addr = (struct ring_addr){
 			.family = AF_UNIX
 		}; /* Gone already; the first read tells. */
+	client->proxy = proxy;
 	client->listener = listener;
+	client->state = CLIENT_SHAKING;
 	client->peer = peer_of(&addr);
 	client->counted = false;
 	client->trusted = listener_trusts(listener, &client->peer);
-	client->phase = H1_PHASE_IDLE;
+	client->phase = CODEC_PHASE_IDLE;
 	client->n_lingers = 0;
 	if (!may_have_another(proxy, client)) {
 		slab_free(&proxy->clients, client);
@@ -278,7 +352,7 @@ void client_accept(struct listener *listener, int32_t file)
 		return;
 	}
 	deadline_init(&client->deadline, expired);
-	h1_init(&client->h1, H1_SERVER, proxy, &h1_owner, file);
+	clear_init(&client->transport, &shaking_user, proxy->ring, file);
 	recorder_add(&proxy->recorder, ring_now_ns(proxy->ring), RECORDER_ACCEPT,
 		     slab_index(&proxy->clients, client), (uint64_t)file, client->peer.port);
 	begin(client);
@@ -286,24 +360,26 @@ void client_accept(struct listener *listener, int32_t file)
 
 void client_last(struct client *client)
 {
-	struct h1 *c = &client->h1;
-
-	if (c->closing)
-		return;
-	h1_last(c);
-	if (!c->closing && client->phase == H1_PHASE_IDLE)
-		deadline_in(&client->deadline, c->proxy->ring, idle_span(client));
+	if (client->state == CLIENT_SERVING)
+		h1_last(&client->h1);
+	if (client->state != CLIENT_OVER && client->phase == CODEC_PHASE_IDLE)
+		deadline_in(&client->deadline, client->proxy->ring, idle_span(client));
 }
 
 void client_close(struct client *client)
 {
-	h1_fault(&client->h1, 0, REASON_DRAINING, false);
+	if (client->state == CLIENT_SHAKING)
+		end(client, REASON_DRAINING);
+	else if (client->state == CLIENT_SERVING)
+		h1_fault(&client->h1, 0, REASON_DRAINING, false);
 }
 
 void client_check(const struct client *client)
 {
+	GW_ASSERT(client->state < CLIENT_N_STATES && client->phase <= CODEC_PHASE_LINGER);
+	if (client->state != CLIENT_SERVING)
+		return;
 	h1_check(&client->h1);
-	GW_ASSERT(client->phase <= H1_PHASE_LINGER);
-	if (!client->h1.closing && client->h1.open)
-		GW_ASSERT(client->phase == H1_PHASE_BUSY);
+	if (client->h1.open)
+		GW_ASSERT(client->phase == CODEC_PHASE_BUSY);
 }

@@ -2,8 +2,9 @@
 /*
  * client.h - one accepted connection: its codec, its deadlines, where its requests go.
  *
- * The codec says what the connection waits for; this file knows for how long,
- * and opens an exchange for each request.
+ * The connection begins as a transport; when TLS, if it is spoken, has shaken
+ * hands, a codec takes it over. The codec says what the connection waits for;
+ * this file knows for how long, and opens an exchange for each request.
  *
  * Threads: the worker's.
  */
@@ -13,12 +14,31 @@
 #include "core/proxy/h1.h"
 #include "core/proxy/peer.h"
 
+/* clang-format off */
+#define CLIENT_STATES(X) \
+	X(SHAKING, TO(SERVING) | TO(OVER)) /* TLS has not agreed yet; there is no codec. */ \
+	X(SERVING, TO(OVER))               /* The codec has the connection. */ \
+	X(OVER, 0)                         /* Waits for its transport's last event. */
+/* clang-format on */
+
+enum client_state {
+#define X(name, next) CLIENT_##name,
+	CLIENT_STATES(X)
+#undef X
+		CLIENT_N_STATES
+};
+
 struct client {
-	struct h1 h1;
+	union {
+		struct transport transport; /* The codec's first member. */
+		struct h1 h1;
+	};
+	struct proxy *proxy;
 	struct listener *listener;
 	struct deadline deadline;
 	struct peer peer;
-	uint8_t phase;     /* enum h1_phase. */
+	uint8_t state;     /* enum client_state. */
+	uint8_t phase;     /* enum codec_phase; IDLE before there is a codec. */
 	uint8_t n_lingers; /* Spans of linger_ns in which more came. */
 	bool counted;      /* In proxy_shared.peers. */
 	bool trusted;      /* A proxy whose word on its clients is believed. */

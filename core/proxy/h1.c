@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/proxy/h1.h"
 
+#include <string.h>
+
 #include "core/proxy/proxy.h"
-#include "core/proxy/sealed.h"
 
 #define TO(state) (1u << H1_IN_##state)
 static const uint16_t may_follow[H1_IN_N_STATES] = {
@@ -15,7 +16,7 @@ static void next_request(struct h1 *c)
 {
 	c->out_begun = false;
 	c->out_ended = false;
-	c->owner->phase(c, H1_PHASE_IDLE);
+	c->owner->phase(c, CODEC_PHASE_IDLE);
 }
 
 void h1_enter(struct h1 *c, enum h1_in_state next)
@@ -30,11 +31,11 @@ void h1_enter(struct h1 *c, enum h1_in_state next)
 	case H1_IN_DRAIN:
 		c->drained = 0;
 		h1_trailers_forget(c);
-		c->owner->phase(c, H1_PHASE_DRAIN);
+		c->owner->phase(c, CODEC_PHASE_DRAIN);
 		break;
 	case H1_IN_LINGER:
 		c->drained = 0;
-		c->owner->phase(c, H1_PHASE_LINGER);
+		c->owner->phase(c, CODEC_PHASE_LINGER);
 		break;
 	case H1_IN_IDLE:
 	case H1_IN_BODY:
@@ -61,10 +62,9 @@ static void bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool m
 
 static void connected(struct transport *t, int res)
 {
-	struct h1 *c = GW_CONTAINER_OF(t, struct h1, transport);
-
-	GW_ASSERT(c->in_state == (c->role == H1_CLIENT ? H1_IN_IDLE : H1_IN_HEAD));
-	c->owner->connected(c, res);
+	(void)t;
+	(void)res;
+	GW_UNREACHABLE(); /* It was before there was a codec. */
 }
 
 static void closed(struct transport *t)
@@ -84,31 +84,23 @@ static const struct transport_user transport_user = {
 	.closed = closed,
 };
 
-void h1_init(struct h1 *c, enum h1_role role, struct proxy *proxy, const struct h1_owner *owner,
-	     int32_t file)
+void h1_init(struct h1 *c, enum h1_role role, struct proxy *proxy, const struct h1_owner *owner)
 {
-	*c = (struct h1){
-		.role = (uint8_t)role,
-		.proxy = proxy,
-		.owner = owner,
-		.in_state = role == H1_SERVER ? H1_IN_HEAD : H1_IN_IDLE,
-		.stream = { .codec = &h1_codec },
-	};
+	GW_ASSERT(!c->transport.closing && !transport_is_reading(&c->transport));
+	memset((char *)c + sizeof(c->transport), 0, sizeof(*c) - sizeof(c->transport));
+	c->transport.user = &transport_user;
+	c->role = (uint8_t)role;
+	c->proxy = proxy;
+	c->owner = owner;
+	c->in_state = role == H1_SERVER ? H1_IN_HEAD : H1_IN_IDLE;
+	c->stream.codec = &h1_codec;
 	list_init(&c->out_bufs);
-	clear_init(&c->transport, &transport_user, proxy->ring, file);
-}
-
-int h1_seal(struct h1 *c, struct sealed *sealed, struct tls_server *server)
-{
-	GW_ASSERT(c->role == H1_SERVER && c->in_state == H1_IN_HEAD && !c->transport.in.armed);
-	return sealed_accept(&c->transport, sealed, &transport_user, c->proxy->ring,
-			     c->transport.file, server);
 }
 
 void h1_start(struct h1 *c)
 {
 	GW_ASSERT(c->role == H1_SERVER && c->in_state == H1_IN_HEAD);
-	c->owner->phase(c, H1_PHASE_IDLE);
+	c->owner->phase(c, CODEC_PHASE_IDLE);
 	transport_read(&c->transport, true);
 }
 
@@ -268,7 +260,7 @@ static void stream_reset(struct stream *s, bool abort)
 		if (c->in_state != H1_IN_DEAD)
 			h1_enter(c, H1_IN_DEAD);
 		/* h1_out_written() ends it, or that deadline. */
-		c->owner->phase(c, H1_PHASE_LINGER);
+		c->owner->phase(c, CODEC_PHASE_LINGER);
 		h1_flush(&c->stream);
 		return;
 	}

@@ -47,15 +47,6 @@ enum h1_in_state {
 
 enum h1_role { H1_SERVER, H1_CLIENT };
 
-/* What a connection is waiting for, told to its owner, who has the deadlines. */
-enum h1_phase {
-	H1_PHASE_IDLE, /* For the first byte of a message. */
-	H1_PHASE_HEAD, /* For the rest of a head. */
-	H1_PHASE_BUSY, /* A stream is open; deadlines are its user's. */
-	H1_PHASE_DRAIN,
-	H1_PHASE_LINGER,
-};
-
 struct h1_owner {
 	/*
 	 * Server role: a request begins. The owner sets stream.user and
@@ -64,12 +55,7 @@ struct h1_owner {
 	 */
 	void (*request)(struct h1 *c, struct http_head *head, bool end,
 			const struct http_refusal *refusal);
-	void (*phase)(struct h1 *c, enum h1_phase phase);
-	/*
-	 * The connect (client role), or the handshake (server role, sealed) is over, 0 or
-	 * -errno; nothing else happened yet.
-	 */
-	void (*connected)(struct h1 *c, int res);
+	void (*phase)(struct h1 *c, enum codec_phase phase);
 	/* Client role: released and clean; may carry the next request. */
 	void (*idle)(struct h1 *c);
 	/* The connection ended with no stream open, or cannot go on; h1_close() was called. Once. */
@@ -79,8 +65,8 @@ struct h1_owner {
 };
 
 struct h1 {
+	struct transport transport; /* First: it is there before its codec is. */
 	/* Set at the start. */
-	struct transport transport;
 	struct stream stream;
 	const struct h1_owner *owner;
 	struct proxy *proxy;
@@ -131,17 +117,11 @@ struct h1 {
 extern const struct codec h1_codec;
 
 /*
- * Over an open file. Then h1_start() (server role; behind h1_seal() and 'connected' where TLS
- * is spoken), or transport_connect() and h1_watch().
+ * Over c->transport, which is connected, quiet and the codec's from now on: its events come here.
+ * Then h1_start() (server role), or h1_watch().
  */
-void h1_init(struct h1 *c, enum h1_role role, struct proxy *proxy, const struct h1_owner *owner,
-	     int32_t file);
+void h1_init(struct h1 *c, enum h1_role role, struct proxy *proxy, const struct h1_owner *owner);
 void h1_start(struct h1 *c);
-
-/* Server role: speak TLS below, out of memory that is the connection's until 'closed'. 0 or -ENOMEM. */
-struct sealed;
-struct tls_server;
-GW_MUST_USE int h1_seal(struct h1 *c, struct sealed *sealed, struct tls_server *server);
 
 /* Client role: the connection is there; watch it while it is idle. */
 void h1_watch(struct h1 *c);

@@ -26,7 +26,7 @@ void h1_refuse(struct h1 *c, struct http_refusal refusal)
 	c->last = true;
 	c->lingering = true;
 	c->open = true;
-	c->owner->phase(c, H1_PHASE_BUSY);
+	c->owner->phase(c, CODEC_PHASE_BUSY);
 	c->owner->request(c, NULL, true, &refusal);
 }
 
@@ -65,7 +65,7 @@ static void head_done(struct h1 *c, struct http_head *head, const struct http_re
 		c->method = head->method;
 		c->lingering = !head->close;
 		body_begin(c, head, end);
-		c->owner->phase(c, H1_PHASE_BUSY);
+		c->owner->phase(c, CODEC_PHASE_BUSY);
 		c->owner->request(c, head, end, refusal);
 		return;
 	}
@@ -86,7 +86,7 @@ static bool head_keep(struct h1 *c, const struct h1_parser *parser)
 	memcpy(block->text, ring_buf_data(c->held), c->held->len);
 	c->head = block;
 	if (c->role == H1_SERVER)
-		c->owner->phase(c, H1_PHASE_HEAD);
+		c->owner->phase(c, CODEC_PHASE_HEAD);
 	return true;
 }
 

@@ -81,6 +81,15 @@ struct stream_message {
 	bool last;     /* The connection should end after this message. */
 };
 
+/* What a connection of the server role is waiting for, told to its owner, who has the deadlines. */
+enum codec_phase {
+	CODEC_PHASE_IDLE, /* For the first byte of a message. */
+	CODEC_PHASE_HEAD, /* For the rest of a head. */
+	CODEC_PHASE_BUSY, /* A stream is open; deadlines are its user's. */
+	CODEC_PHASE_DRAIN,
+	CODEC_PHASE_LINGER,
+};
+
 struct codec {
 	const char *name;
 	/* Requests are put into wire form before there is a stream: a retry sends the same bytes. */

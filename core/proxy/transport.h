@@ -66,7 +66,7 @@ struct transport {
 	bool watching : 1;  /* Private: 'in' is a watch, which makes room for that read. */
 };
 
-/* A clear transport over an open file, which it owns from now on. */
+/* A clear transport over an open file, which it owns from now on. Whoever takes it over sets 'user'. */
 void clear_init(struct transport *t, const struct transport_user *user, struct ring *ring,
 		int32_t file);
 

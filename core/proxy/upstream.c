@@ -28,17 +28,17 @@ static struct upstream *upstream_of(struct h1 *c)
 
 static struct proxy_endpoint *endpoint_of(const struct upstream *u)
 {
-	return &u->h1.proxy->services[u->service].endpoints[u->endpoint];
+	return &u->proxy->services[u->service].endpoints[u->endpoint];
 }
 
 static void leave(struct upstream *u)
 {
-	struct metric_set *metrics = u->h1.proxy->metrics;
+	struct metric_set *metrics = u->proxy->metrics;
 
 	switch ((enum upstream_state)u->state) {
 	case UPSTREAM_IDLE:
 		list_counted_remove(&endpoint_of(u)->idle, &u->link);
-		list_counted_remove(&u->h1.proxy->idle, &u->all);
+		list_counted_remove(&u->proxy->idle, &u->all);
 		metric_gauge_add(metrics, METRIC_UPSTREAM_IDLE, -1);
 		break;
 	case UPSTREAM_BUSY:
@@ -54,7 +54,7 @@ static void leave(struct upstream *u)
 
 static uint64_t idle_span(const struct upstream *u)
 {
-	uint64_t span = u->h1.proxy->services[u->service].pool_idle_ns;
+	uint64_t span = u->proxy->services[u->service].pool_idle_ns;
 	uint64_t learned = endpoint_of(u)->learned_idle_ns;
 
 	return learned && (learned < span || span == 0) ? learned : span;
@@ -62,7 +62,7 @@ static uint64_t idle_span(const struct upstream *u)
 
 static void enter(struct upstream *u, enum upstream_state next)
 {
-	struct proxy *proxy = u->h1.proxy;
+	struct proxy *proxy = u->proxy;
 
 	GW_ASSERT(may_follow[u->state] & (1u << next));
 	leave(u);
@@ -91,7 +91,7 @@ static void enter(struct upstream *u, enum upstream_state next)
 
 static void drop(struct upstream *u, enum metric_pool_close why)
 {
-	metric_inc_label(u->h1.proxy->metrics, METRIC_POOL_CLOSED, why);
+	metric_inc_label(u->proxy->metrics, METRIC_POOL_CLOSED, why);
 	enter(u, UPSTREAM_CLOSING);
 	h1_ended(&u->h1, REASON_NONE);
 }
@@ -140,7 +140,7 @@ static void trim(struct proxy *proxy, const struct upstream *of)
 
 static void idle_expired(struct upstream *u)
 {
-	struct proxy *proxy = u->h1.proxy;
+	struct proxy *proxy = u->proxy;
 	uint64_t span = idle_span(u);
 
 	if (span && ring_now_ns(proxy->ring) - u->since_ns >= span) {
@@ -155,12 +155,14 @@ static void idle_expired(struct upstream *u)
 
 /* --- What the codec tells. ------------------------------------------------------------------- */
 
+/* Before there is a codec. */
 static void call_failed(struct upstream *u, enum reason reason)
 {
 	struct upstream_call *call = u->call;
 
 	u->call = NULL;
-	h1_ended(&u->h1, REASON_NONE);
+	enter(u, UPSTREAM_CLOSING);
+	transport_close(&u->transport, false);
 	if (!call)
 		return;
 	call->upstream = NULL;
@@ -181,29 +183,11 @@ static enum reason connect_reason(int res)
 	}
 }
 
-static void connected(struct h1 *c, int res)
-{
-	struct upstream *u = upstream_of(c);
-	struct upstream_call *call = u->call;
-
-	if (res < 0 || !call) {
-		call_failed(u, connect_reason(res));
-		return;
-	}
-	metric_observe(c->proxy->metrics, METRIC_UPSTREAM_CONNECT,
-		       ring_now_ns(c->proxy->ring) - u->since_ns);
-	u->call = NULL;
-	call->upstream = NULL;
-	enter(u, UPSTREAM_BUSY);
-	h1_watch(c);
-	call->user->ready(call, h1_open_stream(c));
-}
-
 static void expired(struct ring_timer *timer)
 {
 	struct upstream *u = GW_CONTAINER_OF(timer, struct upstream, deadline.timer);
 
-	if (!deadline_is_due(&u->deadline, u->h1.proxy->ring))
+	if (!deadline_is_due(&u->deadline, u->proxy->ring))
 		return;
 	if (u->state == UPSTREAM_CONNECTING)
 		call_failed(u, REASON_UPSTREAM_CONNECT_TIMEOUT);
@@ -268,7 +252,7 @@ static void idle(struct h1 *c)
 /* A peer that closes what was idle for that long will do so again. */
 static void learn(struct upstream *u)
 {
-	uint64_t span = ring_now_ns(u->h1.proxy->ring) - u->since_ns;
+	uint64_t span = ring_now_ns(u->proxy->ring) - u->since_ns;
 	struct proxy_endpoint *endpoint = endpoint_of(u);
 
 	if (span < LEARN_MIN_NS)
@@ -301,15 +285,19 @@ static void ended(struct h1 *c, enum reason reason)
 	enter(u, UPSTREAM_CLOSING);
 }
 
-static void closed(struct h1 *c)
+static void free_upstream(struct upstream *u)
 {
-	struct upstream *u = upstream_of(c);
-	struct proxy *proxy = c->proxy;
+	struct proxy *proxy = u->proxy;
 
 	GW_ASSERT(u->state == UPSTREAM_CLOSING && !u->call);
 	endpoint_of(u)->n_open--;
 	proxy->n_upstreams_closing--;
 	slab_free(&proxy->upstreams, u);
+}
+
+static void closed(struct h1 *c)
+{
+	free_upstream(upstream_of(c));
 }
 
 static void request(struct h1 *c, struct http_head *head, bool end,
@@ -322,7 +310,7 @@ static void request(struct h1 *c, struct http_head *head, bool end,
 	GW_UNREACHABLE();
 }
 
-static void phase(struct h1 *c, enum h1_phase phase)
+static void phase(struct h1 *c, enum codec_phase phase)
 {
 	(void)c;
 	(void)phase;
@@ -332,10 +320,58 @@ static void phase(struct h1 *c, enum h1_phase phase)
 static const struct h1_owner h1_owner = {
 	.request = request,
 	.phase = phase,
-	.connected = connected,
 	.idle = idle,
 	.ended = ended,
 	.closed = closed,
+};
+
+/* --- Connecting. ----------------------------------------------------------------------------- */
+
+static void connected(struct transport *t, int res)
+{
+	struct upstream *u = GW_CONTAINER_OF(t, struct upstream, transport);
+	struct upstream_call *call = u->call;
+
+	if (res < 0) {
+		call_failed(u, connect_reason(res));
+		return;
+	}
+	metric_observe(u->proxy->metrics, METRIC_UPSTREAM_CONNECT,
+		       ring_now_ns(u->proxy->ring) - u->since_ns);
+	u->call = NULL;
+	call->upstream = NULL;
+	enter(u, UPSTREAM_BUSY);
+	h1_init(&u->h1, H1_CLIENT, u->proxy, &h1_owner);
+	h1_watch(&u->h1);
+	call->user->ready(call, h1_open_stream(&u->h1));
+}
+
+static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
+{
+	(void)t;
+	(void)buf;
+	(void)res;
+	(void)more;
+	GW_UNREACHABLE(); /* Nobody asked for any. */
+}
+
+static void early_written(struct transport *t, int res)
+{
+	(void)t;
+	(void)res;
+	GW_UNREACHABLE();
+}
+
+static void early_closed(struct transport *t)
+{
+	free_upstream(GW_CONTAINER_OF(t, struct upstream, transport));
+}
+
+static const struct transport_user connecting_user = {
+	.bytes = early_bytes,
+	.written = early_written,
+	.connected = connected,
+	.closed = early_closed,
 };
 
 /* --- Getting one. ---------------------------------------------------------------------------- */
@@ -386,6 +422,7 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 		*ret_reason = REASON_UPSTREAM_RESOURCE;
 		return UPSTREAM_FAILED;
 	}
+	u->proxy = proxy;
 	u->call = call;
 	u->service = call->service;
 	u->endpoint = (uint16_t)call->endpoint;
@@ -395,12 +432,12 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 	u->all = (struct list_node){ 0 };
 	deadline_init(&u->deadline, expired);
 	deadline_in(&u->deadline, proxy->ring, connect_ns);
-	h1_init(&u->h1, H1_CLIENT, proxy, &h1_owner, file);
+	clear_init(&u->transport, &connecting_user, proxy->ring, file);
 	call->upstream = u;
 	endpoint->n_open++;
 	metric_inc(proxy->metrics, METRIC_UPSTREAM_CONNECTS);
 	addr = ring_addr_of(&u->addr);
-	transport_connect(&u->h1.transport, &addr);
+	transport_connect(&u->transport, &addr);
 	return UPSTREAM_COMING;
 }
 
@@ -469,9 +506,9 @@ void upstream_cancel(struct upstream_call *call)
 	if (!u)
 		return;
 	GW_ASSERT(u->call == call && u->state == UPSTREAM_CONNECTING);
-	u->call = NULL;
 	call->upstream = NULL;
-	h1_ended(&u->h1, REASON_NONE);
+	u->call = NULL;
+	call_failed(u, REASON_NONE);
 }
 
 /* --- Tables. --------------------------------------------------------------------------------- */
@@ -526,12 +563,13 @@ void upstream_purge(struct proxy *proxy)
 
 void upstream_check(const struct upstream *u)
 {
-	h1_check(&u->h1);
 	GW_ASSERT(u->state < UPSTREAM_N_STATES);
+	if (u->state == UPSTREAM_BUSY || u->state == UPSTREAM_IDLE)
+		h1_check(&u->h1);
 	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->link));
 	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->all));
 	GW_ASSERT(!u->call || u->state == UPSTREAM_CONNECTING);
-	GW_ASSERT(u->h1.closing == (u->state == UPSTREAM_CLOSING));
+	GW_ASSERT(u->transport.closing == (u->state == UPSTREAM_CLOSING));
 	if (u->state == UPSTREAM_IDLE) /* It is watched: see above. */
-		GW_ASSERT(transport_is_reading(&u->h1.transport));
+		GW_ASSERT(transport_is_reading(&u->transport));
 }

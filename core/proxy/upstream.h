@@ -54,7 +54,11 @@ enum upstream_state {
 };
 
 struct upstream {
-	struct h1 h1;
+	union {
+		struct transport transport; /* The codec's first member, there before it. */
+		struct h1 h1;
+	};
+	struct proxy *proxy;
 	struct deadline deadline; /* Connecting, or idle. */
 	struct upstream_call *call;
 	struct list_node link; /* IDLE: in its endpoint's list, */

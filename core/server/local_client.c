@@ -259,23 +259,23 @@ static const struct stream_user stream_user = {
 
 /* --- A connection's events. ------------------------------------------------------------------ */
 
-static void phase(struct h1 *c, enum h1_phase next)
+static void phase(struct h1 *c, enum codec_phase next)
 {
 	struct local_client *client = client_of(c);
 	struct ring *ring = c->proxy->ring;
 
 	client->phase = (uint8_t)next;
 	switch (next) {
-	case H1_PHASE_IDLE:
+	case CODEC_PHASE_IDLE:
 		deadline_in(&client->deadline, ring, LOCAL_IDLE_S * GW_NS_PER_S);
 		break;
-	case H1_PHASE_HEAD:
+	case CODEC_PHASE_HEAD:
 		deadline_in(&client->deadline, ring, LOCAL_HEAD_S * GW_NS_PER_S);
 		break;
-	case H1_PHASE_BUSY: /* 'state' sets the deadline. */
+	case CODEC_PHASE_BUSY: /* 'state' sets the deadline. */
 		break;
-	case H1_PHASE_DRAIN:
-	case H1_PHASE_LINGER:
+	case CODEC_PHASE_DRAIN:
+	case CODEC_PHASE_LINGER:
 		deadline_in(&client->deadline, ring, LINGER_NS);
 		break;
 	}
@@ -288,16 +288,16 @@ static void expired(struct ring_timer *timer)
 
 	if (!deadline_is_due(&client->deadline, ring_of(client)))
 		return;
-	switch ((enum h1_phase)client->phase) {
-	case H1_PHASE_IDLE:
-	case H1_PHASE_DRAIN:
-	case H1_PHASE_LINGER:
+	switch ((enum codec_phase)client->phase) {
+	case CODEC_PHASE_IDLE:
+	case CODEC_PHASE_DRAIN:
+	case CODEC_PHASE_LINGER:
 		h1_ended(c, REASON_IDLE_TIMEOUT);
 		break;
-	case H1_PHASE_HEAD:
+	case CODEC_PHASE_HEAD:
 		h1_refuse(c, (struct http_refusal){ 408, REASON_HEADER_TIMEOUT, false });
 		break;
-	case H1_PHASE_BUSY:
+	case CODEC_PHASE_BUSY:
 		cut(client);
 		break;
 	}
@@ -387,13 +387,6 @@ static void closed(struct h1 *c)
 	local_released(l);
 }
 
-static void connected(struct h1 *c, int res)
-{
-	(void)c;
-	(void)res;
-	GW_UNREACHABLE();
-}
-
 static void idle(struct h1 *c)
 {
 	(void)c;
@@ -403,7 +396,6 @@ static void idle(struct h1 *c)
 static const struct h1_owner h1_owner = {
 	.request = request,
 	.phase = phase,
-	.connected = connected,
 	.idle = idle,
 	.ended = ended,
 	.closed = closed,
@@ -422,7 +414,8 @@ void local_client_take(struct local *l, int32_t file)
 	client->local = l;
 	client->state = LOCAL_WAITING;
 	deadline_init(&client->deadline, expired);
-	h1_init(&client->h1, H1_SERVER, l->proxy, &h1_owner, file);
+	clear_init(&client->h1.transport, NULL, l->proxy->ring, file);
+	h1_init(&client->h1, H1_SERVER, l->proxy, &h1_owner);
 	h1_start(&client->h1);
 }
 

@@ -46,7 +46,7 @@ struct local_client {
 	size_t submitted; /* Of the answer's body, given to the codec. */
 	size_t in_flight; /* Of them not sent yet. */
 	uint8_t state;    /* enum local_state. */
-	uint8_t phase;    /* enum h1_phase. */
+	uint8_t phase;    /* enum codec_phase. */
 	bool expects;     /* 100-continue: the body may never come. */
 	char path[LOCAL_TEXT_MAX];
 	char forwarded_for[LOCAL_TEXT_MAX];

@@ -278,7 +278,7 @@ static void idle_clients_are_closed(void **state)
 	(void)state;
 	lt_send(fd, request, strlen(request));
 	lt_read_until(fd, text, sizeof(text), "GET /a 0 <>", 1);
-	LT_UNTIL(only()->state == LOCAL_WAITING && only()->phase == H1_PHASE_IDLE);
+	LT_UNTIL(only()->state == LOCAL_WAITING && only()->phase == CODEC_PHASE_IDLE);
 	let_expire(only(), LOCAL_IDLE_S);
 	assert_int_equal(lt_read_all(fd, text, sizeof(text)), 0);
 	close(fd);
@@ -292,7 +292,7 @@ static void slow_heads_are_refused(void **state)
 
 	(void)state;
 	lt_send(fd, "GET /a", 6);
-	LT_UNTIL(only()->phase == H1_PHASE_HEAD);
+	LT_UNTIL(only()->phase == CODEC_PHASE_HEAD);
 	let_expire(only(), LOCAL_HEAD_S);
 	lt_read_until(fd, text, sizeof(text), "header_timeout\n", 1);
 	lt_has(text, "HTTP/1.1 408 Request Timeout\r\n");
