@@ -17,19 +17,9 @@
  */
 #pragma once
 
-#include <stddef.h>
-#include <stdint.h>
-
-#include "core/base/gw_assert.h"
+#include "core/base/block_pool.h"
 
 struct crypto_pool;
-
-struct crypto_pool_stats {
-	uint64_t used;     /* Bytes in blocks that are out, their headers included. */
-	uint64_t touched;  /* Most of the address space that was ever needed. */
-	uint64_t size;     /* All there is. */
-	uint64_t refusals; /* Requests for which there was no room. */
-};
 
 /*
  * Becomes OpenSSL's allocator: before anything else of OpenSSL runs, once per
@@ -46,4 +36,4 @@ GW_MUST_USE int crypto_pool_attach(size_t size, struct crypto_pool **ret_pool);
 /* Frees what OpenSSL keeps for this thread and gives its pool up. */
 void crypto_pool_detach(void);
 
-struct crypto_pool_stats crypto_pool_stats(const struct crypto_pool *pool);
+struct block_pool_stats crypto_pool_stats(const struct crypto_pool *pool);

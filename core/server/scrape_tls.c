@@ -6,12 +6,12 @@
 
 static const struct pool_row {
 	struct slice name, type, help;
-	size_t offset; /* Of the figure in struct crypto_pool_stats. */
+	size_t offset; /* Of the figure in struct block_pool_stats. */
 } pool_rows[] = {
 #define ROW(name, type, field, help)                                                               \
 	{                                                                                          \
 		SLICE_INIT(name), SLICE_INIT(type), SLICE_INIT(help),                              \
-			offsetof(struct crypto_pool_stats, field)                                  \
+			offsetof(struct block_pool_stats, field)                                  \
 	}
 	/* clang-format off */
 	ROW("gateway_tls_memory_used_bytes", "gauge", used, "Memory that OpenSSL holds in workers"),
@@ -29,7 +29,7 @@ static void put_pools(const struct scrape_view *view, struct growbuf *out)
 		uint64_t sum = 0;
 
 		for (uint32_t k = 0; k < view->n_pools; k++) {
-			struct crypto_pool_stats stats = crypto_pool_stats(view->pools[k]);
+			struct block_pool_stats stats = crypto_pool_stats(view->pools[k]);
 			uint64_t figure;
 
 			memcpy(&figure, (const char *)&stats + row->offset, sizeof(figure));
