@@ -51,6 +51,10 @@ gw_find_library(gw_llhttp libllhttp.a llhttp.h)
 gw_require(gw_llhttp llhttp.h 9.2.1
   LLHTTP_VERSION_MAJOR LLHTTP_VERSION_MINOR LLHTTP_VERSION_PATCH)
 
+# nghttp2 before 1.64 lacks the limits on CONTINUATION and on resets (CVE-2024-28182, CVE-2023-44487).
+gw_find_library(gw_nghttp2 libnghttp2.a nghttp2/nghttp2.h)
+gw_require(gw_nghttp2 nghttp2/nghttp2ver.h 1.64 NGHTTP2_VERSION)
+
 gw_find_library(gw_msgpack libmsgpack-c.a msgpack.h)
 gw_require(gw_msgpack msgpack/version_master.h 4.0
   MSGPACK_VERSION_MAJOR MSGPACK_VERSION_MINOR MSGPACK_VERSION_REVISION)

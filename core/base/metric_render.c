@@ -15,6 +15,7 @@ enum dim {
 	DIM_STRIPPED,
 	DIM_POOL_CLOSE,
 	DIM_HANDSHAKE,
+	DIM_H2_CODE,
 	DIM_METHOD,
 	DIM_STATUS,
 	DIM_REASON,
@@ -30,6 +31,7 @@ static const struct slice dim_names[DIM_N] = {
 	[DIM_METHOD] = SLICE_INIT("method"),    [DIM_STATUS] = SLICE_INIT("status"),
 	[DIM_REASON] = SLICE_INIT("reason"),    [DIM_ROUTE] = SLICE_INIT("route"),
 	[DIM_SERVICE] = SLICE_INIT("upstream"), [DIM_HANDSHAKE] = SLICE_INIT("kind"),
+	[DIM_H2_CODE] = SLICE_INIT("code"),
 };
 
 /* A counter or gauge row. */
@@ -135,6 +137,11 @@ static const struct slice handshake_texts[] = {
 #include "core/base/metric_labels.def"
 };
 
+static const struct slice h2_code_texts[] = {
+#define METRIC_LABEL_H2_CODE(id, text) SLICE_INIT(text),
+#include "core/base/metric_labels.def"
+};
+
 static const struct slice method_texts[] = {
 #define METRIC_LABEL_METHOD(id, text) SLICE_INIT(text),
 #include "core/base/metric_labels.def"
@@ -228,6 +235,8 @@ static struct slice dim_text(enum dim dim, unsigned value, struct writer *w)
 		return pool_close_texts[value];
 	case DIM_HANDSHAKE:
 		return handshake_texts[value];
+	case DIM_H2_CODE:
+		return h2_code_texts[value];
 	case DIM_METHOD:
 		return method_texts[value];
 	case DIM_STATUS:

@@ -7,6 +7,7 @@
 #include "core/http/chunk.h"
 
 #include "core/http/chars.h"
+#include "core/http/hop.h"
 
 /* clang-format off */
 /*        name          step on a byte     may be followed by */
@@ -179,19 +180,17 @@ static enum reason on_data_lf(struct chunk_reader *reader, char c)
 	return c == '\n' ? chunk_enter(reader, CHUNK_STATE_SIZE) : REASON_CHUNK_INVALID;
 }
 
-/*
- * A trailer may not say what a head says: whoever merged it would let a sender
- * change framing, routing or identity after they were judged (RFC 9110 6.5.1).
- */
 static enum reason end_trailer_name(struct chunk_reader *reader)
 {
-	struct slice name = { reader->name, reader->name_len };
-	enum http_field_id id = http_field_id(name);
-
-	if (id == HTTP_FIELD_CONTENT_LENGTH || id == HTTP_FIELD_TRANSFER_ENCODING)
+	switch (hop_judge_trailer((struct slice){ reader->name, reader->name_len })) {
+	case HOP_TRAILER_FORBID:
 		return REASON_TRAILER_FORBIDDEN;
-	if (id != HTTP_FIELD_OTHER || slice_starts_with_nocase(name, SLICE("content-")))
+	case HOP_TRAILER_DROP:
 		reader->drop = true;
+		break;
+	case HOP_TRAILER_PASS:
+		break;
+	}
 	return chunk_enter(reader, CHUNK_STATE_VALUE);
 }
 

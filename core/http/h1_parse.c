@@ -478,6 +478,20 @@ enum h1_progress h1_parse_feed(struct h1_parser *parser, char *base, uint32_t le
 	return read_fields(parser, base, from, len);
 }
 
+bool h1_knows_method(struct slice name)
+{
+	static const struct slice known[] = {
+#define X(number, id, text) SLICE_INIT(#text),
+		HTTP_METHOD_MAP(X)
+#undef X
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (slice_eq(known[i], name))
+			return true;
+	return false;
+}
+
 struct http_refusal h1_parse_eof(const struct h1_parser *parser)
 {
 	if (parser->seen == parser->leading)

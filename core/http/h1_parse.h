@@ -66,5 +66,8 @@ void h1_parse_response(struct h1_parser *parser, const struct h1_limits *limits,
  */
 enum h1_progress h1_parse_feed(struct h1_parser *parser, char *base, uint32_t len);
 
+/* Whether a method that line_method() calls OTHER is one that somebody registered. */
+bool h1_knows_method(struct slice name);
+
 /* The peer ended its side before H1_DONE: why that is wrong (REASON_NONE when nothing was sent). */
 struct http_refusal h1_parse_eof(const struct h1_parser *parser);

@@ -74,3 +74,14 @@ enum reason hop_apply(struct http_head *head, bool response)
 	head->close = options.close || (head->minor == 0 && !options.keep_alive);
 	return REASON_NONE;
 }
+
+enum hop_trailer hop_judge_trailer(struct slice name)
+{
+	enum http_field_id id = http_field_id(name);
+
+	if (id == HTTP_FIELD_CONTENT_LENGTH || id == HTTP_FIELD_TRANSFER_ENCODING)
+		return HOP_TRAILER_FORBID;
+	return id != HTTP_FIELD_OTHER || slice_starts_with_nocase(name, SLICE("content-"))
+		       ? HOP_TRAILER_DROP
+		       : HOP_TRAILER_PASS;
+}

@@ -148,8 +148,8 @@ bool line_is_request(struct line_reader *reader, const char *text, uint32_t len,
 	return true;
 }
 
-/* Methods by length and letters; OTHER is for llhttp to know or not to know. */
-static enum http_method find_method(struct slice text)
+/* By length and letters; OTHER is for llhttp to know or not to know. */
+enum http_method line_method(struct slice text)
 {
 	switch (text.len) {
 	case 3:
@@ -185,7 +185,7 @@ struct http_refusal line_take_request(const struct line_reader *reader, uint32_t
 	head->method_text = (struct http_span){ (uint16_t)off, (uint16_t)(reader->target - 1) };
 	head->path = (struct http_span){ (uint16_t)(off + reader->target), (uint16_t)target_len };
 	head->minor = (uint8_t)(head->base[off + reader->version + 7] - '0');
-	head->method = (uint8_t)find_method(http_text(head, head->method_text));
+	head->method = (uint8_t)line_method(http_text(head, head->method_text));
 	return head->method == HTTP_CONNECT ? refuse(405, REASON_CONNECT_DISABLED) : fine;
 }
 

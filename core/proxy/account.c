@@ -170,7 +170,10 @@ void account_format(const void *record, struct writer *out)
 	jsonw_string(out, slice_make(ts, sizeof(ts)), sizeof(ts));
 	put_text(out, SLICE("request_id"), slice_make(r->text.id, r->text.id_len));
 	put_client(out, a);
-	put_text(out, SLICE("http_version"), a->minor ? SLICE("1.1") : SLICE("1.0"));
+	put_text(out, SLICE("http_version"),
+		 a->h2      ? SLICE("2")
+		 : a->minor ? SLICE("1.1")
+			    : SLICE("1.0"));
 	put_text(out, SLICE("tls_version"), tls_versions[a->tls]);
 	put_text(out, SLICE("method"), http_method_name(a->method));
 	put_text(out, SLICE("host"), slice_make(r->text.host, r->text.host_len));

@@ -27,9 +27,9 @@ static void enter(struct client *client, enum client_state next)
 		deadline_stop(&client->deadline, client->proxy->ring);
 }
 
-static struct client *client_of(struct h1 *c)
+static struct client *client_of(struct transport *t)
 {
-	return GW_CONTAINER_OF(c, struct client, h1);
+	return GW_CONTAINER_OF(t, struct client, transport);
 }
 
 static void count_phase(struct client *client, int delta)
@@ -53,33 +53,33 @@ static uint64_t idle_span(const struct client *client)
 {
 	const struct proxy_options *opt = client->proxy->options;
 
-	if (client->state == CLIENT_SERVING && client->h1.n_messages > 0)
+	if (client->state == CLIENT_SERVING &&
+	    (client->is_h2 ? client->h2.n_begun : client->h1.n_messages) > 0)
 		return opt->keepalive_ns;
 	return client->proxy->draining && opt->head_ns > DRAIN_PATIENCE_NS ? DRAIN_PATIENCE_NS
 									   : opt->head_ns;
 }
 
-static void phase(struct h1 *c, enum codec_phase phase)
+static void phase(struct client *client, enum codec_phase phase)
 {
-	struct client *client = client_of(c);
-	const struct proxy_options *opt = c->proxy->options;
+	const struct proxy_options *opt = client->proxy->options;
 
 	count_phase(client, -1);
 	client->phase = (uint8_t)phase;
 	count_phase(client, 1);
 	switch (phase) {
 	case CODEC_PHASE_IDLE:
-		deadline_in(&client->deadline, c->proxy->ring, idle_span(client));
+		deadline_in(&client->deadline, client->proxy->ring, idle_span(client));
 		break;
 	case CODEC_PHASE_HEAD:
-		deadline_in(&client->deadline, c->proxy->ring, opt->head_ns);
+		deadline_in(&client->deadline, client->proxy->ring, opt->head_ns);
 		break;
 	case CODEC_PHASE_BUSY:
-		deadline_in(&client->deadline, c->proxy->ring, 0);
+		deadline_in(&client->deadline, client->proxy->ring, 0);
 		break;
 	case CODEC_PHASE_DRAIN:
 	case CODEC_PHASE_LINGER:
-		deadline_in(&client->deadline, c->proxy->ring, opt->linger_ns);
+		deadline_in(&client->deadline, client->proxy->ring, opt->linger_ns);
 		break;
 	}
 }
@@ -88,15 +88,37 @@ static void phase(struct h1 *c, enum codec_phase phase)
 static bool lingers_on(struct client *client)
 {
 	struct proxy *proxy = client->proxy;
+	bool came = client->is_h2 ? h2_lingers_for_bytes(&client->h2)
+				  : h1_lingers_for_bytes(&client->h1);
 
-	if (!h1_lingers_for_bytes(&client->h1) || proxy->draining ||
-	    ++client->n_lingers >= LINGERS_MAX)
+	if (!came || proxy->draining || ++client->n_lingers >= LINGERS_MAX)
 		return false;
 	deadline_in(&client->deadline, proxy->ring, proxy->options->linger_ns);
 	return true;
 }
 
-static void codec_expired(struct client *client)
+static void h2_expired(struct client *client)
+{
+	struct h2 *c = &client->h2;
+
+	switch ((enum codec_phase)client->phase) {
+	case CODEC_PHASE_IDLE:
+		h2_leave(c, H2_CODE_NO_ERROR, REASON_IDLE_TIMEOUT);
+		break;
+	case CODEC_PHASE_HEAD:
+		h2_leave(c, H2_CODE_ENHANCE_YOUR_CALM, REASON_HEADER_TIMEOUT);
+		break;
+	case CODEC_PHASE_LINGER:
+		if (!lingers_on(client))
+			h2_end(c, REASON_NONE);
+		break;
+	case CODEC_PHASE_DRAIN:
+	case CODEC_PHASE_BUSY:
+		GW_UNREACHABLE();
+	}
+}
+
+static void h1_expired(struct client *client)
 {
 	struct h1 *c = &client->h1;
 
@@ -123,31 +145,21 @@ static void codec_expired(struct client *client)
 	}
 }
 
-static void request(struct h1 *c, struct http_head *head, bool end,
-		    const struct http_refusal *refusal)
+static struct exchange_client who_is(const struct client *client)
 {
-	struct client *client = client_of(c);
-	const struct sealed *sealed = c->transport.sealed;
-	struct exchange_client who = {
+	const struct sealed *sealed = client->transport.sealed;
+
+	return (struct exchange_client){
 		.peer = &client->peer,
 		.identity = sealed && sealed->identified ? &sealed->identity : NULL,
 		.trusted = client->trusted,
 		.tls = sealed ? tls_minor(&sealed->tls) : 0,
+		.h2 = client->is_h2,
 	};
-
-	exchange_open(c->proxy, &c->stream, &who, head, end, refusal);
 }
 
-static void idle(struct h1 *c)
+static void ended(struct client *client, enum reason reason)
 {
-	(void)c;
-	GW_UNREACHABLE();
-}
-
-static void ended(struct h1 *c, enum reason reason)
-{
-	struct client *client = client_of(c);
-
 	enter(client, CLIENT_OVER);
 	count_end(client, reason);
 }
@@ -166,24 +178,88 @@ static void free_client(struct client *client)
 	listener_released(listener);
 }
 
-static void codec_closed(struct h1 *c)
+static void h1_request(struct h1 *c, struct http_head *head, bool end,
+		       const struct http_refusal *refusal)
 {
-	free_client(client_of(c));
+	static const struct http_refusal guessed = { 0, REASON_H2_NOT_NEGOTIATED, false };
+	struct exchange_client who = who_is(client_of(&c->transport));
+
+	if (refusal && refusal->reason == REASON_H2_NOT_ENABLED && who.tls)
+		refusal = &guessed; /* With TLS nothing but ALPN says so (RFC 9113 3.2). */
+	exchange_open(c->proxy, &c->stream, &who, head, end, refusal);
+}
+
+static void h1_phase(struct h1 *c, enum codec_phase next)
+{
+	phase(client_of(&c->transport), next);
+}
+
+static void h1_idle(struct h1 *c)
+{
+	(void)c;
+	GW_UNREACHABLE(); /* Of the client's role. */
+}
+
+static void h1_ended_(struct h1 *c, enum reason reason)
+{
+	ended(client_of(&c->transport), reason);
+}
+
+static void h1_closed(struct h1 *c)
+{
+	free_client(client_of(&c->transport));
 }
 
 static const struct h1_owner h1_owner = {
-	.request = request,
-	.phase = phase,
-	.idle = idle,
-	.ended = ended,
-	.closed = codec_closed,
+	.request = h1_request,
+	.phase = h1_phase,
+	.idle = h1_idle,
+	.ended = h1_ended_,
+	.closed = h1_closed,
 };
 
-static void serve(struct client *client)
+static void h2_request(struct h2 *c, struct stream *stream, struct http_head *head, bool end,
+		       const struct http_refusal *refusal)
+{
+	struct exchange_client who = who_is(client_of(&c->transport));
+
+	exchange_open(c->proxy, stream, &who, head, end, refusal);
+}
+
+static void h2_phase(struct h2 *c, enum codec_phase next)
+{
+	phase(client_of(&c->transport), next);
+}
+
+static void h2_ended(struct h2 *c, enum reason reason)
+{
+	ended(client_of(&c->transport), reason);
+}
+
+static void h2_closed(struct h2 *c)
+{
+	free_client(client_of(&c->transport));
+}
+
+static const struct h2_owner h2_owner = {
+	.request = h2_request,
+	.phase = h2_phase,
+	.ended = h2_ended,
+	.closed = h2_closed,
+};
+
+static void serve_h1(struct client *client, struct ring_buf *first)
 {
 	enter(client, CLIENT_SERVING);
 	h1_init(&client->h1, H1_SERVER, client->proxy, &h1_owner);
-	h1_start(&client->h1);
+	h1_start(&client->h1, first);
+}
+
+static void serve_h2(struct client *client, struct ring_buf *first)
+{
+	enter(client, CLIENT_SERVING);
+	client->is_h2 = true;
+	h2_start(&client->h2, client->proxy, &h2_owner, first);
 }
 
 /* --- Before there is a codec. ---------------------------------------------------------------- */
@@ -191,9 +267,41 @@ static void serve(struct client *client)
 /* Without a word: nothing was asked, or all that could be said has been. */
 static void end(struct client *client, enum reason reason)
 {
-	enter(client, CLIENT_OVER);
-	count_end(client, reason);
+	if (client->first)
+		ring_buf_give(client->proxy->ring, client->first);
+	client->first = NULL;
+	ended(client, reason);
 	transport_close(&client->transport, false);
+}
+
+/* Both protocols are spoken in the clear: the first bytes are a request or HTTP/2's preface. */
+static void sniff(struct client *client)
+{
+	enter(client, CLIENT_SNIFFING);
+	deadline_in(&client->deadline, client->proxy->ring, idle_span(client));
+	transport_read(&client->transport, true);
+}
+
+static void serve_clear(struct client *client)
+{
+	const struct listener_spec *spec = &client->listener->spec;
+
+	if (spec->h1 && spec->h2)
+		sniff(client);
+	else if (spec->h2)
+		serve_h2(client, NULL);
+	else
+		serve_h1(client, NULL);
+}
+
+static void serve_sealed(struct client *client)
+{
+	if (tls_protocol(&client->transport.sealed->tls) == TLS_PROTOCOL_HTTP2)
+		serve_h2(client, NULL);
+	else if (client->listener->spec.h1)
+		serve_h1(client, NULL);
+	else
+		end(client, REASON_H2_NOT_NEGOTIATED);
 }
 
 static enum reason handshake_reason(const struct sealed *sealed, int res)
@@ -220,7 +328,7 @@ static enum reason handshake_reason(const struct sealed *sealed, int res)
 
 static void shaken(struct transport *t, int res)
 {
-	struct client *client = GW_CONTAINER_OF(t, struct client, transport);
+	struct client *client = client_of(t);
 
 	if (res < 0) {
 		end(client, handshake_reason(t->sealed, res));
@@ -229,16 +337,49 @@ static void shaken(struct transport *t, int res)
 	metric_inc_label(client->proxy->metrics, METRIC_TLS_HANDSHAKES,
 			 tls_is_resumed(&t->sealed->tls) ? METRIC_HANDSHAKE_RESUMED
 							 : METRIC_HANDSHAKE_FULL);
-	serve(client);
+	serve_sealed(client);
+}
+
+/* What came so far, with 'buf' behind it: fewer bytes than a preface has, and a buffer's worth. */
+static struct ring_buf *join(struct client *client, struct ring_buf *buf)
+{
+	struct ring_buf *first = client->first;
+
+	client->first = buf;
+	if (!first)
+		return buf;
+	GW_ASSERT(first->len <= buf->start);
+	buf->start -= first->len;
+	buf->len += first->len;
+	memcpy(ring_buf_data(buf), ring_buf_data(first), first->len);
+	ring_buf_give(client->proxy->ring, first);
+	return buf;
 }
 
 static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
 {
-	(void)t;
-	(void)buf;
-	(void)res;
+	static const char preface[] = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+	struct client *client = client_of(t);
+	struct ring_buf *first;
+	size_t n = sizeof(preface) - 1;
+
 	(void)more;
-	GW_UNREACHABLE(); /* Nobody asked for any. */
+	GW_ASSERT(client->state == CLIENT_SNIFFING);
+	if (res <= 0) {
+		end(client, client->first ? REASON_CLIENT_ABORT : REASON_NONE);
+		return;
+	}
+	first = join(client, buf);
+	n = first->len < n ? first->len : n;
+	if (memcmp(ring_buf_data(first), preface, n) != 0) {
+		client->first = NULL;
+		serve_h1(client, first);
+	} else if (n == sizeof(preface) - 1) {
+		client->first = NULL;
+		serve_h2(client, first);
+	} else {
+		transport_read(t, true);
+	}
 }
 
 static void early_written(struct transport *t, int res)
@@ -250,10 +391,10 @@ static void early_written(struct transport *t, int res)
 
 static void early_closed(struct transport *t)
 {
-	free_client(GW_CONTAINER_OF(t, struct client, transport));
+	free_client(client_of(t));
 }
 
-static const struct transport_user shaking_user = {
+static const struct transport_user early_user = {
 	.bytes = early_bytes,
 	.written = early_written,
 	.connected = shaken,
@@ -268,8 +409,12 @@ static void expired(struct ring_timer *timer)
 		return;
 	if (client->state == CLIENT_SHAKING)
 		end(client, REASON_TLS_TIMEOUT);
+	else if (client->state == CLIENT_SNIFFING)
+		end(client, REASON_IDLE_TIMEOUT);
+	else if (client->is_h2)
+		h2_expired(client);
 	else
-		codec_expired(client);
+		h1_expired(client);
 }
 
 /* --- Life. ----------------------------------------------------------------------------------- */
@@ -299,8 +444,8 @@ static int shake(struct client *client)
 
 	if (!sealed)
 		return -ENOMEM;
-	if (sealed_accept(&client->transport, sealed, &shaking_user, proxy->ring,
-			  client->transport.file, client->listener->tls) < 0) {
+	if (sealed_accept(&client->transport, sealed, &early_user, proxy->ring,
+			  client->transport.file, client->listener->spec.tls) < 0) {
 		slab_free(&proxy->sealed, sealed);
 		return -ENOMEM;
 	}
@@ -312,8 +457,8 @@ static void begin(struct client *client)
 {
 	count_phase(client, 1);
 	listener_took(client->listener);
-	if (!client->listener->tls)
-		serve(client);
+	if (!client->listener->spec.tls)
+		serve_clear(client);
 	else if (shake(client) < 0)
 		end(client, REASON_OVERLOAD_CONNECTIONS);
 }
@@ -341,6 +486,8 @@ void client_accept(struct listener *listener, int32_t file)
 	client->proxy = proxy;
 	client->listener = listener;
 	client->state = CLIENT_SHAKING;
+	client->is_h2 = false;
+	client->first = NULL;
 	client->peer = peer_of(&addr);
 	client->counted = false;
 	client->trusted = listener_trusts(listener, &client->peer);
@@ -352,7 +499,7 @@ void client_accept(struct listener *listener, int32_t file)
 		return;
 	}
 	deadline_init(&client->deadline, expired);
-	clear_init(&client->transport, &shaking_user, proxy->ring, file);
+	clear_init(&client->transport, &early_user, proxy->ring, file);
 	recorder_add(&proxy->recorder, ring_now_ns(proxy->ring), RECORDER_ACCEPT,
 		     slab_index(&proxy->clients, client), (uint64_t)file, client->peer.port);
 	begin(client);
@@ -360,7 +507,9 @@ void client_accept(struct listener *listener, int32_t file)
 
 void client_last(struct client *client)
 {
-	if (client->state == CLIENT_SERVING)
+	if (client->state == CLIENT_SERVING && client->is_h2)
+		h2_last(&client->h2);
+	else if (client->state == CLIENT_SERVING)
 		h1_last(&client->h1);
 	if (client->state != CLIENT_OVER && client->phase == CODEC_PHASE_IDLE)
 		deadline_in(&client->deadline, client->proxy->ring, idle_span(client));
@@ -368,9 +517,13 @@ void client_last(struct client *client)
 
 void client_close(struct client *client)
 {
-	if (client->state == CLIENT_SHAKING)
+	if (client->state == CLIENT_OVER)
+		return;
+	if (client->state != CLIENT_SERVING)
 		end(client, REASON_DRAINING);
-	else if (client->state == CLIENT_SERVING)
+	else if (client->is_h2)
+		h2_end(&client->h2, REASON_DRAINING);
+	else
 		h1_fault(&client->h1, 0, REASON_DRAINING, false);
 }
 
@@ -379,6 +532,10 @@ void client_check(const struct client *client)
 	GW_ASSERT(client->state < CLIENT_N_STATES && client->phase <= CODEC_PHASE_LINGER);
 	if (client->state != CLIENT_SERVING)
 		return;
+	if (client->is_h2) {
+		h2_check(&client->h2);
+		return;
+	}
 	h1_check(&client->h1);
 	if (client->h1.open)
 		GW_ASSERT(client->phase == CODEC_PHASE_BUSY);

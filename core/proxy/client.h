@@ -2,8 +2,8 @@
 /*
  * client.h - one accepted connection: its codec, its deadlines, where its requests go.
  *
- * The connection begins as a transport; when TLS, if it is spoken, has shaken
- * hands, a codec takes it over. The codec says what the connection waits for;
+ * The connection begins as a transport; when it is known which protocol is
+ * spoken (by ALPN, or by the first bytes), a codec takes it over. The codec says what the connection waits for;
  * this file knows for how long, and opens an exchange for each request.
  *
  * Threads: the worker's.
@@ -12,13 +12,15 @@
 
 #include "core/proxy/deadline.h"
 #include "core/proxy/h1.h"
+#include "core/proxy/h2.h"
 #include "core/proxy/peer.h"
 
 /* clang-format off */
 #define CLIENT_STATES(X) \
-	X(SHAKING, TO(SERVING) | TO(OVER)) /* TLS has not agreed yet; there is no codec. */ \
-	X(SERVING, TO(OVER))               /* The codec has the connection. */ \
-	X(OVER, 0)                         /* Waits for its transport's last event. */
+	X(SHAKING, TO(SNIFFING) | TO(SERVING) | TO(OVER)) /* TLS has not agreed yet. */ \
+	X(SNIFFING, TO(SERVING) | TO(OVER))               /* The first bytes will tell the protocol. */ \
+	X(SERVING, TO(OVER))                              /* A codec has the connection. */ \
+	X(OVER, 0)                                        /* Waits for its transport's last event. */
 /* clang-format on */
 
 enum client_state {
@@ -32,16 +34,19 @@ struct client {
 	union {
 		struct transport transport; /* The codec's first member. */
 		struct h1 h1;
+		struct h2 h2;
 	};
 	struct proxy *proxy;
 	struct listener *listener;
 	struct deadline deadline;
 	struct peer peer;
-	uint8_t state;     /* enum client_state. */
-	uint8_t phase;     /* enum codec_phase; IDLE before there is a codec. */
-	uint8_t n_lingers; /* Spans of linger_ns in which more came. */
-	bool counted;      /* In proxy_shared.peers. */
-	bool trusted;      /* A proxy whose word on its clients is believed. */
+	uint8_t state;          /* enum client_state. */
+	uint8_t phase;          /* enum codec_phase; IDLE before there is a codec. */
+	bool is_h2;             /* SERVING: by which codec. */
+	struct ring_buf *first; /* SNIFFING: what came so far. */
+	uint8_t n_lingers;      /* Spans of linger_ns in which more came. */
+	bool counted;           /* In proxy_shared.peers. */
+	bool trusted;           /* A proxy whose word on its clients is believed. */
 };
 
 /* Serve a file that was accepted, or close it when that cannot be. */

@@ -167,6 +167,7 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 	metric_gauge_add(proxy->metrics, METRIC_REQUESTS_ACTIVE, 1);
 	account_begin(proxy, &ex->account, who->peer);
 	ex->account.tls = who->tls;
+	ex->account.h2 = who->h2;
 	if (head) {
 		account_head(&ex->account, &ex->log, head);
 		ex->head_request = head->method == HTTP_HEAD;

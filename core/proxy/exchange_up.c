@@ -50,7 +50,8 @@ static enum reason encode(struct exchange *ex, struct http_head *head,
 {
 	struct proxy *proxy = ex->proxy;
 	const struct codec *codec = upstream_codec(proxy, ex->verdict.service);
-	struct forward_client client = { who->peer, who->identity, who->trusted, who->tls > 0 };
+	struct forward_client client = { who->peer, who->identity, who->trusted, who->tls > 0,
+					 who->h2 };
 	struct writer extra = writer_make(proxy->extra, sizeof(proxy->extra));
 	struct writer out = writer_make(ex->text, sizeof(ex->text));
 

@@ -182,12 +182,12 @@ static void put_identity(struct writer *out, const struct tls_identity *identity
 			     slice_make(identity->subject, identity->subject_len));
 }
 
-static void put_via(struct proxy *proxy, struct http_head *head, struct writer *out)
+static void put_via(struct proxy *proxy, const struct http_head *head, bool h2, struct writer *out)
 {
 	/* A list may be several lines: ours comes last as a line of its own (RFC 9110 5.3). */
-	writer_lit(out, "via: 1.");
-	writer_char(out, (char)('0' + head->minor));
-	writer_char(out, ' ');
+	writer_put(out, h2            ? SLICE("via: 2.0 ")
+			: head->minor ? SLICE("via: 1.1 ")
+				      : SLICE("via: 1.0 "));
 	writer_put(out, proxy->options->via);
 	writer_lit(out, "\r\n");
 }
@@ -233,7 +233,7 @@ size_t forward_request(struct proxy *proxy, struct http_head *head,
 	put_forwarded(out, said.by[HTTP_FIELD_FORWARDED], client, address, head);
 	if (client->identity && !said.by[HTTP_FIELD_X_CLIENT_CERT].len)
 		put_identity(out, client->identity);
-	put_via(proxy, head, out);
+	put_via(proxy, head, client->h2, out);
 	return put_id(proxy, head, out, id);
 }
 

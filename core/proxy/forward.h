@@ -26,6 +26,7 @@ struct forward_client {
 	const struct tls_identity *identity; /* Of its certificate; NULL: it has shown none. */
 	bool trusted;
 	bool secure; /* It speaks TLS to us. */
+	bool h2;
 };
 
 /*

@@ -97,11 +97,14 @@ void h1_init(struct h1 *c, enum h1_role role, struct proxy *proxy, const struct 
 	list_init(&c->out_bufs);
 }
 
-void h1_start(struct h1 *c)
+void h1_start(struct h1 *c, struct ring_buf *first)
 {
 	GW_ASSERT(c->role == H1_SERVER && c->in_state == H1_IN_HEAD);
 	c->owner->phase(c, CODEC_PHASE_IDLE);
-	transport_read(&c->transport, true);
+	if (first)
+		h1_in_bytes(c, first, (int32_t)first->len);
+	else
+		transport_read(&c->transport, true);
 }
 
 void h1_watch(struct h1 *c)

@@ -118,10 +118,10 @@ extern const struct codec h1_codec;
 
 /*
  * Over c->transport, which is connected, quiet and the codec's from now on: its events come here.
- * Then h1_start() (server role), or h1_watch().
+ * Then h1_start() (server role), or h1_watch(). 'first': bytes that came already, taken; or NULL.
  */
 void h1_init(struct h1 *c, enum h1_role role, struct proxy *proxy, const struct h1_owner *owner);
-void h1_start(struct h1 *c);
+void h1_start(struct h1 *c, struct ring_buf *first);
 
 /* Client role: the connection is there; watch it while it is idle. */
 void h1_watch(struct h1 *c);

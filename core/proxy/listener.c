@@ -171,14 +171,12 @@ static void look(struct ring_timer *timer)
 }
 
 void listener_open(struct listener *l, struct proxy *proxy, int32_t file,
-		   const struct peer_net *trusted, uint32_t n_trusted, struct tls_server *tls)
+		   const struct listener_spec *spec)
 {
-	*l = (struct listener){ .proxy = proxy,
-				.file = file,
-				.trusted = trusted,
-				.n_trusted = n_trusted,
-				.tls = tls,
-				.state = LISTENER_OPEN };
+	GW_ASSERT(spec->h1 || spec->h2);
+	*l = (struct listener){
+		.proxy = proxy, .file = file, .spec = *spec, .state = LISTENER_OPEN
+	};
 	ring_op_init(&l->accept, accepted);
 	ring_timer_init(&l->retry, retry);
 	ring_timer_init(&l->look, look);
@@ -209,7 +207,7 @@ void listener_close(struct listener *l)
 
 bool listener_trusts(const struct listener *l, const struct peer *peer)
 {
-	return l->n_trusted > 0 && peer_in(peer, l->trusted, l->n_trusted);
+	return l->spec.n_trusted > 0 && peer_in(peer, l->spec.trusted, l->spec.n_trusted);
 }
 
 void listener_took(struct listener *l)

@@ -36,15 +36,21 @@ enum listener_state {
 		LISTENER_N_STATES
 };
 
+/* What is spoken, and whom is believed; the networks and the TLS server outlive the listener. */
+struct listener_spec {
+	const struct peer_net *trusted;
+	uint32_t n_trusted;
+	struct tls_server *tls; /* NULL: in the clear. */
+	bool h1, h2;            /* At least one; in the clear h2 is by prior knowledge. */
+};
+
 struct listener {
 	struct proxy *proxy;
 	struct ring_op accept;
 	struct ring_timer retry; /* While paused. */
 	struct ring_timer look;  /* In a drain: whether it is over. */
 	struct list_node link;   /* In proxy->listeners. */
-	const struct peer_net *trusted;
-	struct tls_server *tls; /* NULL: in the clear. */
-	uint32_t n_trusted;
+	struct listener_spec spec;
 	int32_t file;
 	uint8_t state; /* enum listener_state. */
 	bool one;      /* Accepting one at a time, since there is not room for a whole queue. */
@@ -55,7 +61,7 @@ struct listener {
 
 /* 'file' listens (ring_net.h) and is the listener's from now on; so is the memory until it is closed. */
 void listener_open(struct listener *listener, struct proxy *proxy, int32_t file,
-		   const struct peer_net *trusted, uint32_t n_trusted, struct tls_server *tls);
+		   const struct listener_spec *spec);
 
 /*
  * Let nobody new in, accept what the kernel has begun, then close: after half a second, or when

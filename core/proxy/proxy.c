@@ -13,6 +13,15 @@
 /* An exchange may outlive its client by the last answer of a relay. */
 enum { EXCHANGES_PER_CLIENT = 2 };
 
+/* nghttp2's memory: a session with its tables is some 40 KiB, and streams come on top. */
+#define H2_MEMORY_BASE       ((size_t)16 << 20)
+#define H2_MEMORY_PER_CLIENT ((size_t)64 << 10)
+#define H2_MEMORY_PER_STREAM ((size_t)2 << 10)
+
+#define HEAD_SIZE                                                                                  \
+	(sizeof(struct head_block) > sizeof(struct h2_block) ? sizeof(struct head_block)           \
+							     : sizeof(struct h2_block))
+
 static int reserve(struct proxy *p)
 {
 	const struct proxy_options *opt = p->options;
@@ -25,10 +34,12 @@ static int reserve(struct proxy *p)
 		{ &p->clients, sizeof(struct client), _Alignof(struct client), opt->clients_max },
 		{ &p->upstreams, sizeof(struct upstream), 64, opt->upstreams_max },
 		{ &p->exchanges, sizeof(struct exchange), 64,
-		  opt->clients_max * EXCHANGES_PER_CLIENT },
-		{ &p->heads, sizeof(struct head_block), 64, opt->heads_max },
+		  opt->clients_max * EXCHANGES_PER_CLIENT + opt->h2_streams_max },
+		{ &p->heads, HEAD_SIZE, 64, opt->heads_max },
 		{ &p->sealed, sizeof(struct sealed), _Alignof(struct sealed),
 		  opt->sealed_max ? opt->sealed_max : 1 },
+		{ &p->h2_streams, sizeof(struct h2_stream), 64,
+		  opt->h2_streams_max ? opt->h2_streams_max : 1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(wanted); i++) {
@@ -41,6 +52,12 @@ static int reserve(struct proxy *p)
 		}
 	}
 	return 0;
+}
+
+static size_t h2_memory(const struct proxy_options *opt)
+{
+	return H2_MEMORY_BASE + opt->clients_max * H2_MEMORY_PER_CLIENT +
+	       opt->h2_streams_max * H2_MEMORY_PER_STREAM;
 }
 
 int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
@@ -62,6 +79,8 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 		for (uint32_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
 			list_counted_init(&p->services[i].endpoints[j].idle);
 	r = reserve(p);
+	if (r == 0 && p->options->h2_streams_max > 0)
+		r = h2_shared_create(h2_memory(p->options), &p->h2);
 	if (r < 0) {
 		free(p);
 		return r;
@@ -74,12 +93,14 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 void proxy_destroy(struct proxy *p)
 {
 	GW_ASSERT(proxy_is_quiet(p));
-	GW_ASSERT(p->heads.n_used == 0 && p->sealed.n_used == 0);
+	GW_ASSERT(p->heads.n_used == 0 && p->sealed.n_used == 0 && p->h2_streams.n_used == 0);
 	slab_fini(&p->clients);
 	slab_fini(&p->upstreams);
 	slab_fini(&p->exchanges);
 	slab_fini(&p->heads);
 	slab_fini(&p->sealed);
+	slab_fini(&p->h2_streams);
+	h2_shared_destroy(p->h2);
 	free(p);
 }
 
@@ -110,6 +131,7 @@ void proxy_check(const struct proxy *p)
 	slab_check(&p->exchanges);
 	slab_check(&p->heads);
 	slab_check(&p->sealed);
+	slab_check(&p->h2_streams);
 	for (uint32_t slot = 0; (client = slab_next(&p->clients, &slot));)
 		client_check(client);
 	for (uint32_t slot = 0; (upstream = slab_next(&p->upstreams, &slot));)

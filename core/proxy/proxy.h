@@ -21,6 +21,7 @@
 #include "core/base/slab.h"
 #include "core/http/chunk.h"
 #include "core/http/h1_parse.h"
+#include "core/http/h2_session.h"
 #include "core/proxy/peer.h"
 #include "policy/decide.h"
 #include "policy/seat.h"
@@ -29,7 +30,10 @@
 struct certs;
 struct listener;
 
-/* A head that came in pieces, or one too large for its request's own room. */
+/*
+ * A head that came in pieces, or one too large for its request's own room. The slab's
+ * objects are large enough for HTTP/2's (struct h2_block), too.
+ */
 struct head_block {
 	struct h1_parser parser;
 	uint32_t len;
@@ -48,9 +52,11 @@ struct proxy_options {
 	uint32_t clients_max;    /* Per worker, this and the next. */
 	uint32_t upstreams_max;
 	uint32_t heads_max;
-	uint32_t sealed_max; /* Of clients_max so many speak TLS; 0: no listener does. */
-	uint32_t per_client; /* Connections of one address, over all workers; 0: no limit. */
-	uint32_t log_sample; /* Log one of so many requests; 0: none. */
+	uint32_t sealed_max;     /* Of clients_max so many speak TLS; 0: no listener does. */
+	uint32_t h2_streams_max; /* Streams of HTTP/2 in all; 0: no listener speaks it. */
+	uint32_t h2_total_max;   /* On one connection before it is told to go; 0: no limit. */
+	uint32_t per_client;     /* Connections of one address, over all workers; 0: no limit. */
+	uint32_t log_sample;     /* Log one of so many requests; 0: none. */
 	const struct certs
 		*certs; /* The server's: workers find their TLS servers there. NULL: none. */
 	struct slice health_path; /* Answered here; empty: off. */
@@ -100,6 +106,8 @@ struct proxy {
 	/* Objects. */
 	struct slab clients, upstreams, exchanges, heads;
 	struct slab sealed; /* Of those clients that speak TLS. */
+	struct slab h2_streams;
+	struct h2_shared *h2; /* NULL: no listener speaks HTTP/2. */
 	struct list listeners;
 
 	/* State. */
@@ -117,6 +125,7 @@ struct proxy {
 
 	/* Scratch, never held across a handler. */
 	struct h1_parser parser;
+	struct h2_block h2_block;
 	char trailers[CHUNK_TRAILERS_MAX];
 	char extra[HTTP_HEAD_MAX + 8192];     /* Lines of ours, with what trusted proxies said. */
 	char head_text[HTTP_HEAD_MAX + 8192]; /* A response's head. */

@@ -49,6 +49,7 @@ static int read_one(const struct config_listener *from, uint32_t listener, struc
 		.client_auth = TLS_CLIENT_NONE,
 		.least_1_3 = tls->min_version == CONFIG_TLS_1_3,
 		.http1 = from->protocols & CONFIG_HTTP1,
+		.http2 = from->protocols & CONFIG_HTTP2,
 		.strict_names = tls->strict_names,
 	};
 	int r;

@@ -33,7 +33,7 @@ enum {
 };
 
 /* Bits of config_listener.protocols. */
-enum { CONFIG_HTTP1 = 1 };
+enum { CONFIG_HTTP1 = 1, CONFIG_HTTP2 = 2 };
 
 struct config_certificate {
 	struct slice cert, key; /* Paths of PEM files. */
@@ -72,6 +72,7 @@ struct config_limits {
 	uint64_t per_client;  /* Connections of one address; 0: no limit. */
 	uint64_t head_bytes;
 	uint64_t head_fields;
+	uint64_t h2_streams; /* Of one connection in its life; 0: no limit. */
 };
 
 struct config_timeouts {

@@ -24,6 +24,7 @@ static const struct schema_word word_off[] = { { "off", 0, NULL }, { NULL, 0, NU
 /* --- listeners ------------------------------------------------------------------------------ */
 
 static const struct schema_word protocols[] = {
+	{ "h2", CONFIG_HTTP2, "HTTP/2: with TLS by ALPN, in the clear by prior knowledge" },
 	{ "http/1.1", CONFIG_HTTP1, "HTTP/1.1 and HTTP/1.0" },
 	{ NULL, 0, NULL },
 };
@@ -132,7 +133,8 @@ static const struct schema_field listener_fields[] = {
 	  .type = SCHEMA_SET,
 	  .words = protocols,
 	  .preset = "http/1.1",
-	  .help = "What is spoken here." },
+	  .example = "[h2, http/1.1]",
+	  .help = "What is spoken here. With TLS, a client that has both gets h2." },
 	{ .key = "trusted_proxies",
 	  SCHEMA_COUNTED(config_listener, trusted_proxies, n_trusted_proxies),
 	  .type = SCHEMA_LIST,
@@ -270,6 +272,16 @@ static const struct schema_field limits_fields[] = {
 	  .preset = "100",
 	  .help = "Fields in one head.",
 	  .over = "431 to the client; 502 when it was the upstream's" },
+	{ .key = "streams_per_connection",
+	  SCHEMA_MEMBER(config_limits, h2_streams),
+	  .type = SCHEMA_NUMBER,
+	  .min = 1,
+	  .max = UINT32_MAX,
+	  .words = word_off,
+	  .flags = SCHEMA_LIVE,
+	  .preset = "off",
+	  .help = "Requests on one HTTP/2 connection in all. (At a time there may be 100.)",
+	  .over = "GOAWAY; what runs is finished, and the client connects again" },
 };
 
 static const struct schema limits_schema = {

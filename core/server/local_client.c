@@ -416,7 +416,7 @@ void local_client_take(struct local *l, int32_t file)
 	deadline_init(&client->deadline, expired);
 	clear_init(&client->h1.transport, NULL, l->proxy->ring, file);
 	h1_init(&client->h1, H1_SERVER, l->proxy, &h1_owner);
-	h1_start(&client->h1);
+	h1_start(&client->h1, NULL);
 }
 
 void local_client_close(struct local_client *client)

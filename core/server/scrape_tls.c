@@ -11,7 +11,7 @@ static const struct pool_row {
 #define ROW(name, type, field, help)                                                               \
 	{                                                                                          \
 		SLICE_INIT(name), SLICE_INIT(type), SLICE_INIT(help),                              \
-			offsetof(struct block_pool_stats, field)                                  \
+			offsetof(struct block_pool_stats, field)                                   \
 	}
 	/* clang-format off */
 	ROW("gateway_tls_memory_used_bytes", "gauge", used, "Memory that OpenSSL holds in workers"),

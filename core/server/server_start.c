@@ -92,6 +92,7 @@ static int open_home(struct server *s)
 	options.heads_max = 64;
 	options.log_sample = 0;
 	options.sealed_max = 0;
+	options.h2_streams_max = 0;
 	options.certs = NULL;
 	r = ring_open(&ring, &s->ring);
 	if (r < 0)

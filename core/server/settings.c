@@ -5,8 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define LINGER_NS (2 * GW_NS_PER_S) /* For a reply to arrive before the reset, RFC 9112 9.6. */
-#define HEADS_MIN 64u
+#define LINGER_NS        (2 * GW_NS_PER_S) /* For a reply to arrive before the reset, RFC 9112 9.6. */
+#define HEADS_MIN        64u
+#define H2_STREAMS_LEAST 4096u
 
 static void fill_limits(struct h1_limits *limits, const struct config *config)
 {
@@ -17,6 +18,20 @@ static void fill_limits(struct h1_limits *limits, const struct config *config)
 		limits->field_line_max = limits->head_max;
 	if (limits->request_line_max > limits->head_max)
 		limits->request_line_max = limits->head_max;
+}
+
+static bool speaks_h2(const struct config *config)
+{
+	for (uint32_t i = 0; i < config->n_listeners; i++)
+		if (config->listeners[i].protocols & CONFIG_HTTP2)
+			return true;
+	return false;
+}
+
+/* Many connections have few streams, few have many. */
+static uint32_t h2_streams(const struct environment_capacity *capacity)
+{
+	return capacity->clients > H2_STREAMS_LEAST ? capacity->clients : H2_STREAMS_LEAST;
 }
 
 int settings_create(struct config *config, struct certs *certs,
@@ -44,6 +59,8 @@ int settings_create(struct config *config, struct certs *certs,
 		.heads_max = capacity->clients / 4 > HEADS_MIN ? capacity->clients / 4 : HEADS_MIN,
 		.sealed_max = certs ? capacity->clients : 0,
 		.certs = certs,
+		.h2_streams_max = speaks_h2(config) ? h2_streams(capacity) : 0,
+		.h2_total_max = (uint32_t)config->limits.h2_streams,
 		.per_client = (uint32_t)config->limits.per_client,
 		.log_sample = config->access_log.path.len ? (uint32_t)config->access_log.sample : 0,
 		.health_path = config->health_path,
@@ -64,8 +81,10 @@ void settings_free(struct settings *s)
 static struct peer_net *copy_nets(const struct config_listener *from, struct worker_listener *to,
 				  struct peer_net *nets)
 {
-	to->trusted = nets;
-	to->n_trusted = from->n_trusted_proxies;
+	to->how = (struct listener_spec){ .trusted = nets,
+					  .n_trusted = from->n_trusted_proxies,
+					  .h1 = from->protocols & CONFIG_HTTP1,
+					  .h2 = from->protocols & CONFIG_HTTP2 };
 	for (uint32_t i = 0; i < from->n_trusted_proxies; i++, nets++) {
 		nets->family = from->trusted_proxies[i].family;
 		nets->prefix = from->trusted_proxies[i].bits;

@@ -24,7 +24,7 @@ static void show_certs(struct worker *w)
 	const struct certs *certs = w->proxy->options->certs;
 
 	for (uint32_t i = 0; certs && i < w->parts.n_listeners; i++)
-		w->listeners[i].tls = certs_of_worker(certs, w->parts.index)[i];
+		w->listeners[i].spec.tls = certs_of_worker(certs, w->parts.index)[i];
 }
 
 static void posted(void *owner, uint64_t word)
@@ -64,6 +64,7 @@ static int listen_all(struct worker *w)
 
 	for (uint32_t i = 0; i < w->parts.n_listeners; i++) {
 		struct worker_listener *spec = &w->parts.listeners[i];
+		struct listener_spec spoken;
 		/* A Unix socket's path is one socket: the first worker's. */
 		bool ours = spec->addr.family != AF_UNIX || w->parts.index == 0;
 		struct ring_listen how = { .reuse_port = spec->addr.family != AF_UNIX,
@@ -78,8 +79,9 @@ static int listen_all(struct worker *w)
 			return r;
 		r = ring_local_addr(w->ring, file, &spec->addr);
 		GW_ASSERT(r == 0);
-		listener_open(&w->listeners[i], w->proxy, file, spec->trusted, spec->n_trusted,
-			      certs ? certs_of_worker(certs, w->parts.index)[i] : NULL);
+		spoken = spec->how;
+		spoken.tls = certs ? certs_of_worker(certs, w->parts.index)[i] : NULL;
+		listener_open(&w->listeners[i], w->proxy, file, &spoken);
 		w->n_listening++;
 	}
 	return 0;

@@ -32,9 +32,8 @@ enum worker_word {
 };
 
 struct worker_listener {
-	struct ring_addr addr; /* Port 0: any; worker_start() puts the real one here. */
-	const struct peer_net *trusted;
-	uint32_t n_trusted;
+	struct ring_addr addr;    /* Port 0: any; worker_start() puts the real one here. */
+	struct listener_spec how; /* Without the TLS server, which is each worker's own. */
 };
 
 /* All of it outlives the worker. */

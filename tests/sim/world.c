@@ -362,7 +362,7 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	ledger = w.logs ? ledger_open(&w) : NULL;
 	GW_ASSERT(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file) == 0);
 	w.listener = &listener;
-	listener_open(&listener, w.proxy, file, NULL, 0, NULL);
+	listener_open(&listener, w.proxy, file, &(struct listener_spec){ .h1 = true });
 	sim_on_step(w.ring, check_step, &w);
 	people(&w);
 	schedule(&w);

@@ -260,7 +260,8 @@ static void stage_open(uint64_t seed, const struct ring_options *ring,
 				      &st.proxy),
 			 0);
 	assert_int_equal(ring_listen(st.ring, &stage_front, &(struct ring_listen){ 0 }, &file), 0);
-	listener_open(&st.listener, st.proxy, file, NULL, 0, stage_tls);
+	listener_open(&st.listener, st.proxy, file,
+		      &(struct listener_spec){ .tls = stage_tls, .h1 = true });
 	sim_on_step(st.ring, stage_check, NULL);
 }
 

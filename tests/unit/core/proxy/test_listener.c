@@ -94,7 +94,7 @@ static void begin(uint32_t clients_max, uint32_t files_max)
 	parts.metrics = w.metrics;
 	assert_int_equal(proxy_create(&parts, &w.proxy), 0);
 	assert_int_equal(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file), 0);
-	listener_open(&w.listener, w.proxy, file, NULL, 0, NULL);
+	listener_open(&w.listener, w.proxy, file, &(struct listener_spec){ .h1 = true });
 	sim_on_step(w.ring, check, NULL);
 }
 
@@ -367,12 +367,12 @@ static void only_named_networks_are_trusted(void **state)
 	const struct peer inside = { .family = AF_INET, .ip = { 10, 1 } };
 	const struct peer outside = { .family = AF_INET, .ip = { 11, 1 } };
 	const struct peer six = { .family = AF_INET6, .ip = { [15] = 1 } };
-	struct listener l = { .trusted = nets, .n_trusted = 2 };
+	struct listener l = { .spec = { .trusted = nets, .n_trusted = 2 } };
 
 	(void)state;
 	assert_true(listener_trusts(&l, &inside) && listener_trusts(&l, &six));
 	assert_false(listener_trusts(&l, &outside));
-	l.n_trusted = 0;
+	l.spec.n_trusted = 0;
 	assert_false(listener_trusts(&l, &inside));
 }
 

@@ -220,11 +220,11 @@ static const struct {
 	  "f:1:48: listeners[0].trusted_proxies[0]: \"10.0.0.0/99\" is not a network; " NET },
 	{ "listeners: [{address: \":80\", trusted_proxies: [\"10.0.0.1/8\"]}]\n",
 	  "f:1:48: listeners[0].trusted_proxies[0]: \"10.0.0.1/8\" has bits set behind its prefix; " NET },
-	{ "listeners: [{address: \":80\", protocols: [h2, http/1.1]}]\n",
-	  "f:1:42: listeners[0].protocols[0]: \"h2\" is not allowed; allowed: http/1.1" },
+	{ "listeners: [{address: \":80\", protocols: [h3, http/1.1]}]\n",
+	  "f:1:42: listeners[0].protocols[0]: \"h3\" is not allowed; allowed: h2 or http/1.1" },
 	{ "listeners: [{address: \":80\", protocols: [http/1]}]\n",
 	  "f:1:42: listeners[0].protocols[0]: \"http/1\" is not allowed; did you mean "
-	  "\"http/1.1\"? allowed: http/1.1" },
+	  "\"http/1.1\"? allowed: h2 or http/1.1" },
 	{ "listeners: [{address: \":80\", protocols: []}]\n",
 	  "f:1:41: listeners[0].protocols: names nothing" },
 	/* Shapes. */

@@ -146,14 +146,14 @@ static void listeners_have_their_own_networks(void **state)
 	assert_true(l[0].addr.family == AF_INET && l[0].addr.port == 8081);
 	assert_true(l[1].addr.family == AF_INET6 && l[1].addr.port == 8082);
 	assert_int_equal(l[2].addr.family, AF_UNIX);
-	assert_int_equal(l[0].n_trusted, 2);
-	assert_true(l[0].trusted[0].family == AF_INET && l[0].trusted[0].prefix == 8);
-	assert_int_equal(l[0].trusted[0].ip[0], 10);
-	assert_true(l[0].trusted[1].family == AF_INET6 && l[0].trusted[1].prefix == 33);
-	assert_int_equal(l[0].trusted[1].ip[0], 0x20);
-	assert_int_equal(l[1].n_trusted, 0);
-	assert_int_equal(l[2].n_trusted, 1);
-	assert_true(l[2].trusted[0].prefix == 32 && l[2].trusted[0].ip[3] == 7);
+	assert_int_equal(l[0].how.n_trusted, 2);
+	assert_true(l[0].how.trusted[0].family == AF_INET && l[0].how.trusted[0].prefix == 8);
+	assert_int_equal(l[0].how.trusted[0].ip[0], 10);
+	assert_true(l[0].how.trusted[1].family == AF_INET6 && l[0].how.trusted[1].prefix == 33);
+	assert_int_equal(l[0].how.trusted[1].ip[0], 0x20);
+	assert_int_equal(l[1].how.n_trusted, 0);
+	assert_int_equal(l[2].how.n_trusted, 1);
+	assert_true(l[2].how.trusted[0].prefix == 32 && l[2].how.trusted[0].ip[3] == 7);
 	free(l);
 }
 

@@ -44,6 +44,7 @@ static int begin(void **state)
 						       .health_path = SLICE_INIT("/up"),
 						       .via = SLICE_INIT("gw") };
 		w.tables[i].generation = (uint32_t)i + 1;
+		w.listeners[i].how.h1 = true;
 		w.listeners[i].addr =
 			(struct ring_addr){ .family = AF_INET, .ip = { 127, 0, 0, 1 } };
 	}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/proxy/h2.h"
+
+#include <errno.h>
+#include <string.h>
+
+#include "core/proxy/proxy.h"
+
+#define TO(state) (1u << H2_##state)
+static const uint8_t may_follow[H2_N_STATES] = {
+#define X(name, next) [H2_##name] = (next),
+	H2_STATES(X)
+#undef X
+};
+
+static void tell_phase(struct h2 *c)
+{
+	enum codec_phase next = CODEC_PHASE_IDLE;
+
+	if (c->state >= H2_SAYING)
+		next = CODEC_PHASE_LINGER;
+	else if (h2_session_in_section(
+			 c->session)) /* It may hold a block however many streams run. */
+		next = CODEC_PHASE_HEAD;
+	else if (c->n_streams > 0)
+		next = CODEC_PHASE_BUSY;
+	if (next == c->phase && c->phase_told)
+		return;
+	c->phase = (uint8_t)next;
+	c->phase_told = true;
+	c->owner->phase(c, next);
+}
+
+void h2_enter(struct h2 *c, enum h2_state next)
+{
+	GW_ASSERT(may_follow[c->state] & (1u << next));
+	c->state = (uint8_t)next;
+	switch (next) {
+	case H2_LEAVING:
+		h2_session_shut(c->session);
+		break;
+	case H2_SAYING:
+		tell_phase(c);
+		break;
+	case H2_LINGER:
+		transport_finish(&c->transport);
+		break;
+	case H2_CLOSED:
+		h2_session_close(c->session);
+		c->session = NULL;
+		break;
+	case H2_OPEN:
+	case H2_N_STATES:
+		GW_UNREACHABLE();
+	}
+}
+
+/* --- Streams. -------------------------------------------------------------------------------- */
+
+struct h2_stream *h2_stream_begin(struct h2 *c, int32_t id)
+{
+	struct h2_stream *s = slab_zalloc(&c->proxy->h2_streams);
+
+	if (!s)
+		return NULL;
+	s->stream.codec = &h2_codec;
+	s->c = c;
+	s->id = id;
+	s->code = H2_CODE_INTERNAL_ERROR;
+	s->credit = RING_BUF_DATA; /* May come along with the head. */
+	s->born_ns = ring_now_ns(c->proxy->ring);
+	list_init(&s->in);
+	list_init(&s->out);
+	list_push_back(&c->streams, &s->all);
+	c->n_streams++;
+	c->n_begun++;
+	return s;
+}
+
+static void give_all(struct ring *ring, struct list *bufs)
+{
+	for (struct list_node *node; (node = list_pop_front(bufs));)
+		ring_buf_give(ring, list_entry(node, struct ring_buf, link));
+}
+
+void h2_stream_free(struct h2_stream *s)
+{
+	struct h2 *c = s->c;
+
+	give_all(c->proxy->ring, &s->in);
+	give_all(c->proxy->ring, &s->out);
+	if (s->trailers_in)
+		ring_buf_give(c->proxy->ring, s->trailers_in);
+	if (s->trailers_out)
+		ring_buf_give(c->proxy->ring, s->trailers_out);
+	if (!s->dead)
+		h2_session_attach(c->session, s->id, NULL);
+	if (s->owed > 0)
+		h2_session_grant_connection(c->session, s->owed);
+	list_remove(&s->all);
+	if (list_node_is_linked(&s->touched))
+		list_remove(&s->touched);
+	if (list_node_is_linked(&s->flown))
+		list_remove(&s->flown);
+	if (c->telling == s)
+		c->telling = NULL;
+	c->n_streams--;
+	slab_free(&c->proxy->h2_streams, s);
+	h2_soon(c);
+}
+
+void h2_stream_fault(struct h2_stream *s, uint16_t status, enum reason reason)
+{
+	struct stream_fault fault = { status, (uint16_t)reason, false };
+
+	if (s->stream.user)
+		s->stream.user->reset(&s->stream, &fault);
+	h2_stream_free(s);
+}
+
+void h2_fault_all(struct h2 *c, enum reason reason)
+{
+	for (struct list_node *node; (node = list_first(&c->streams));)
+		h2_stream_fault(list_entry(node, struct h2_stream, all), 0, reason);
+}
+
+void h2_touch(struct h2_stream *s)
+{
+	if (!list_node_is_linked(&s->touched))
+		list_push_back(&s->c->touched, &s->touched);
+}
+
+static void stream_release(struct stream *stream)
+{
+	struct h2_stream *s = GW_CONTAINER_OF(stream, struct h2_stream, stream);
+	struct h2 *c = s->c;
+
+	GW_ASSERT(s->out_told);
+	if (!s->dead && !s->in_ended) /* RFC 9113 8.1: the rest of the request is not needed. */
+		h2_session_reset(c->session, s->id, H2_CODE_NO_ERROR);
+	h2_session_forgive(c->session);
+	c->n_messages++;
+	h2_stream_free(s);
+}
+
+/* A peer that has not taken what is there for a long time is told so, and remembered for it. */
+static uint32_t code_of(struct h2_stream *s)
+{
+	if (!s->stream.user)
+		return H2_CODE_REFUSED_STREAM; /* Nobody has looked at it. */
+	if (s->out_len == 0 || !h2_session_is_stalled(s->c->session, s->id))
+		return s->code;
+	h2_session_charge(s->c->session, H2_SCORE_STALLED, REASON_H2_STALLED);
+	return H2_CODE_CANCEL;
+}
+
+static void stream_reset(struct stream *stream, bool abort)
+{
+	struct h2_stream *s = GW_CONTAINER_OF(stream, struct h2_stream, stream);
+
+	(void)abort; /* What waits for the peer's window would wait too long. */
+	if (!s->dead)
+		h2_session_reset(s->c->session, s->id, code_of(s));
+	h2_stream_free(s);
+}
+
+static int32_t no_raw(struct stream *s, uint64_t *ret_len)
+{
+	(void)s;
+	(void)ret_len;
+	return -ENOTSUP; /* Frames are in between. */
+}
+
+static int32_t no_raw_out(struct stream *s, struct ring_pipe *before, uint64_t *ret_sent)
+{
+	(void)before;
+	return no_raw(s, ret_sent);
+}
+
+static void no_raw_done(struct stream *s, uint64_t n, int res)
+{
+	(void)s;
+	(void)n;
+	(void)res;
+	GW_UNREACHABLE();
+}
+
+/* --- The connection. ------------------------------------------------------------------------- */
+
+static void closed_and_quiet(struct h2 *c)
+{
+	if (c->gone && !c->soon.armed)
+		c->owner->closed(c);
+}
+
+static void woken(struct ring_op *op, const struct ring_answer *answer)
+{
+	struct h2 *c = GW_CONTAINER_OF(op, struct h2, soon);
+
+	(void)answer;
+	if (c->state == H2_CLOSED) {
+		closed_and_quiet(c);
+		return;
+	}
+	h2_in_deliver(c);
+	h2_out_pump(c);
+	h2_settle(c);
+}
+
+void h2_soon(struct h2 *c)
+{
+	if (!c->soon.armed && c->state != H2_CLOSED)
+		ring_soon(c->proxy->ring, &c->soon);
+}
+
+void h2_end(struct h2 *c, enum reason reason)
+{
+	if (c->state == H2_CLOSED)
+		return;
+	if (c->reason == REASON_NONE)
+		c->reason = (uint16_t)reason;
+	h2_fault_all(c, c->reason ? c->reason : REASON_CLIENT_ABORT);
+	if (c->block)
+		slab_free(&c->proxy->heads, c->block);
+	c->block = NULL;
+	h2_enter(c, H2_CLOSED);
+	transport_close(&c->transport, false);
+	c->owner->ended(c, c->reason);
+}
+
+void h2_leave(struct h2 *c, uint32_t code, enum reason reason)
+{
+	if (c->state >= H2_SAYING)
+		return;
+	h2_session_expel(c->session, code, reason);
+	h2_settle(c);
+}
+
+void h2_last(struct h2 *c)
+{
+	if (c->state != H2_OPEN)
+		return;
+	h2_enter(c, H2_LEAVING);
+	h2_soon(c);
+}
+
+static void session_is_over(struct h2 *c)
+{
+	c->reason = h2_session_reason(c->session);
+	h2_fault_all(c, c->reason ? c->reason : REASON_CLIENT_ABORT);
+	h2_enter(c, H2_SAYING);
+	h2_soon(c);
+}
+
+/* One that has just come may be about to ask: its first request is not lost. */
+static bool has_left(const struct h2 *c)
+{
+	return c->state == H2_LEAVING && c->n_streams == 0 && c->n_begun > 0;
+}
+
+void h2_settle(struct h2 *c)
+{
+	if (c->state == H2_CLOSED)
+		return;
+	if (c->state == H2_OPEN && h2_session_is_warned(c->session))
+		h2_enter(c, H2_LEAVING);
+	if (has_left(c))
+		h2_session_expel(c->session, H2_CODE_NO_ERROR,
+				 c->proxy->draining ? REASON_DRAINING : REASON_NONE);
+	if (c->state < H2_SAYING && h2_session_is_over(c->session))
+		session_is_over(c);
+	if (c->eof && c->n_streams == 0) {
+		h2_end(c, REASON_NONE);
+		return;
+	}
+	tell_phase(c);
+}
+
+bool h2_lingers_for_bytes(struct h2 *c)
+{
+	bool came = c->lingered > 0;
+
+	c->lingered = 0;
+	return came;
+}
+
+static void pong(void *owner)
+{
+	struct h2 *c = owner;
+
+	if (c->state == H2_LEAVING)
+		h2_session_refuse_more(c->session);
+}
+
+static void gone(void *owner, int32_t last_id, uint32_t code)
+{
+	struct h2 *c = owner;
+
+	(void)last_id;
+	(void)code;
+	if (c->state ==
+	    H2_OPEN) /* A client that says good-bye: its streams still get their answers. */
+		h2_enter(c, H2_LEAVING);
+}
+
+static void error(void *owner, bool connection, uint32_t code)
+{
+	struct h2 *c = owner;
+
+	metric_inc_label(c->proxy->metrics,
+			 connection ? METRIC_H2_CONNECTION_ERRORS : METRIC_H2_STREAM_ERRORS,
+			 code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR);
+}
+
+static uint8_t no_method(void *owner, void *stream)
+{
+	(void)owner;
+	(void)stream;
+	GW_UNREACHABLE(); /* Of the client's role. */
+}
+
+static const struct h2_events events = {
+	.head = h2_in_head,
+	.method = no_method,
+	.data = h2_in_data,
+	.end = h2_in_end,
+	.malformed = h2_in_malformed,
+	.closed = h2_in_closed,
+	.pull = h2_out_pull,
+	.copy = h2_out_copy,
+	.ended = h2_out_ended,
+	.gone = gone,
+	.pong = pong,
+	.error = error,
+};
+
+static void bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
+{
+	(void)more;
+	h2_in_bytes(GW_CONTAINER_OF(t, struct h2, transport), buf, res);
+}
+
+static void written(struct transport *t, int res)
+{
+	h2_out_written(GW_CONTAINER_OF(t, struct h2, transport), res);
+}
+
+static void connected(struct transport *t, int res)
+{
+	(void)t;
+	(void)res;
+	GW_UNREACHABLE(); /* It was before there was a codec. */
+}
+
+static void closed(struct transport *t)
+{
+	struct h2 *c = GW_CONTAINER_OF(t, struct h2, transport);
+
+	if (c->out)
+		ring_buf_give(c->proxy->ring, c->out);
+	c->out = NULL;
+	c->gone = true;
+	closed_and_quiet(c);
+}
+
+static const struct transport_user transport_user = {
+	.bytes = bytes,
+	.written = written,
+	.connected = connected,
+	.closed = closed,
+};
+
+void h2_start(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner,
+	      struct ring_buf *first)
+{
+	GW_ASSERT(!c->transport.closing && !transport_is_reading(&c->transport));
+	memset((char *)c + sizeof(c->transport), 0, sizeof(*c) - sizeof(c->transport));
+	c->transport.user = &transport_user;
+	c->proxy = proxy;
+	c->owner = owner;
+	list_init(&c->streams);
+	list_init(&c->touched);
+	list_init(&c->flown);
+	ring_op_init(&c->soon, woken);
+	if (h2_session_open(proxy->h2, H2_SERVER, c->transport.sealed, &events, c, &c->session) <
+	    0) {
+		if (first)
+			ring_buf_give(proxy->ring, first);
+		c->state = H2_CLOSED;
+		transport_close(&c->transport, false);
+		owner->ended(c, REASON_OVERLOAD_MEMORY);
+		return;
+	}
+	tell_phase(c);
+	h2_soon(c);
+	if (first)
+		h2_in_bytes(c, first, (int32_t)first->len);
+	else
+		transport_read(&c->transport, true);
+}
+
+void h2_check(const struct h2 *c)
+{
+	uint32_t n = 0;
+
+	GW_ASSERT(c->state < H2_N_STATES && !c->telling);
+	GW_ASSERT((c->state == H2_CLOSED) == !c->session);
+	GW_ASSERT(c->writing == (c->out != NULL));
+	list_each(node, &c->streams)
+	{
+		const struct h2_stream *s = list_entry(node, struct h2_stream, all);
+
+		n++;
+		GW_ASSERT(s->c == c && s->stream.user);
+		GW_ASSERT(s->owed <= H2_WINDOW || s->in_dead);
+		GW_ASSERT(!s->out_sent || s->out_ended);
+	}
+	GW_ASSERT(n == c->n_streams && (n == 0 || c->state < H2_SAYING));
+}
+
+const struct codec h2_codec = {
+	.name = "h2",
+	.encode_request = h2_encode_request,
+	.encode_response = h2_encode_response,
+	.send_head = h2_send_head,
+	.send_info = h2_send_info,
+	.send_body = h2_send_body,
+	.send_trailers = h2_send_trailers,
+	.flush = h2_flush,
+	.credit = h2_credit,
+	.raw_in = no_raw,
+	.raw_in_done = no_raw_done,
+	.raw_out = no_raw_out,
+	.raw_out_done = no_raw_done,
+	.release = stream_release,
+	.reset = stream_reset,
+};
