@@ -26,6 +26,11 @@ class Scenario:
     target: float = 0.0  # Of the design, against the better peer; 0: none.
     warm_s: float = 1.0
     tls: bool = False
+    streams: int = 0  # At once on each connection, over HTTP/2; 0: HTTP/1.1.
+
+    @property
+    def h2(self):
+        return self.streams > 0
 
 
 def _close_script():
@@ -57,6 +62,14 @@ SCENARIOS = {s.name: s for s in (
     Scenario("tls-64k", "GET 64 KiB over TLS, 64 connections", "/65536", 64, tls=True),
     Scenario("tls-close", "GET 128 B, a TLS handshake each, 64 at once", "/128", 64,
              extra=("close",), target=1.0, tls=True),
+    Scenario("h2c-small", "GET 128 B over HTTP/2 in clear, 16 connections x 32 streams", "/128", 16,
+             "h2load", target=0.6, streams=32),
+    Scenario("h2-small", "GET 128 B over HTTP/2 and TLS, 16 connections x 32 streams", "/128", 16,
+             "h2load", target=0.6, tls=True, streams=32),
+    Scenario("h2c-64k", "GET 64 KiB over HTTP/2 in clear, 16 connections x 4 streams", "/65536",
+             16, "h2load", streams=4),
+    Scenario("h2-64k", "GET 64 KiB over HTTP/2 and TLS, 16 connections x 4 streams", "/65536",
+             16, "h2load", tls=True, streams=4),
     Scenario("close-ab", "the same, by ab (HTTP/1.0)", "/128", 64, "ab", target=0.8),
 )}
 
@@ -78,7 +91,8 @@ def command(scenario, port, seconds):
     url = f"http{'s' if scenario.tls else ''}://127.0.0.1:{port}{scenario.path}"
     length = str(math.ceil(seconds))
     if scenario.tool == "h2load":
-        return ["h2load", "--h1", "-t1", f"-c{scenario.conns}", "-D", length, url]
+        protocol = [f"-m{scenario.streams}"] if scenario.h2 else ["--h1"]
+        return ["h2load", *protocol, "-t1", f"-c{scenario.conns}", "-D", length, url]
     if scenario.tool == "ab":
         return ["ab", "-q", "-r", "-c", str(scenario.conns), "-t", length, "-n", "100000000", url]
     extra, tail = (), ()
@@ -156,12 +170,12 @@ def _fill(result, before, after):
 
 def _measure(scenario, name, setup, seconds):
     result = Result()
-    setup.tls = scenario.tls
+    setup.speak(scenario.tls, scenario.h2)
     tool = command(scenario, setup.port, scenario.warm_s + seconds + MARGIN_S)
     with proxies.origin(setup) as origin:
-        proxies.wait_ready(origin, setup.origin_port)
+        proxies.wait_origin(origin, setup)
         with proxies.proxy(name, setup) as proxy:
-            proxies.wait_ready(proxy, setup.port, setup.tls)
+            proxies.wait_proxy(proxy, setup)
             pids = process.tree(proxy.pid)
             with process.Child(tool, process.LOAD_CPU, setup.path("load.log")) as load:
                 time.sleep(scenario.warm_s)

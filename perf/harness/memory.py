@@ -1,21 +1,23 @@
 # SPDX-License-Identifier: Apache-2.0
-"""User memory of a proxy: per idle connection, and with slow readers of a long body."""
+"""User memory of a proxy: per idle connection of each kind, and with slow readers of a long body."""
 
 import re
 import select
 import socket
+import ssl
 import subprocess
 import time
 from dataclasses import dataclass
 
-from . import process, proxies
+from . import h2, process, proxies
 
-REQUEST = b"GET %s HTTP/1.1\r\nHost: bench\r\n\r\n"
 BATCH = 200
 ANSWER_TIMEOUT_S = 10
 SETTLE_S = 1.0
 LONG_PATH = b"/104857600"
 SIP_LEN = 16 * 1024
+KINDS = ("clear", "tls", "h2c", "h2")  # What the clients of a row speak.
+READERS = ("clear", "h2c")
 
 
 @dataclass
@@ -55,50 +57,123 @@ def _queued(setup):
     return total
 
 
-def _connect(port, n, path, receive_len=None):
-    """n connections with one request sent on each."""
-    found = []
-    for _ in range(n):
-        one = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-        found.append(one)
-        if receive_len:
-            one.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_len)
-        one.settimeout(ANSWER_TIMEOUT_S)
-        one.connect(("127.0.0.1", port))
-        one.sendall(REQUEST % path)
-        one.setblocking(False)
-    return found
+class Http1:
+    """The answer to one request on a connection."""
+
+    def __init__(self):
+        self.got = b""
+        self.n_body = 0
+
+    @staticmethod
+    def request(path, _):
+        return b"GET %s HTTP/1.1\r\nHost: bench\r\n\r\n" % path
+
+    def feed(self, data):
+        if len(self.got) < 4096:
+            self.got += data
+        head, blank, body = self.got.partition(b"\r\n\r\n")
+        self.n_body += len(data) if self.n_body else len(body) if blank else 0
+        return b""
+
+    def is_good(self):
+        return self.n_body >= 128 and self.got.split()[1] == b"200"
 
 
-def _await_answers(socks):
+class Http2(h2.Answer):
+    """The same on stream 1; what is read is granted anew."""
+
+    @staticmethod
+    def request(path, tls):
+        return h2.request(path, tls)
+
+    def feed(self, data):
+        before = self.n_body
+        replies = super().feed(data)
+        if self.n_body > before and not self.is_whole:
+            more = (self.n_body - before).to_bytes(4, "big")
+            replies += h2.frame(h2.WINDOW_UPDATE, 0, 0, more)
+            replies += h2.frame(h2.WINDOW_UPDATE, 0, 1, more)
+        return replies
+
+    def is_good(self):
+        return self.n_body >= 128 and self.status == 200
+
+
+class Client:
+    """A connection with one request sent on it."""
+
+    def __init__(self, setup, path, context, receive_len=None):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        try:
+            if receive_len:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_len)
+            sock.settimeout(ANSWER_TIMEOUT_S)
+            sock.connect(("127.0.0.1", setup.port))
+            if context:
+                sock = context.wrap_socket(sock)
+            self.answer = Http2() if setup.h2 else Http1()
+            sock.sendall(self.answer.request(path, setup.tls))
+        except BaseException:
+            sock.close()
+            raise
+        sock.setblocking(False)
+        self.sock = sock
+        self.has_ended = False
+
+    def fileno(self):
+        return self.sock.fileno()
+
+    def sip(self, n):
+        """How much of at most n bytes there was."""
+        try:
+            data = self.sock.recv(n)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return 0
+        self.has_ended = not data
+        replies = self.answer.feed(data)
+        if replies:
+            self.sock.send(replies)
+        return len(data)
+
+    def close(self):
+        self.sock.close()
+
+
+def _connect(setup, n, path, receive_len=None):
+    context = None
+    if setup.tls:
+        context = proxies.trusting("h2" if setup.h2 else "http/1.1")
+    return [Client(setup, path, context, receive_len) for _ in range(n)]
+
+
+def _await_answers(clients):
     """How many of them got a whole 200 with its 128 bytes."""
-    poll, got = select.poll(), {one.fileno(): b"" for one in socks}
-    by_fd = {one.fileno(): one for one in socks}
-    for fd in got:
+    poll, waiting = select.poll(), {one.fileno(): one for one in clients}
+    for fd in waiting:
         poll.register(fd, select.POLLIN)
     end, good = time.monotonic() + ANSWER_TIMEOUT_S, 0
-    waiting = set(got)
     while waiting and time.monotonic() < end:
         for fd, _ in poll.poll(200):
-            data = by_fd[fd].recv(4096)
-            got[fd] += data
-            head, blank, body = got[fd].partition(b"\r\n\r\n")
-            if not data or (blank and len(body) >= 128):
+            one = waiting[fd]
+            while one.sip(4096) and not one.answer.is_good():
+                pass
+            if one.has_ended or one.answer.is_good():
                 poll.unregister(fd)
-                waiting.discard(fd)
-                good += bool(blank) and head.split()[1] == b"200"
+                del waiting[fd]
+                good += one.answer.is_good()
     return good
 
 
-def _measure(name, setup, use):
+def _measure(name, setup, kind, use):
     """Starts origin and proxy, and lets 'use' fill in the rest of a Memory."""
     result = Memory()
     socks = []
+    setup.speak(kind in ("tls", "h2"), kind in ("h2c", "h2"))
     try:
         with proxies.origin(setup) as origin:
-            proxies.wait_ready(origin, setup.origin_port)
+            proxies.wait_origin(origin, setup)
             with proxies.proxy(name, setup) as proxy:
-                proxies.wait_ready(proxy, setup.port)
+                proxies.wait_proxy(proxy, setup)
                 time.sleep(SETTLE_S)
                 result.base_pss = process.memory_bytes(process.tree(proxy.pid))[1]
                 use(result, socks, lambda: process.memory_bytes(process.tree(proxy.pid)))
@@ -113,14 +188,14 @@ def _measure(name, setup, use):
     return result
 
 
-def idle(name, setup, n):
+def idle(name, setup, n, kind):
     """
     n connections that have had one answer each and stay open. The first batch
     of them touches the code and the pools that any traffic needs.
     """
     def use(result, socks, read):
         while len(socks) < n:
-            batch = _connect(setup.port, min(BATCH, n - len(socks)), b"/128")
+            batch = _connect(setup, min(BATCH, n - len(socks)), b"/128")
             socks.extend(batch)
             result.answered += _await_answers(batch)
             if len(socks) == BATCH:
@@ -132,26 +207,23 @@ def idle(name, setup, n):
         time.sleep(SETTLE_S)
         result.conns = n
         result.rss, result.pss = read()
-    return _measure(name, setup, use)
+    return _measure(name, setup, kind, use)
 
 
-def slow_readers(name, setup, n, seconds):
+def slow_readers(name, setup, n, seconds, kind):
     """n clients of a 100 MiB body that take a sip each second; the peak counts."""
     def use(result, socks, read):
         while len(socks) < n:
-            socks.extend(_connect(setup.port, min(BATCH, n - len(socks)), LONG_PATH, SIP_LEN))
+            socks.extend(_connect(setup, min(BATCH, n - len(socks)), LONG_PATH, SIP_LEN))
         result.conns = n
         served = set()
         for _ in range(max(1, round(seconds))):
             time.sleep(1)
             for one in socks:
-                try:
-                    if one.recv(SIP_LEN):
-                        served.add(one.fileno())
-                except BlockingIOError:
-                    pass
+                if one.sip(SIP_LEN):
+                    served.add(one.fileno())
             rss, pss = read()
             result.rss, result.pss = max(result.rss, rss), max(result.pss, pss)
             result.queued = max(result.queued, _queued(setup))
         result.answered = len(served)
-    return _measure(name, setup, use)
+    return _measure(name, setup, kind, use)

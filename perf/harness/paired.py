@@ -7,6 +7,7 @@ second put all proxies into the same weather, so the ratio of a round is steadie
 than the ratio of two medians. Load stands still by SIGSTOP; connections stay open.
 """
 
+import collections
 import contextlib
 import os
 import re
@@ -17,9 +18,13 @@ from dataclasses import dataclass, field
 
 from . import load, process, proxies
 
-DRAIN_S = 0.01  # What is on its way when the load stops still counts.
-FOREVER_S = 3600  # The load is ended by SIGINT, upon which wrk reports.
+# What is on its way when the load stops still counts, and must not meet the next slice.
+DRAIN_S = 0.01
+DRAIN_EACH_S = 0.0001
+FOREVER_S = 3600  # The load is ended by SIGINT, upon which wrk reports; h2load keeps a log.
 TIMEOUT_S = 60  # Longer than a load stands still; wrk reserves 8 MB for each second.
+TOOLS = ("wrk", "h2load")
+ANSWERS = "answers.log"  # Of h2load: when, status, duration; the status of a lost stream is -1.
 SIGN_Z = 1.96  # Of the normal distribution, for 95 %.
 
 
@@ -28,30 +33,39 @@ class Side:
     """One proxy under its own load, and what each of its slices cost per request, in us."""
     name: str
     setup: proxies.Setup
+    tool: str
+    drain_s: float
     pids: list = None
     load: process.Child = None
     costs: list = field(default_factory=list)
     requests: int = 0
 
 
-def _place(name, base, index, tls):
+def _place(name, base, index, scenario):
     folder = base.path(f"side-{index}")
     os.makedirs(folder, exist_ok=True)
     os.chmod(folder, 0o755)
     side = proxies.Setup(base.build, base.port + 2 + index, folder, against=base.against)
     side.origin_port = base.origin_port
-    side.tls = tls
-    return Side(name, side)
+    side.speak(scenario.tls, scenario.h2)
+    on_their_way = scenario.conns * max(1, scenario.streams)
+    return Side(name, side, scenario.tool, max(DRAIN_S, DRAIN_EACH_S * on_their_way))
+
+
+def _command(side, scenario):
+    tool = load.command(scenario, side.setup.port, FOREVER_S)
+    if side.tool == "h2load":
+        return [*tool, f"--log-file={side.setup.path(ANSWERS)}"]
+    tool[tool.index("--timeout") + 1] = f"{TIMEOUT_S}s"
+    return tool
 
 
 def _start(stack, side, scenario):
     proxy = stack.enter_context(proxies.proxy(side.name, side.setup))
-    proxies.wait_ready(proxy, side.setup.port, side.setup.tls)
+    proxies.wait_proxy(proxy, side.setup)
     side.pids = process.tree(proxy.pid)
-    tool = load.command(scenario, side.setup.port, FOREVER_S)
-    tool[tool.index("--timeout") + 1] = f"{TIMEOUT_S}s"
-    side.load = stack.enter_context(
-        process.Child(tool, process.LOAD_CPU, side.setup.path("load.log")))
+    side.load = stack.enter_context(process.Child(
+        _command(side, scenario), process.LOAD_CPU, side.setup.path("load.log")))
     time.sleep(scenario.warm_s)
     side.load.signal(signal.SIGSTOP)
 
@@ -62,7 +76,7 @@ def _slice(side, origin, seconds):
     side.load.signal(signal.SIGCONT)
     time.sleep(seconds)
     side.load.signal(signal.SIGSTOP)
-    time.sleep(DRAIN_S)
+    time.sleep(side.drain_s)
     after = process.cpu_exact_s(side.pids), proxies.origin_stats(origin)["requests"]
     requests = after[1] - before[1] - 1  # The question itself.
     if requests < 1:
@@ -71,11 +85,26 @@ def _slice(side, origin, seconds):
     return (after[0] - before[0]) * 1e6 / requests
 
 
+def _logged_errors(side):
+    """From the log of h2load's answers; its last line may be cut."""
+    with open(side.setup.path(ANSWERS), encoding="ascii") as log:
+        counts = collections.Counter(
+            fields[1] for fields in (line.split("\t") for line in log) if len(fields) == 3)
+    good = sum(n for status, n in counts.items() if status.startswith("2"))
+    words = [f"{n} of status {status}" for status, n in sorted(counts.items())
+             if not status.startswith("2")]
+    return "; ".join(words if good else [*words, "no answer"])
+
+
 def _errors(side):
     """What the load generator counted until now."""
+    if side.load.has_ended():
+        return f"load ended early: {side.load.last_line()}"
     side.load.signal(signal.SIGCONT)
     side.load.signal(signal.SIGINT)
     side.load.wait(load.END_TIMEOUT_S)
+    if side.tool == "h2load":
+        return _logged_errors(side)
     text = side.load.output()
     found = re.findall(r"Socket errors: (.*)|(Non-2xx or 3xx responses: \d+)", text)
     counts = [a or b for a, b in found]
@@ -86,10 +115,10 @@ def _errors(side):
 
 def run(scenario, names, base, rounds, seconds):
     """{proxy: (costs per round, errors in words)}."""
-    sides = [_place(name, base, i, scenario.tls) for i, name in enumerate(names)]
+    sides = [_place(name, base, i, scenario) for i, name in enumerate(names)]
     with contextlib.ExitStack() as stack:
         origin = stack.enter_context(proxies.origin(base))
-        proxies.wait_ready(origin, base.origin_port)
+        proxies.wait_origin(origin, base)
         for side in sides:
             _start(stack, side, scenario)
         for i in range(rounds):

@@ -5,10 +5,11 @@ import http.client
 import json
 import os
 import shutil
+import socket
 import ssl
 import subprocess
 
-from . import process
+from . import h2, process
 
 PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 START_TIMEOUT_S = 10
@@ -29,6 +30,11 @@ class Setup:
         self.folder = folder
         self.origin_port = port + 1
         self.tls = False  # Whether clients speak TLS to the proxy.
+        self.h2 = False  # Whether they speak HTTP/2: by ALPN, or in clear by prior knowledge.
+
+    def speak(self, tls, h2):
+        """What the next proxy's clients speak."""
+        self.tls, self.h2 = tls, h2
 
     def program(self, name):
         return os.path.join(self.build, "perf", name)
@@ -49,20 +55,32 @@ class Setup:
             os.chmod(key, 0o644)
         return cert, key
 
+    def _nginx_listen(self):
+        """The end of the line 'listen', and the lines that belong to it."""
+        words = (" ssl" if self.tls else "") + (" http2" if self.h2 else "")
+        if not self.tls:
+            return words
+        cert, key = self.certificate()
+        return (f"{words};\n\t\tssl_certificate {cert};\n"
+                f"\t\tssl_certificate_key {key};\n"
+                "\t\tssl_session_cache shared:tls:10m;\n"
+                "\t\tssl_protocols TLSv1.2 TLSv1.3")
+
+    def _haproxy_bind(self):
+        if not self.tls:
+            return " proto h2" if self.h2 else ""
+        cert, _ = self.certificate()
+        alpn = "h2,http/1.1" if self.h2 else "http/1.1"
+        return f" ssl crt {cert} alpn {alpn} ssl-min-ver TLSv1.2"
+
     def fill(self, peer_file, buffer_size=16384):
         """A peer's configuration with its places filled in; returns its path."""
         with open(os.path.join(PERF, "peers", peer_file), encoding="utf-8") as template:
             text = template.read()
         places = {"PORT": self.port, "ORIGIN": self.origin_port, "FOLDER": self.folder,
                   "CONNECTIONS": MAX_CONNECTIONS if peer_file == "haproxy.cfg" else 18000,
-                  "FILES": 20000, "BUFSIZE": buffer_size, "NGINX_TLS": "", "HAPROXY_TLS": ""}
-        if self.tls:
-            cert, key = self.certificate()
-            places["NGINX_TLS"] = (f" ssl;\n\t\tssl_certificate {cert};\n"
-                                   f"\t\tssl_certificate_key {key};\n"
-                                   "\t\tssl_session_cache shared:tls:10m;\n"
-                                   "\t\tssl_protocols TLSv1.2 TLSv1.3")
-            places["HAPROXY_TLS"] = f" ssl crt {cert} alpn http/1.1 ssl-min-ver TLSv1.2"
+                  "FILES": 20000, "BUFSIZE": buffer_size,
+                  "NGINX_LISTEN": self._nginx_listen(), "HAPROXY_BIND": self._haproxy_bind()}
         for name, value in places.items():
             text = text.replace(f"@{name}@", str(value))
         with open(self.path(peer_file), "w", encoding="utf-8") as out:
@@ -70,14 +88,22 @@ class Setup:
         return self.path(peer_file)
 
 
-def _sluice(setup, build=None):
-    listen = ["--listen", f"127.0.0.1:{setup.port}"]
+def _sluice_listener(setup):
+    listener = {"address": f"127.0.0.1:{setup.port}"}
     if setup.tls:
         cert, key = setup.certificate()
-        listen = ["-c", setup.path("tls.yaml")]
+        listener["tls"] = {"certificates": [{"cert": cert, "key": key}]}
+    if setup.h2:
+        listener["protocols"] = ["h2", "http/1.1"]
+    return listener
+
+
+def _sluice(setup, build=None):
+    listen = ["--listen", f"127.0.0.1:{setup.port}"]
+    if setup.tls or setup.h2:
+        listen = ["-c", setup.path("listener.yaml")]
         with open(listen[1], "w", encoding="utf-8") as config:
-            config.write(f"listeners: [{{address: '127.0.0.1:{setup.port}', tls: "
-                         f"{{certificates: [{{cert: {cert}, key: {key}}}]}}}}]\n")
+            json.dump({"listeners": [_sluice_listener(setup)]}, config)
     return [os.path.join(build or setup.build, "sluice"), *listen,
             "--upstream", f"http://127.0.0.1:{setup.origin_port}", "--workers", "1",
             "--admin", "127.0.0.1:0", "--control", setup.path("control.sock")]
@@ -153,19 +179,20 @@ def version(name, setup):
     return lines[0].split(" - ")[0] if lines else name
 
 
-def _trusting():
+def trusting(protocol="http/1.1"):
     """What is asked is our own process; its certificate was made a moment ago."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
     return context
 
 
-def get(port, path, timeout_s=5, tls=False):
+def _get(port, path, timeout_s=5, tls=False):
     """One GET on a connection of its own: (status, body)."""
     if tls:
         connection = http.client.HTTPSConnection("127.0.0.1", port, timeout=timeout_s,
-                                                 context=_trusting())
+                                                 context=trusting())
     else:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_s)
     try:
@@ -176,15 +203,41 @@ def get(port, path, timeout_s=5, tls=False):
         connection.close()
 
 
-def answers(port, tls=False):
+def _h2_status(setup, path, timeout_s):
+    """The same over HTTP/2; only the status."""
+    with socket.create_connection(("127.0.0.1", setup.port), timeout_s) as sock:
+        if setup.tls:
+            sock = trusting("h2").wrap_socket(sock)
+            if sock.selected_alpn_protocol() != "h2":
+                return None
+        sock.sendall(h2.request(path.encode(), setup.tls))
+        answer = h2.Answer()
+        while not answer.is_whole:
+            data = sock.recv(65536)
+            if not data:
+                return None
+            sock.sendall(answer.feed(data))
+        return answer.status
+
+
+def answers(setup):
     try:
-        return get(port, "/128", 1, tls)[0] == 200
+        if setup.h2:
+            return _h2_status(setup, "/128", 1) == 200
+        return _get(setup.port, "/128", 1, setup.tls)[0] == 200
+    except (OSError, http.client.HTTPException):
+        return False
+
+
+def _origin_answers(setup):
+    try:
+        return _get(setup.origin_port, "/128", 1)[0] == 200
     except (OSError, http.client.HTTPException):
         return False
 
 
 def origin_stats(setup):
-    return json.loads(get(setup.origin_port, "/stats")[1])
+    return json.loads(_get(setup.origin_port, "/stats")[1])
 
 
 def origin(setup):
@@ -196,9 +249,17 @@ def proxy(name, setup):
     return process.Child(COMMANDS[name](setup), process.PROXY_CPU, setup.path(f"{name}.log"))
 
 
-def wait_ready(child, port, tls=False):
-    process.wait_until(lambda: child.has_ended() or answers(port, tls), START_TIMEOUT_S)
+def _wait(child, is_ready):
+    process.wait_until(lambda: child.has_ended() or is_ready(), START_TIMEOUT_S)
     if child.has_ended():
         raise process.Failure(f"did not start: {child.last_line()}")
-    if not answers(port, tls):
+    if not is_ready():
         raise process.Failure(f"does not answer: {child.last_line()}")
+
+
+def wait_origin(child, setup):
+    _wait(child, lambda: _origin_answers(setup))
+
+
+def wait_proxy(child, setup):
+    _wait(child, lambda: answers(setup))
