@@ -577,6 +577,16 @@ void h2_session_resume(struct h2_session *s, int32_t id)
 	must(s, nghttp2_session_resume_data(ng_of(s), id));
 }
 
+void h2_session_share(struct h2_session *s, int32_t id)
+{
+	nghttp2_extpri priority;
+
+	if (nghttp2_session_get_extpri_stream_priority(ng_of(s), &priority, id) < 0)
+		return;
+	priority.inc = 1;
+	must(s, nghttp2_session_change_extpri_stream_priority(ng_of(s), id, &priority, 0));
+}
+
 void h2_session_reset(struct h2_session *s, int32_t id, uint32_t code)
 {
 	(void)nghttp2_session_set_stream_user_data(ng_of(s), id, NULL);

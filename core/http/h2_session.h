@@ -157,6 +157,8 @@ void h2_session_respond(struct h2_session *s, int32_t id, struct slice text, boo
 void h2_session_inform(struct h2_session *s, int32_t id, struct slice text);
 /* There is something to pull again. */
 void h2_session_resume(struct h2_session *s, int32_t id);
+/* Its body is long: others of its kind are sent in between (RFC 9218 4.2). */
+void h2_session_share(struct h2_session *s, int32_t id);
 /* 'closed' is not told any more. */
 void h2_session_reset(struct h2_session *s, int32_t id, uint32_t code);
 /* The peer may send 'n' bytes more: on the stream and the connection, or only on the latter. */

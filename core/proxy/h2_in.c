@@ -83,9 +83,7 @@ static void no_buffer(struct h2_stream *s)
 
 	GW_COUNT_IF(true, "h2_body_without_buffer");
 	s->in_dead = true;
-	s->c->telling = s;
 	s->stream.user->malformed(&s->stream, &fault);
-	s->c->telling = NULL;
 }
 
 void h2_in_data(void *owner, void *stream, const uint8_t *bytes, uint32_t len)

@@ -7,7 +7,10 @@
 #include "core/proxy/h2.h"
 #include "core/proxy/proxy.h"
 
-enum { APPEND_MAX = 4096 }; /* Larger pieces keep their buffer instead of being copied. */
+enum {
+	APPEND_MAX = 4096,  /* Larger pieces keep their buffer instead of being copied. */
+	SHORT_BODY = 16384, /* Fits one frame. */
+};
 
 static struct h2_stream *stream_of(struct stream *stream)
 {
@@ -231,8 +234,11 @@ void h2_send_head(struct stream *stream, struct slice bytes, const struct stream
 	s->out_ended = end;
 	if (has_text)
 		push_text(s, message->text);
-	if (!s->dead)
+	if (!s->dead) {
 		h2_session_respond(s->c->session, s->id, bytes, end && !has_text);
+		if (!end && (message->body != HTTP_BODY_LENGTH || message->length > SHORT_BODY))
+			h2_session_share(s->c->session, s->id);
+	}
 	h2_soon(s->c);
 }
 
