@@ -416,17 +416,18 @@ static int write_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *
 		      nghttp2_data_source *source, void *user)
 {
 	struct h2_session *s = user;
+	void *stream = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 	char *at;
 
 	(void)source;
+	if (!stream) /* Given up while the frame waited for room: it is not sent. */
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	if (writer_room(&s->room) < H2_FRAME_HEAD + len)
 		return NGHTTP2_ERR_WOULDBLOCK;
 	writer_bytes(&s->room, head, H2_FRAME_HEAD);
 	at = writer_reserve(&s->room, len);
 	if (len > 0)
-		s->events->copy(s->owner,
-				nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id),
-				(uint8_t *)at, (uint32_t)len);
+		s->events->copy(s->owner, stream, (uint8_t *)at, (uint32_t)len);
 	return 0;
 }
 
