@@ -72,6 +72,21 @@ int tls_init(void)
 	return lent ? 0 : -ENOMEM;
 }
 
+/* TLS 1.2 without what has no forward secrecy or no authenticated encryption (RFC 9325 4.2). */
+#define CIPHERS                                                                                    \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
+	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
+	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+bool tls_set_policy(SSL_CTX *ctx, bool least_1_3)
+{
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	return SSL_CTX_set_min_proto_version(ctx, least_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) &&
+	       SSL_CTX_set_cipher_list(ctx, CIPHERS);
+}
+
 static BIO *lent_new(struct tls *t)
 {
 	BIO *bio = BIO_new(lent);
