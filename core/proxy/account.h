@@ -69,9 +69,11 @@ struct account {
 	uint16_t service;
 	uint8_t method; /* enum http_method. */
 	uint8_t minor;
-	uint8_t tls;   /* The client's: of TLS 1.x, 0: in the clear. */
-	uint8_t ender; /* enum account_ender. */
-	uint8_t phase; /* enum account_phase. */
+	uint8_t tls;                  /* The client's: of TLS 1.x, 0: in the clear. */
+	uint8_t upstream_tls;         /* The upstream's, the same. */
+	uint8_t upstream_tls_failure; /* 0: none; else 1 + enum metric_tls_failure. */
+	uint8_t ender;                /* enum account_ender. */
+	uint8_t phase;                /* enum account_phase. */
 	uint8_t retries;
 	bool reused;
 	bool asked_upstream; /* It got as far as choosing an endpoint. */
