@@ -113,6 +113,12 @@ static const struct slice tls_versions[] = {
 	[3] = SLICE_INIT("1.3"),
 };
 
+static const struct slice tls_failures[1 + METRIC_TLS_FAILURE_N] = {
+	SLICE_INIT(""),
+#define METRIC_LABEL_TLS_FAILURE(id, text) SLICE_INIT(text),
+#include "core/base/metric_labels.def"
+};
+
 static void put_text(struct writer *out, struct slice key, struct slice value)
 {
 	jsonw_key(out, key);
@@ -194,5 +200,7 @@ void account_format(const void *record, struct writer *out)
 	put_number(out, SLICE("retries"), a->retries);
 	put_number(out, SLICE("policy_generation"), a->generation);
 	put_number(out, SLICE("worker"), r->worker);
+	put_text(out, SLICE("upstream_tls_version"), tls_versions[a->upstream_tls]);
+	put_text(out, SLICE("upstream_tls_failure"), tls_failures[a->upstream_tls_failure]);
 	writer_lit(out, "}\n");
 }

@@ -68,10 +68,12 @@ struct account {
 	uint16_t route;           /* Slot, or METRIC_NAME_*. */
 	uint16_t service;
 	uint8_t method; /* enum http_method. */
-	uint8_t minor;  /* Of HTTP/1.x. */
-	uint8_t tls;    /* The client's: of TLS 1.x, 0: in the clear. */
-	uint8_t ender;  /* enum account_ender. */
-	uint8_t phase;  /* enum account_phase. */
+	uint8_t minor;                /* Of HTTP/1.x. */
+	uint8_t tls;                  /* The client's: of TLS 1.x, 0: in the clear. */
+	uint8_t upstream_tls;         /* The upstream's, the same. */
+	uint8_t upstream_tls_failure; /* 0: none; else 1 + enum metric_tls_failure. */
+	uint8_t ender;                /* enum account_ender. */
+	uint8_t phase;                /* enum account_phase. */
 	uint8_t retries;
 	bool h2; /* The client spoke HTTP/2. */
 	bool reused;

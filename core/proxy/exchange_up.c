@@ -165,6 +165,7 @@ static void send_request(struct exchange *ex, struct stream *stream)
 	ex->upstream = stream;
 	ex->account.connected_ns = ring_now_ns(ex->proxy->ring);
 	ex->account.reused = ex->call.reused;
+	ex->account.upstream_tls = ex->call.tls;
 	exchange_enter(ex, EXCHANGE_SENDING);
 	ex->up.begun = true;
 	stream->codec->send_head(stream, text, &ex->request, end);
@@ -179,6 +180,7 @@ static void connect_failed(struct exchange *ex, enum reason reason)
 	int32_t tried = ex->call.endpoint;
 	bool others = ex->proxy->services[ex->verdict.service].n_endpoints > 1;
 
+	ex->account.upstream_tls_failure = ex->call.tls_failure;
 	upstream_done(ex->proxy, &ex->call);
 	if (tried >= 0 && others && !ex->again) { /* Nothing was sent: always safe. */
 		ex->again = true;

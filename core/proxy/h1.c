@@ -214,9 +214,11 @@ static void server_released(struct h1 *c)
 
 static void client_released(struct h1 *c)
 {
-	bool excess = c->held || c->more; /* It would be taken for the next answer. */
+	bool waiting = c->held || c->more; /* It would be taken for the next answer. */
+	/* What waits sealed may be a ticket, or the word of an end. */
+	bool excess = c->held || (c->more && !c->transport.sealed);
 
-	if (c->in_state != H1_IN_DONE || !can_go_on(c) || excess) {
+	if (c->in_state != H1_IN_DONE || !can_go_on(c) || waiting) {
 		h1_ended(c, excess ? REASON_UPSTREAM_EXCESS : REASON_NONE);
 		return;
 	}

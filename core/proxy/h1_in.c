@@ -388,6 +388,16 @@ static void server_input_ended(struct h1 *c, int32_t res)
 	}
 }
 
+/* Whoever writes first is told of a reset; a receive then only finds an end. */
+static enum reason cut_reason(const struct h1 *c, int32_t res)
+{
+	bool until_close = c->in_body == HTTP_BODY_UNTIL_CLOSE;
+
+	if (res == -ECONNABORTED || (res == 0 && !(c->out_dead && until_close)))
+		return REASON_UPSTREAM_TRUNCATED;
+	return REASON_UPSTREAM_RESET_MIDBODY;
+}
+
 static void client_input_ended(struct h1 *c, int32_t res)
 {
 	c->eof = true;
@@ -396,18 +406,17 @@ static void client_input_ended(struct h1 *c, int32_t res)
 		h1_ended(c, REASON_NONE);
 		break;
 	case H1_IN_HEAD:
-		h1_fault(c, 502, REASON_UPSTREAM_RESET, !c->head);
+		/* Of what was an answer to a hello at first: TLS 1.3 is refused only behind it. */
+		h1_fault(c, 502, res == -EPROTO ? REASON_UPSTREAM_TLS : REASON_UPSTREAM_RESET,
+			 !c->head);
 		break;
 	case H1_IN_BODY:
-		/* Whoever writes first is told of a reset; a receive then only finds an end. */
-		if (res < 0 || (c->out_dead && c->in_body == HTTP_BODY_UNTIL_CLOSE)) {
-			h1_fault(c, 0, REASON_UPSTREAM_RESET_MIDBODY, false);
-		} else if (c->in_body == HTTP_BODY_UNTIL_CLOSE) {
+		if (res == 0 && !c->out_dead && c->in_body == HTTP_BODY_UNTIL_CLOSE) {
 			deliver(c, NULL, true);
 			if (c->open)
 				c->stream.user->flush(&c->stream, c->more);
 		} else {
-			h1_fault(c, 0, REASON_UPSTREAM_TRUNCATED, false);
+			h1_fault(c, 0, cut_reason(c, res), false);
 		}
 		break;
 	case H1_IN_DONE: /* Noted; release() will not keep the connection. */

@@ -29,6 +29,7 @@
 
 struct certs;
 struct listener;
+struct tls_client;
 
 /*
  * A head that came in pieces, or one too large for its request's own room. The slab's
@@ -52,8 +53,8 @@ struct proxy_options {
 	uint32_t clients_max;    /* Per worker, this and the next. */
 	uint32_t upstreams_max;
 	uint32_t heads_max;
-	uint32_t sealed_max;     /* Of clients_max so many speak TLS; 0: no listener does. */
-	uint32_t h2_streams_max; /* Streams of HTTP/2 in all; 0: no listener speaks it. */
+	uint32_t sealed_max;     /* So many connections speak TLS; 0: none does. */
+	uint32_t h2_streams_max; /* Streams of HTTP/2 in all; 0: nobody speaks it. */
 	uint32_t h2_total_max;   /* On one connection before it is told to go; 0: no limit. */
 	uint32_t per_client;     /* Connections of one address, over all workers; 0: no limit. */
 	uint32_t log_sample;     /* Log one of so many requests; 0: none. */
@@ -77,11 +78,14 @@ struct proxy_endpoint {
 	uint32_t n_open;          /* Connections, idle ones included. */
 	uint16_t n_addrs;
 	uint16_t next_addr; /* Takes turns. */
+	uint32_t turn;      /* How often what is spoken with it changed: part of the pool's key. */
 	uint64_t
 		learned_idle_ns; /* The peer was seen to close idle connections after this; 0: not seen. */
 	struct policy_addr addrs[POLICY_ADDRS_MAX];
 	struct slice authority; /* Into authority_text. */
 	char authority_text[POLICY_HOST_TEXT_MAX + 1];
+	struct slice server_name; /* TLS: into server_name_text. */
+	char server_name_text[POLICY_SERVER_NAME_MAX];
 };
 
 struct proxy_service {
@@ -90,6 +94,8 @@ struct proxy_service {
 	uint32_t max_idle_all;
 	uint32_t max_requests;
 	uint64_t pool_idle_ns;
+	uint8_t protocol; /* enum policy_protocol. */
+	uint8_t trust;    /* Slot in proxy.trusts. */
 	struct proxy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
 };
 
@@ -105,12 +111,13 @@ struct proxy {
 
 	/* Objects. */
 	struct slab clients, upstreams, exchanges, heads;
-	struct slab sealed; /* Of those clients that speak TLS. */
+	struct slab sealed; /* Of those connections that speak TLS. */
 	struct slab h2_streams;
-	struct h2_shared *h2; /* NULL: no listener speaks HTTP/2. */
+	struct h2_shared *h2; /* NULL: nobody speaks HTTP/2. */
 	struct list listeners;
 
 	/* State. */
+	struct tls_client *trusts[POLICY_TRUSTS_MAX]; /* By slot; upstream_trust() sets them. */
 	const struct policy_table *table; /* Only compared: which generation 'services' mirrors. */
 	struct proxy_service services[POLICY_SERVICES_MAX];
 	struct rng rng;

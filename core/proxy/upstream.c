@@ -4,7 +4,10 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/crypto/tls_client.h"
 #include "core/proxy/proxy.h"
+#include "core/proxy/sealed.h"
+#include "core/proxy/upstream_fault.h"
 
 /* An idle time seen at a peer is believed from here on, with this much taken off. */
 #define LEARN_MIN_NS    (500 * GW_NS_PER_MS)
@@ -169,18 +172,17 @@ static void call_failed(struct upstream *u, enum reason reason)
 	call->user->failed(call, reason);
 }
 
-static enum reason connect_reason(int res)
+static enum reason failed_reason(struct upstream *u, int res)
 {
-	switch (-res) {
-	case ETIMEDOUT:
-		return REASON_UPSTREAM_CONNECT_TIMEOUT;
-	case ENOBUFS:
-	case ENOMEM:
-	case EADDRNOTAVAIL:
-		return REASON_UPSTREAM_RESOURCE;
-	default:
-		return REASON_UPSTREAM_CONNECT;
-	}
+	enum metric_tls_failure failure;
+	enum reason reason = upstream_fault(&u->transport, res, &failure);
+
+	if (failure == METRIC_TLS_FAILURE_N)
+		return reason;
+	metric_inc_label(u->proxy->metrics, METRIC_UPSTREAM_TLS_FAILURES, failure);
+	if (u->call)
+		u->call->tls_failure = (uint8_t)(1 + failure);
+	return reason;
 }
 
 static void expired(struct ring_timer *timer)
@@ -212,6 +214,14 @@ static bool addr_is_current(const struct proxy_endpoint *endpoint, const struct 
 	return false;
 }
 
+/* May what was made to it then be used for it now? */
+static bool is_current(const struct upstream *u)
+{
+	const struct proxy_endpoint *endpoint = endpoint_of(u);
+
+	return u->turn == endpoint->turn && addr_is_current(endpoint, &u->addr);
+}
+
 /* Places that no idle connection takes. */
 static uint32_t reserve(const struct proxy *proxy)
 {
@@ -235,9 +245,8 @@ static void idle(struct h1 *c)
 {
 	struct upstream *u = upstream_of(c);
 	const struct proxy_service *service = &c->proxy->services[u->service];
-	struct proxy_endpoint *endpoint = endpoint_of(u);
 
-	if (c->proxy->draining || !addr_is_current(endpoint, &u->addr))
+	if (c->proxy->draining || !is_current(u))
 		drop(u, METRIC_POOL_CLOSE_PURGED);
 	else if (service->max_requests && c->n_messages >= service->max_requests)
 		drop(u, METRIC_POOL_CLOSE_MAX_REQUESTS);
@@ -292,6 +301,8 @@ static void free_upstream(struct upstream *u)
 	GW_ASSERT(u->state == UPSTREAM_CLOSING && !u->call);
 	endpoint_of(u)->n_open--;
 	proxy->n_upstreams_closing--;
+	if (u->transport.sealed)
+		slab_free(&proxy->sealed, u->transport.sealed);
 	slab_free(&proxy->upstreams, u);
 }
 
@@ -327,23 +338,60 @@ static const struct h1_owner h1_owner = {
 
 /* --- Connecting. ----------------------------------------------------------------------------- */
 
+/*
+ * Here a connection that has been made gets its codec: by the service's protocol, and by what TLS
+ * has agreed on (tls_protocol()), where that is more than one.
+ */
+static struct stream *begin_codec(struct upstream *u)
+{
+	switch ((enum policy_protocol)u->protocol) {
+	case POLICY_HTTP:
+	case POLICY_HTTPS:
+		h1_init(&u->h1, H1_CLIENT, u->proxy, &h1_owner);
+		h1_watch(&u->h1);
+		return h1_open_stream(&u->h1);
+	case POLICY_H2C: /* No table has them yet. */
+	case POLICY_H2:
+	case POLICY_N_PROTOCOLS:
+		break;
+	}
+	GW_UNREACHABLE();
+}
+
+static uint8_t tls_of(const struct upstream *u)
+{
+	const struct sealed *sealed = u->transport.sealed;
+
+	return sealed ? tls_minor(&sealed->tls) : 0;
+}
+
+static void count_handshake(const struct upstream *u)
+{
+	const struct sealed *sealed = u->transport.sealed;
+
+	if (sealed)
+		metric_inc_label(u->proxy->metrics, METRIC_UPSTREAM_TLS_HANDSHAKES,
+				 tls_is_resumed(&sealed->tls) ? METRIC_HANDSHAKE_RESUMED
+							      : METRIC_HANDSHAKE_FULL);
+}
+
 static void connected(struct transport *t, int res)
 {
 	struct upstream *u = GW_CONTAINER_OF(t, struct upstream, transport);
 	struct upstream_call *call = u->call;
 
 	if (res < 0) {
-		call_failed(u, connect_reason(res));
+		call_failed(u, failed_reason(u, res));
 		return;
 	}
+	count_handshake(u);
 	metric_observe(u->proxy->metrics, METRIC_UPSTREAM_CONNECT,
 		       ring_now_ns(u->proxy->ring) - u->since_ns);
 	u->call = NULL;
 	call->upstream = NULL;
+	call->tls = tls_of(u);
 	enter(u, UPSTREAM_BUSY);
-	h1_init(&u->h1, H1_CLIENT, u->proxy, &h1_owner);
-	h1_watch(&u->h1);
-	call->user->ready(call, h1_open_stream(&u->h1));
+	call->user->ready(call, begin_codec(u));
 }
 
 static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
@@ -387,6 +435,7 @@ static struct stream *take_idle(struct proxy_endpoint *endpoint, struct upstream
 	GW_ASSERT(u->state == UPSTREAM_IDLE);
 	enter(u, UPSTREAM_BUSY);
 	call->reused = true;
+	call->tls = tls_of(u);
 	return h1_open_stream(&u->h1);
 }
 
@@ -401,6 +450,34 @@ static struct ring_addr ring_addr_of(const struct policy_addr *addr)
 	else
 		memcpy(out.ip, addr->ip, sizeof(out.ip));
 	return out;
+}
+
+/* What the service's protocol is spoken over. 0; or -ENOMEM, and the file is still the caller's. */
+static int open_transport(struct upstream *u, int32_t file)
+{
+	struct proxy *proxy = u->proxy;
+	const struct proxy_service *service = &proxy->services[u->service];
+	struct tls_peer peer = {
+		.name = endpoint_of(u)->server_name,
+		.slot = u->service * POLICY_ENDPOINTS_MAX + u->endpoint,
+		.protocol = TLS_PROTOCOL_HTTP1,
+	};
+	struct sealed *sealed;
+
+	if (!policy_is_tls(service->protocol)) {
+		clear_init(&u->transport, &connecting_user, proxy->ring, file);
+		return 0;
+	}
+	sealed = slab_alloc(&proxy->sealed);
+	if (!sealed)
+		return -ENOMEM;
+	GW_ASSERT(proxy->trusts[service->trust]);
+	if (sealed_dial(&u->transport, sealed, &connecting_user, proxy->ring, file,
+			proxy->trusts[service->trust], &peer) < 0) {
+		slab_free(&proxy->sealed, sealed);
+		return -ENOMEM;
+	}
+	return 0;
 }
 
 static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call *call,
@@ -423,16 +500,23 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 		return UPSTREAM_FAILED;
 	}
 	u->proxy = proxy;
-	u->call = call;
 	u->service = call->service;
 	u->endpoint = (uint16_t)call->endpoint;
+	if (open_transport(u, file) < 0) {
+		ring_close(proxy->ring, file);
+		slab_free(&proxy->upstreams, u);
+		*ret_reason = REASON_UPSTREAM_RESOURCE;
+		return UPSTREAM_FAILED;
+	}
+	u->call = call;
+	u->turn = endpoint->turn;
+	u->protocol = proxy->services[call->service].protocol;
 	u->state = UPSTREAM_CONNECTING;
 	u->since_ns = ring_now_ns(proxy->ring);
 	u->link = (struct list_node){ 0 };
 	u->all = (struct list_node){ 0 };
 	deadline_init(&u->deadline, expired);
 	deadline_in(&u->deadline, proxy->ring, connect_ns);
-	clear_init(&u->transport, &connecting_user, proxy->ring, file);
 	call->upstream = u;
 	endpoint->n_open++;
 	metric_inc(proxy->metrics, METRIC_UPSTREAM_CONNECTS);
@@ -472,6 +556,8 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
 	call->service = wish->service;
 	call->endpoint = chosen;
 	call->reused = false;
+	call->tls = 0;
+	call->tls_failure = 0;
 	endpoint->n_active++;
 	stream = wish->fresh ? NULL : take_idle(endpoint, call);
 	metric_inc(proxy->metrics, stream ? METRIC_POOL_HITS : METRIC_POOL_MISSES);
@@ -483,8 +569,17 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
 
 const struct codec *upstream_codec(const struct proxy *proxy, uint16_t service)
 {
-	GW_ASSERT(proxy && service < POLICY_SERVICES_MAX);
-	return &h1_codec;
+	GW_ASSERT(service < POLICY_SERVICES_MAX);
+	switch ((enum policy_protocol)proxy->services[service].protocol) {
+	case POLICY_HTTP:
+	case POLICY_HTTPS:
+		return &h1_codec;
+	case POLICY_H2C: /* As above. */
+	case POLICY_H2:
+	case POLICY_N_PROTOCOLS:
+		break;
+	}
+	GW_UNREACHABLE();
 }
 
 void upstream_done(struct proxy *proxy, struct upstream_call *call)
@@ -513,19 +608,62 @@ void upstream_cancel(struct upstream_call *call)
 
 /* --- Tables. --------------------------------------------------------------------------------- */
 
-static void endpoint_adopt(struct proxy_endpoint *endpoint, const struct policy_endpoint *from)
+static void drop_stale(struct proxy_endpoint *endpoint)
 {
-	endpoint->n_addrs = from->n_addrs;
-	memcpy(endpoint->addrs, from->addrs, sizeof(endpoint->addrs));
-	memcpy(endpoint->authority_text, from->authority, sizeof(endpoint->authority_text));
-	endpoint->authority = slice_make(endpoint->authority_text, from->authority_len);
 	list_each(node, &endpoint->idle.list)
 	{
 		struct upstream *u = list_entry(node, struct upstream, link);
 
-		if (!addr_is_current(endpoint, &u->addr)) {
+		if (!is_current(u)) {
 			endpoint->learned_idle_ns = 0;
 			drop(u, METRIC_POOL_CLOSE_PURGED);
+		}
+	}
+}
+
+static void name_adopt(struct proxy_endpoint *endpoint, const struct policy_endpoint *from)
+{
+	struct slice name = slice_make(from->server_name, from->n_server_name);
+
+	if (slice_eq(endpoint->server_name, name))
+		return;
+	memcpy(endpoint->server_name_text, name.ptr, name.len);
+	endpoint->server_name = slice_make(endpoint->server_name_text, name.len);
+	endpoint->turn++;
+}
+
+static void endpoint_adopt(struct proxy_endpoint *endpoint, const struct policy_endpoint *from)
+{
+	name_adopt(endpoint, from);
+	endpoint->n_addrs = from->n_addrs;
+	memcpy(endpoint->addrs, from->addrs, sizeof(endpoint->addrs));
+	memcpy(endpoint->authority_text, from->authority, sizeof(endpoint->authority_text));
+	endpoint->authority = slice_make(endpoint->authority_text, from->authority_len);
+	drop_stale(endpoint);
+}
+
+static void protocol_adopt(struct proxy_service *service, const struct policy_service *from)
+{
+	if (service->protocol == from->protocol && service->trust == from->trust)
+		return;
+	service->protocol = from->protocol;
+	service->trust = from->trust;
+	for (uint32_t i = 0; i < POLICY_ENDPOINTS_MAX; i++)
+		service->endpoints[i].turn++;
+}
+
+void upstream_trust(struct proxy *proxy, struct tls_client *const *trusts, uint32_t n_trusts)
+{
+	GW_ASSERT(n_trusts <= POLICY_TRUSTS_MAX);
+	for (uint32_t i = 0; i < POLICY_TRUSTS_MAX; i++)
+		proxy->trusts[i] = i < n_trusts ? trusts[i] : NULL;
+	for (uint32_t i = 0; i < POLICY_SERVICES_MAX; i++) {
+		struct proxy_service *service = &proxy->services[i];
+
+		for (uint32_t j = 0; policy_is_tls(service->protocol) && j < POLICY_ENDPOINTS_MAX;
+		     j++) {
+			service->endpoints[j].turn++;
+			drop_stale(&service->endpoints[j]);
 		}
 	}
 }
@@ -544,6 +682,7 @@ void upstream_adopt(struct proxy *proxy, const struct policy_table *table)
 		service->max_idle_all = from->max_idle_all;
 		service->max_requests = from->max_requests;
 		service->pool_idle_ns = from->timeouts.pool_idle_ns;
+		protocol_adopt(service, from);
 		for (uint32_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
 			endpoint_adopt(&service->endpoints[j], j < n ? &from->endpoints[j] : &none);
 	}

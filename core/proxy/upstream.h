@@ -7,8 +7,9 @@
  * upstream_cancel() came first.
  *
  * A pooled connection keeps its receive armed, so that one which the peer has
- * closed is known before it is used. It is reused only for the very address it
- * was made to (the pool key grows with TLS), last in, first out.
+ * closed is known before it is used. The pool's key is the endpoint, the very
+ * address, and its 'turn', which goes on when protocol, server name or TLS client
+ * change: what was made under others is not used again. Last in, first out.
  *
  * The table of connections never fills up with idle ones: some places are kept
  * for requests that need a new connection, and the one that has idled longest
@@ -22,6 +23,7 @@
 #include "core/proxy/h1.h"
 #include "policy/table.h"
 
+struct tls_client;
 struct upstream;
 struct upstream_call;
 
@@ -35,7 +37,9 @@ struct upstream_call {
 	struct upstream *upstream; /* Private: being connected. */
 	int32_t endpoint;          /* Slot that was chosen; -1 before. */
 	uint16_t service;
-	bool reused; /* The stream's connection has carried a request before. */
+	bool reused;         /* The stream's connection has carried a request before. */
+	uint8_t tls;         /* Of TLS 1.x, which that speaks; 0: in the clear, or not there. */
+	uint8_t tls_failure; /* 0: none; else 1 + enum metric_tls_failure. */
 };
 
 /* clang-format off */
@@ -65,8 +69,10 @@ struct upstream {
 	struct list_node all;  /* and in that of all endpoints. */
 	uint64_t since_ns;     /* When it began to connect, or became idle. */
 	struct policy_addr addr;
+	uint32_t turn; /* The endpoint's, when this began. */
 	uint16_t service, endpoint;
-	uint8_t state; /* enum upstream_state. */
+	uint8_t protocol; /* enum policy_protocol. */
+	uint8_t state;    /* enum upstream_state. */
 };
 
 enum upstream_got { UPSTREAM_READY, UPSTREAM_COMING, UPSTREAM_FAILED };
@@ -95,6 +101,12 @@ void upstream_done(struct proxy *proxy, struct upstream_call *call);
 
 /* Before 'ready': forget it. */
 void upstream_cancel(struct upstream_call *call);
+
+/*
+ * TLS goes on with these clients, by slot of policy_service.trust; connections that were made with
+ * others leave the pool.
+ */
+void upstream_trust(struct proxy *proxy, struct tls_client *const *trusts, uint32_t n_trusts);
 
 /* Mirror the endpoints of a table; connections to addresses that are gone leave the pool. */
 void upstream_adopt(struct proxy *proxy, const struct policy_table *table);

@@ -50,6 +50,14 @@ struct config_tls {
 	bool strict_names;
 };
 
+struct config_upstream_tls {
+	struct slice ca;          /* Path of a PEM file; empty: the system's. */
+	struct slice server_name; /* Empty: each endpoint's own. */
+	struct slice cert, key;   /* Paths of PEM files; empty: we show no certificate. */
+	uint32_t min_version;     /* enum config_tls_version. */
+	bool verify;
+};
+
 struct config_listener {
 	struct slice address; /* As ring_addr_parse() takes it: it has been checked. */
 	uint32_t protocols;
@@ -124,10 +132,17 @@ struct config {
 	struct config_pool pool;
 	struct config_access_log access_log;
 	struct config_splice splice;
+	struct config_upstream_tls upstream_tls;
 	uint32_t n_upstreams;
 	const struct config_upstream
-		*upstreams; /* From --upstream or UPSTREAM_URL, not from the file. */
+		*upstreams; /* From --upstream or UPSTREAM_URL, not from the file; of one scheme. */
 };
+
+/* What upstreams are spoken to with; http without any. */
+static inline enum form_scheme config_scheme(const struct config *config)
+{
+	return config->n_upstreams ? config->upstreams[0].url.scheme : FORM_HTTP;
+}
 
 /* The schema of the file: for reference pages and for programs that check offline. */
 extern const struct schema config_schema;

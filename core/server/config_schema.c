@@ -447,6 +447,89 @@ static const struct schema splice_schema = {
 	.fields = splice_fields,
 };
 
+/* --- upstream_tls --------------------------------------------------------------------------- */
+
+static const struct schema_word word_system[] = {
+	{ "system", SCHEMA_EMPTY,
+	  "those that the system trusts; SSL_CERT_FILE names another file" },
+	{ NULL, 0, NULL },
+};
+
+static int is_server_name(struct slice text)
+{
+	bool is_pattern = slice_starts_with(text, SLICE("*."));
+
+	return !is_pattern && text.len && text.ptr[0] != '[' ? form_host_pattern(text) : -1;
+}
+
+static const struct schema_field upstream_tls_fields[] = {
+	{ .key = "ca",
+	  SCHEMA_MEMBER(config_upstream_tls, ca),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_LIVE,
+	  .words = word_system,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .preset = "system",
+	  .example = "/etc/sluice/upstreams.pem",
+	  .help = "Who may vouch for upstreams: a PEM file with the authorities, read again on HUP." },
+	{ .key = "verify",
+	  SCHEMA_MEMBER(config_upstream_tls, verify),
+	  .type = SCHEMA_BOOL,
+	  .flags = SCHEMA_LIVE,
+	  .preset = "true",
+	  .help = "false: whoever answers at the address is believed, so anybody on the way there can "
+		  "read and change what passes. For tests; the log and a metric say so." },
+	{ .key = "server_name",
+	  SCHEMA_MEMBER(config_upstream_tls, server_name),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_LIVE,
+	  .words = word_off,
+	  .check = is_server_name,
+	  .expected = "a host name or an IP address",
+	  .preset = "off",
+	  .example = "api.internal",
+	  .help = "The name that every upstream is asked for and that its certificate must be for. "
+		  "off: the host in its URL, where an IP address is looked for among the "
+		  "certificate's addresses." },
+	{ .key = "cert",
+	  SCHEMA_MEMBER(config_upstream_tls, cert),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_LIVE,
+	  .words = word_off,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .preset = "off",
+	  .example = "/etc/sluice/gateway.pem",
+	  .help = "A PEM file: the certificate to show to upstreams that ask for one, then those that "
+		  "chain it to a root. Needs key." },
+	{ .key = "key",
+	  SCHEMA_MEMBER(config_upstream_tls, key),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_LIVE,
+	  .words = word_off,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .preset = "off",
+	  .example = "/etc/sluice/gateway.key",
+	  .help = "A PEM file: that certificate's private key, without a pass phrase." },
+	{ .key = "min_version",
+	  SCHEMA_MEMBER(config_upstream_tls, min_version),
+	  .type = SCHEMA_ENUM,
+	  .flags = SCHEMA_LIVE,
+	  .words = tls_versions,
+	  .preset = "1.2",
+	  .help = "The oldest version of TLS that is spoken." },
+};
+
+static const struct schema upstream_tls_schema = {
+	.title = "upstream_tls",
+	.help = "TLS with upstreams whose URL begins with https.",
+	.size = sizeof(struct config_upstream_tls),
+	.n_fields = ARRAY_SIZE(upstream_tls_fields),
+	.fields = upstream_tls_fields,
+};
+
 /* --- The whole ------------------------------------------------------------------------------ */
 
 static const struct schema_field allowed_host = {
@@ -481,6 +564,7 @@ static const struct schema_field fields[] = {
 	SECTION(limits, NULL),
 	SECTION(timeouts, NULL),
 	SECTION(pool, NULL),
+	SECTION(upstream_tls, NULL),
 	SECTION(access_log, NULL),
 	{ .key = "allowed_hosts",
 	  SCHEMA_COUNTED(config, allowed_hosts, n_allowed_hosts),

@@ -190,6 +190,37 @@ static void addresses_are_known_at_once(void **state)
 	end();
 }
 
+static void a_scheme_is_a_protocol_with_server_names(void **state)
+{
+	static const char *const upstreams[] = { "https://origin.test:9009",
+						 "https://[2001:db8::7]:9", NULL };
+	static const char *const clear[] = { "http://192.0.2.7", NULL };
+	struct config next;
+
+	(void)state;
+	begin(clear);
+	assert_int_equal(offered->services[0].protocol, POLICY_HTTP);
+	end();
+	begin(upstreams);
+	assert_int_equal(offered->services[0].protocol, POLICY_HTTPS);
+	assert_slice(slice_make(endpoint(0)->authority, endpoint(0)->authority_len),
+		     "origin.test:9009");
+	assert_slice(slice_make(endpoint(0)->server_name, endpoint(0)->n_server_name),
+		     "origin.test");
+	assert_slice(slice_make(endpoint(1)->server_name, endpoint(1)->n_server_name),
+		     "2001:db8::7");
+	next = *config;
+	next.upstream_tls.server_name = SLICE("api.internal");
+	assert_int_equal(targets_configure(targets, &next), 0);
+	assert_slice(slice_make(endpoint(1)->server_name, endpoint(1)->n_server_name),
+		     "api.internal");
+	next.upstream_tls.server_name = SLICE("");
+	assert_int_equal(targets_configure(targets, &next), 0);
+	assert_slice(slice_make(endpoint(0)->server_name, endpoint(0)->n_server_name),
+		     "origin.test");
+	end();
+}
+
 static void without_upstreams_it_is_the_demo(void **state)
 {
 	static const char *const none[] = { NULL };
@@ -353,6 +384,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_known_at_once),
+		cmocka_unit_test(a_scheme_is_a_protocol_with_server_names),
 		cmocka_unit_test(without_upstreams_it_is_the_demo),
 		cmocka_unit_test(settings_are_told),
 		cmocka_unit_test(a_name_becomes_addresses),
