@@ -26,14 +26,13 @@ enum dim {
 };
 
 static const struct slice dim_names[DIM_N] = {
-	[DIM_H2_CODE] = SLICE_INIT("code"),
-	[DIM_WORKER] = SLICE_INIT("worker"),     [DIM_REJECTED] = SLICE_INIT("reason"),
-	[DIM_CLOSED] = SLICE_INIT("reason"),     [DIM_ANOMALY] = SLICE_INIT("type"),
-	[DIM_STRIPPED] = SLICE_INIT("name"),     [DIM_POOL_CLOSE] = SLICE_INIT("reason"),
-	[DIM_METHOD] = SLICE_INIT("method"),     [DIM_STATUS] = SLICE_INIT("status"),
-	[DIM_REASON] = SLICE_INIT("reason"),     [DIM_ROUTE] = SLICE_INIT("route"),
-	[DIM_SERVICE] = SLICE_INIT("upstream"),  [DIM_HANDSHAKE] = SLICE_INIT("kind"),
-	[DIM_TLS_FAILURE] = SLICE_INIT("cause"),
+	[DIM_H2_CODE] = SLICE_INIT("code"),      [DIM_WORKER] = SLICE_INIT("worker"),
+	[DIM_REJECTED] = SLICE_INIT("reason"),   [DIM_CLOSED] = SLICE_INIT("reason"),
+	[DIM_ANOMALY] = SLICE_INIT("type"),      [DIM_STRIPPED] = SLICE_INIT("name"),
+	[DIM_POOL_CLOSE] = SLICE_INIT("reason"), [DIM_METHOD] = SLICE_INIT("method"),
+	[DIM_STATUS] = SLICE_INIT("status"),     [DIM_REASON] = SLICE_INIT("reason"),
+	[DIM_ROUTE] = SLICE_INIT("route"),       [DIM_SERVICE] = SLICE_INIT("upstream"),
+	[DIM_HANDSHAKE] = SLICE_INIT("kind"),    [DIM_TLS_FAILURE] = SLICE_INIT("cause"),
 };
 
 /* A counter or gauge row. */

@@ -67,7 +67,7 @@ struct account {
 	uint16_t reason;          /* enum reason. */
 	uint16_t route;           /* Slot, or METRIC_NAME_*. */
 	uint16_t service;
-	uint8_t method; /* enum http_method. */
+	uint8_t method;               /* enum http_method. */
 	uint8_t minor;                /* Of HTTP/1.x. */
 	uint8_t tls;                  /* The client's: of TLS 1.x, 0: in the clear. */
 	uint8_t upstream_tls;         /* The upstream's, the same. */

@@ -8,155 +8,7 @@
 #include "core/proxy/proxy.h"
 #include "core/proxy/sealed.h"
 #include "core/proxy/upstream_fault.h"
-
-/* An idle time seen at a peer is believed from here on, with this much taken off. */
-#define LEARN_MIN_NS    (500 * GW_NS_PER_MS)
-#define LEARN_SHARE(ns) ((ns) / 8 * 7)
-
-#define SURPLUS_NS (5 * GW_NS_PER_S)
-
-enum { RESERVE_MAX = 256 };
-
-#define TO(state) (1u << UPSTREAM_##state)
-static const uint8_t may_follow[UPSTREAM_N_STATES] = {
-#define X(name, next) [UPSTREAM_##name] = (next),
-	UPSTREAM_STATES(X)
-#undef X
-};
-
-static struct upstream *upstream_of(struct h1 *c)
-{
-	return GW_CONTAINER_OF(c, struct upstream, h1);
-}
-
-static struct proxy_endpoint *endpoint_of(const struct upstream *u)
-{
-	return &u->proxy->services[u->service].endpoints[u->endpoint];
-}
-
-static void leave(struct upstream *u)
-{
-	struct metric_set *metrics = u->proxy->metrics;
-
-	switch ((enum upstream_state)u->state) {
-	case UPSTREAM_IDLE:
-		list_counted_remove(&endpoint_of(u)->idle, &u->link);
-		list_counted_remove(&u->proxy->idle, &u->all);
-		metric_gauge_add(metrics, METRIC_UPSTREAM_IDLE, -1);
-		break;
-	case UPSTREAM_BUSY:
-		metric_gauge_add(metrics, METRIC_UPSTREAM_ACTIVE, -1);
-		break;
-	case UPSTREAM_CONNECTING:
-	case UPSTREAM_CLOSING:
-		break;
-	case UPSTREAM_N_STATES:
-		GW_UNREACHABLE();
-	}
-}
-
-static uint64_t idle_span(const struct upstream *u)
-{
-	uint64_t span = u->proxy->services[u->service].pool_idle_ns;
-	uint64_t learned = endpoint_of(u)->learned_idle_ns;
-
-	return learned && (learned < span || span == 0) ? learned : span;
-}
-
-static void enter(struct upstream *u, enum upstream_state next)
-{
-	struct proxy *proxy = u->proxy;
-
-	GW_ASSERT(may_follow[u->state] & (1u << next));
-	leave(u);
-	u->state = (uint8_t)next;
-	switch (next) {
-	case UPSTREAM_BUSY:
-		deadline_in(&u->deadline, proxy->ring, 0);
-		metric_gauge_add(proxy->metrics, METRIC_UPSTREAM_ACTIVE, 1);
-		break;
-	case UPSTREAM_IDLE:
-		u->since_ns = ring_now_ns(proxy->ring);
-		list_counted_push_front(&endpoint_of(u)->idle, &u->link);
-		list_counted_push_front(&proxy->idle, &u->all);
-		deadline_in(&u->deadline, proxy->ring, idle_span(u));
-		metric_gauge_add(proxy->metrics, METRIC_UPSTREAM_IDLE, 1);
-		break;
-	case UPSTREAM_CLOSING:
-		proxy->n_upstreams_closing++;
-		deadline_stop(&u->deadline, proxy->ring);
-		break;
-	case UPSTREAM_CONNECTING:
-	case UPSTREAM_N_STATES:
-		GW_UNREACHABLE();
-	}
-}
-
-static void drop(struct upstream *u, enum metric_pool_close why)
-{
-	metric_inc_label(u->proxy->metrics, METRIC_POOL_CLOSED, why);
-	enter(u, UPSTREAM_CLOSING);
-	h1_ended(&u->h1, REASON_NONE);
-}
-
-/* --- How many may idle. ---------------------------------------------------------------------- */
-
-static struct upstream *oldest_of(const struct proxy_endpoint *endpoint)
-{
-	struct list_node *node = list_last(&endpoint->idle.list);
-
-	return node ? list_entry(node, struct upstream, link) : NULL;
-}
-
-static struct upstream *oldest(const struct proxy *proxy)
-{
-	struct list_node *node = list_last(&proxy->idle.list);
-
-	return node ? list_entry(node, struct upstream, all) : NULL;
-}
-
-/* One that is too many, or NULL: the latest are the likeliest to be alive and used. */
-static struct upstream *surplus(const struct proxy *proxy, const struct upstream *of)
-{
-	const struct proxy_service *service = &proxy->services[of->service];
-
-	if (endpoint_of(of)->idle.n > service->max_idle)
-		return oldest_of(endpoint_of(of));
-	return proxy->idle.n > service->max_idle_all ? oldest(proxy) : NULL;
-}
-
-/*
- * Those that are too many go, the oldest first, but none before it has idled
- * for some seconds: else a load that goes up and down would connect all the time.
- */
-static void trim(struct proxy *proxy, const struct upstream *of)
-{
-	struct upstream *u = surplus(proxy, of);
-	uint64_t due_ns;
-
-	if (!u)
-		return;
-	due_ns = u->since_ns + SURPLUS_NS;
-	if (due_ns < u->deadline.at_ns)
-		deadline_set(&u->deadline, proxy->ring, due_ns);
-}
-
-static void idle_expired(struct upstream *u)
-{
-	struct proxy *proxy = u->proxy;
-	uint64_t span = idle_span(u);
-
-	if (span && ring_now_ns(proxy->ring) - u->since_ns >= span) {
-		drop(u, METRIC_POOL_CLOSE_IDLE_TIMEOUT);
-	} else if (surplus(proxy, u)) {
-		drop(u, METRIC_POOL_CLOSE_MAX_IDLE);
-		trim(proxy, u);
-	} else {
-		deadline_set(&u->deadline, proxy->ring, span ? u->since_ns + span : DEADLINE_NEVER);
-	}
-}
-
-/* --- What the codec tells. ------------------------------------------------------------------- */
+#include "core/proxy/upstream_private.h"
 
 /* Before there is a codec. */
 static void call_failed(struct upstream *u, enum reason reason)
@@ -164,7 +16,7 @@ static void call_failed(struct upstream *u, enum reason reason)
 	struct upstream_call *call = u->call;
 
 	u->call = NULL;
-	enter(u, UPSTREAM_CLOSING);
+	upstream_enter(u, UPSTREAM_CLOSING);
 	transport_close(&u->transport, false);
 	if (!call)
 		return;
@@ -194,176 +46,10 @@ static void expired(struct ring_timer *timer)
 	if (u->state == UPSTREAM_CONNECTING)
 		call_failed(u, REASON_UPSTREAM_CONNECT_TIMEOUT);
 	else if (u->state == UPSTREAM_IDLE)
-		idle_expired(u);
+		upstream_idle_expired(u);
 }
-
-static bool addr_eq(const struct policy_addr *a, const struct policy_addr *b)
-{
-	if (a->family != b->family || a->port != b->port || a->path_len != b->path_len)
-		return false;
-	if (a->family == AF_UNIX)
-		return memcmp(a->path, b->path, a->path_len) == 0;
-	return memcmp(a->ip, b->ip, a->family == AF_INET ? 4 : 16) == 0;
-}
-
-static bool addr_is_current(const struct proxy_endpoint *endpoint, const struct policy_addr *addr)
-{
-	for (uint16_t i = 0; i < endpoint->n_addrs; i++)
-		if (addr_eq(&endpoint->addrs[i], addr))
-			return true;
-	return false;
-}
-
-/* May what was made to it then be used for it now? */
-static bool is_current(const struct upstream *u)
-{
-	const struct proxy_endpoint *endpoint = endpoint_of(u);
-
-	return u->turn == endpoint->turn && addr_is_current(endpoint, &u->addr);
-}
-
-/* Places that no idle connection takes. */
-static uint32_t reserve(const struct proxy *proxy)
-{
-	uint32_t n = proxy->upstreams.n_slots;
-
-	if (n < 2)
-		return 0;
-	return n / 16 < RESERVE_MAX ? 1 + n / 16 : RESERVE_MAX;
-}
-
-/* A place is free only when the connection has closed: before the last one is needed. */
-static void keep_room(struct proxy *proxy)
-{
-	uint32_t left = proxy->upstreams.n_slots - proxy->upstreams.n_used;
-
-	if (left + proxy->n_upstreams_closing < reserve(proxy) && oldest(proxy))
-		drop(oldest(proxy), METRIC_POOL_CLOSE_MAX_IDLE);
-}
-
-static void idle(struct h1 *c)
-{
-	struct upstream *u = upstream_of(c);
-	const struct proxy_service *service = &c->proxy->services[u->service];
-
-	if (c->proxy->draining || !is_current(u))
-		drop(u, METRIC_POOL_CLOSE_PURGED);
-	else if (service->max_requests && c->n_messages >= service->max_requests)
-		drop(u, METRIC_POOL_CLOSE_MAX_REQUESTS);
-	else if (service->max_idle == 0 || service->max_idle_all == 0)
-		drop(u, METRIC_POOL_CLOSE_MAX_IDLE);
-	else
-		enter(u, UPSTREAM_IDLE);
-	trim(c->proxy, u);
-	keep_room(c->proxy);
-}
-
-/* A peer that closes what was idle for that long will do so again. */
-static void learn(struct upstream *u)
-{
-	uint64_t span = ring_now_ns(u->proxy->ring) - u->since_ns;
-	struct proxy_endpoint *endpoint = endpoint_of(u);
-
-	if (span < LEARN_MIN_NS)
-		return;
-	span = LEARN_SHARE(span);
-	if (endpoint->learned_idle_ns == 0 || span < endpoint->learned_idle_ns)
-		endpoint->learned_idle_ns = span;
-}
-
-static void ended(struct h1 *c, enum reason reason)
-{
-	struct upstream *u = upstream_of(c);
-	bool by_peer = u->state == UPSTREAM_IDLE && c->eof;
-
-	if (u->state == UPSTREAM_CLOSING) /* We dropped it. */
-		return;
-	if (reason == REASON_UPSTREAM_UNSOLICITED || reason == REASON_UPSTREAM_EXCESS)
-		metric_inc_keyed(c->proxy->metrics, METRIC_UPSTREAM_ERRORS, 0, reason, u->service);
-	if (reason == REASON_UPSTREAM_UNSOLICITED) {
-		metric_inc_label(c->proxy->metrics, METRIC_POOL_CLOSED,
-				 METRIC_POOL_CLOSE_UNSOLICITED);
-	} else if (by_peer) {
-		learn(u);
-		metric_inc_label(c->proxy->metrics, METRIC_POOL_CLOSED,
-				 METRIC_POOL_CLOSE_PEER_CLOSED);
-	} else if (u->state == UPSTREAM_BUSY) {
-		metric_inc_label(c->proxy->metrics, METRIC_POOL_CLOSED,
-				 METRIC_POOL_CLOSE_NOT_REUSABLE);
-	}
-	enter(u, UPSTREAM_CLOSING);
-}
-
-static void free_upstream(struct upstream *u)
-{
-	struct proxy *proxy = u->proxy;
-
-	GW_ASSERT(u->state == UPSTREAM_CLOSING && !u->call);
-	endpoint_of(u)->n_open--;
-	proxy->n_upstreams_closing--;
-	if (u->transport.sealed)
-		slab_free(&proxy->sealed, u->transport.sealed);
-	slab_free(&proxy->upstreams, u);
-}
-
-static void closed(struct h1 *c)
-{
-	free_upstream(upstream_of(c));
-}
-
-static void request(struct h1 *c, struct http_head *head, bool end,
-		    const struct http_refusal *refusal)
-{
-	(void)c;
-	(void)head;
-	(void)end;
-	(void)refusal;
-	GW_UNREACHABLE();
-}
-
-static void phase(struct h1 *c, enum codec_phase phase)
-{
-	(void)c;
-	(void)phase;
-	GW_UNREACHABLE();
-}
-
-static const struct h1_owner h1_owner = {
-	.request = request,
-	.phase = phase,
-	.idle = idle,
-	.ended = ended,
-	.closed = closed,
-};
 
 /* --- Connecting. ----------------------------------------------------------------------------- */
-
-/*
- * Here a connection that has been made gets its codec: by the service's protocol, and by what TLS
- * has agreed on (tls_protocol()), where that is more than one.
- */
-static struct stream *begin_codec(struct upstream *u)
-{
-	switch ((enum policy_protocol)u->protocol) {
-	case POLICY_HTTP:
-	case POLICY_HTTPS:
-		h1_init(&u->h1, H1_CLIENT, u->proxy, &h1_owner);
-		h1_watch(&u->h1);
-		return h1_open_stream(&u->h1);
-	case POLICY_H2C: /* No table has them yet. */
-	case POLICY_H2:
-	case POLICY_N_PROTOCOLS:
-		break;
-	}
-	GW_UNREACHABLE();
-}
-
-static uint8_t tls_of(const struct upstream *u)
-{
-	const struct sealed *sealed = u->transport.sealed;
-
-	return sealed ? tls_minor(&sealed->tls) : 0;
-}
 
 static void count_handshake(const struct upstream *u)
 {
@@ -389,9 +75,9 @@ static void connected(struct transport *t, int res)
 		       ring_now_ns(u->proxy->ring) - u->since_ns);
 	u->call = NULL;
 	call->upstream = NULL;
-	call->tls = tls_of(u);
-	enter(u, UPSTREAM_BUSY);
-	call->user->ready(call, begin_codec(u));
+	call->tls = upstream_tls(u);
+	upstream_enter(u, UPSTREAM_BUSY);
+	call->user->ready(call, upstream_speak(u));
 }
 
 static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
@@ -412,7 +98,7 @@ static void early_written(struct transport *t, int res)
 
 static void early_closed(struct transport *t)
 {
-	free_upstream(GW_CONTAINER_OF(t, struct upstream, transport));
+	upstream_free(GW_CONTAINER_OF(t, struct upstream, transport));
 }
 
 static const struct transport_user connecting_user = {
@@ -423,21 +109,6 @@ static const struct transport_user connecting_user = {
 };
 
 /* --- Getting one. ---------------------------------------------------------------------------- */
-
-static struct stream *take_idle(struct proxy_endpoint *endpoint, struct upstream_call *call)
-{
-	struct list_node *node = list_first(&endpoint->idle.list);
-	struct upstream *u;
-
-	if (!node)
-		return NULL;
-	u = list_entry(node, struct upstream, link);
-	GW_ASSERT(u->state == UPSTREAM_IDLE);
-	enter(u, UPSTREAM_BUSY);
-	call->reused = true;
-	call->tls = tls_of(u);
-	return h1_open_stream(&u->h1);
-}
 
 static struct ring_addr ring_addr_of(const struct policy_addr *addr)
 {
@@ -458,7 +129,7 @@ static int open_transport(struct upstream *u, int32_t file)
 	struct proxy *proxy = u->proxy;
 	const struct proxy_service *service = &proxy->services[u->service];
 	struct tls_peer peer = {
-		.name = endpoint_of(u)->server_name,
+		.name = upstream_endpoint(u)->server_name,
 		.slot = u->service * POLICY_ENDPOINTS_MAX + u->endpoint,
 		.protocol = TLS_PROTOCOL_HTTP1,
 	};
@@ -488,7 +159,7 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 	struct ring_addr addr;
 	int32_t file;
 
-	keep_room(proxy);
+	upstream_keep_room(proxy);
 	if (!u) {
 		*ret_reason = REASON_OVERLOAD_UPSTREAM;
 		return UPSTREAM_FAILED;
@@ -559,27 +230,12 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
 	call->tls = 0;
 	call->tls_failure = 0;
 	endpoint->n_active++;
-	stream = wish->fresh ? NULL : take_idle(endpoint, call);
+	stream = wish->fresh ? NULL : upstream_take(endpoint, call);
 	metric_inc(proxy->metrics, stream ? METRIC_POOL_HITS : METRIC_POOL_MISSES);
 	if (!stream)
 		return begin_connect(proxy, call, wish->connect_ns, ret_reason);
 	*ret_stream = stream;
 	return UPSTREAM_READY;
-}
-
-const struct codec *upstream_codec(const struct proxy *proxy, uint16_t service)
-{
-	GW_ASSERT(service < POLICY_SERVICES_MAX);
-	switch ((enum policy_protocol)proxy->services[service].protocol) {
-	case POLICY_HTTP:
-	case POLICY_HTTPS:
-		return &h1_codec;
-	case POLICY_H2C: /* As above. */
-	case POLICY_H2:
-	case POLICY_N_PROTOCOLS:
-		break;
-	}
-	GW_UNREACHABLE();
 }
 
 void upstream_done(struct proxy *proxy, struct upstream_call *call)
@@ -614,9 +270,9 @@ static void drop_stale(struct proxy_endpoint *endpoint)
 	{
 		struct upstream *u = list_entry(node, struct upstream, link);
 
-		if (!is_current(u)) {
+		if (!upstream_is_current(u)) {
 			endpoint->learned_idle_ns = 0;
-			drop(u, METRIC_POOL_CLOSE_PURGED);
+			upstream_drop(u, METRIC_POOL_CLOSE_PURGED);
 		}
 	}
 }
@@ -696,7 +352,7 @@ void upstream_purge(struct proxy *proxy)
 		if (!u)
 			return;
 		if (u->state == UPSTREAM_IDLE)
-			drop(u, METRIC_POOL_CLOSE_PURGED);
+			upstream_drop(u, METRIC_POOL_CLOSE_PURGED);
 	}
 }
 
