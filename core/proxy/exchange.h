@@ -87,8 +87,9 @@ struct exchange {
 	uint32_t text_len;
 	uint8_t state; /* enum exchange_state. */
 	uint8_t n_1xx;
-	bool retriable; /* May be sent twice: idempotent, and nothing of a body was given away. */
-	bool again;     /* It was. */
+	bool replayable; /* Nothing of a body was given away: it can be sent again, */
+	bool retriable;  /* and may be: it is idempotent, too. */
+	bool again;      /* It was. */
 	bool accounted;
 	bool head_request;
 	bool expects; /* 100-continue: the client may hold its body back. */

@@ -195,11 +195,15 @@ static void upstream_malformed(struct stream *s, const struct stream_fault *faul
 	GW_UNREACHABLE(); /* Server role only. */
 }
 
-/* A pooled connection may have been closed by its peer while our request was on its way. */
+/*
+ * A pooled connection may have been closed by its peer while our request was on its way; or its
+ * peer has said that it did nothing with the request (RFC 9113 8.7).
+ */
 static bool may_try_again(const struct exchange *ex, const struct stream_fault *fault)
 {
-	return fault->untouched && ex->n_1xx == 0 && ex->state == EXCHANGE_SENDING &&
-	       ex->call.reused && ex->retriable && !ex->again;
+	if (!fault->untouched || ex->n_1xx > 0 || ex->state != EXCHANGE_SENDING || ex->again)
+		return false;
+	return fault->refused ? ex->replayable : ex->call.reused && ex->retriable;
 }
 
 static void try_again(struct exchange *ex)

@@ -123,7 +123,8 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 	}
 	if (head->body == HTTP_BODY_LENGTH)
 		ex->up.length = head->content_length;
-	ex->retriable = ex->verdict.retry && is_idempotent(head->method) && ex->up.ended;
+	ex->replayable = ex->verdict.retry && ex->up.ended;
+	ex->retriable = ex->replayable && is_idempotent(head->method);
 	exchange_connect(ex, false, -1);
 }
 

@@ -161,7 +161,9 @@ void h1_ended(struct h1 *c, enum reason reason)
 
 void h1_fault(struct h1 *c, uint16_t status, enum reason reason, bool untouched)
 {
-	struct stream_fault fault = { status, (uint16_t)reason, untouched };
+	struct stream_fault fault = { .status = status,
+				      .reason = (uint16_t)reason,
+				      .untouched = untouched };
 	bool open = c->open;
 
 	if (c->closing)

@@ -165,7 +165,9 @@ static void chunks_refused(struct h1 *c, struct http_refusal refusal)
 		h1_fault(c, 502, REASON_UPSTREAM_CHUNK, false);
 		return;
 	}
-	struct stream_fault fault = { refusal.status, refusal.reason, false };
+	struct stream_fault fault = { .status = refusal.status,
+				      .reason = refusal.reason,
+				      .untouched = false };
 
 	/* The client can still be told; nothing more of what it says is believed. */
 	h1_held_give(c);

@@ -74,6 +74,8 @@ struct proxy_shared {
 /* Run-time state of an endpoint slot: outlives the tables that name it. */
 struct proxy_endpoint {
 	struct list_counted idle; /* Upstream connections; the latest used first. */
+	struct list sharing;      /* HTTP/2: in use, with room for more; */
+	struct list connecting;   /* being made. */
 	uint32_t n_active;        /* Requests in flight. */
 	uint32_t n_open;          /* Connections, idle ones included. */
 	uint16_t n_addrs;

@@ -49,6 +49,7 @@ struct stream_fault {
 	uint16_t status; /* What to answer the client when it still can be told. */
 	uint16_t reason; /* enum reason. */
 	bool untouched; /* The peer had sent nothing of an answer: the request may be tried elsewhere. */
+	bool refused; /* And it says that it has done nothing: whatever the method. */
 };
 
 struct stream_user {

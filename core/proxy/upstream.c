@@ -11,30 +11,39 @@
 #include "core/proxy/upstream_private.h"
 
 /* Before there is a codec. */
-static void call_failed(struct upstream *u, enum reason reason)
+static struct upstream_call *next_call(struct upstream *u)
 {
-	struct upstream_call *call = u->call;
+	struct list_node *node = list_counted_pop_front(&u->calls);
+	struct upstream_call *call = node ? list_entry(node, struct upstream_call, link) : NULL;
 
-	u->call = NULL;
-	upstream_enter(u, UPSTREAM_CLOSING);
-	transport_close(&u->transport, false);
-	if (!call)
-		return;
-	call->upstream = NULL;
-	call->user->failed(call, reason);
+	if (call)
+		call->upstream = NULL;
+	return call;
 }
 
-static enum reason failed_reason(struct upstream *u, int res)
+static void calls_failed(struct upstream *u, enum reason reason, uint8_t tls_failure)
+{
+	struct upstream_call *call;
+
+	upstream_enter(u, UPSTREAM_CLOSING);
+	transport_close(&u->transport, false);
+	while ((call = next_call(u))) {
+		call->tls_failure = tls_failure;
+		call->user->failed(call, reason);
+	}
+}
+
+static void connect_failed(struct upstream *u, int res)
 {
 	enum metric_tls_failure failure;
 	enum reason reason = upstream_fault(&u->transport, res, &failure);
 
-	if (failure == METRIC_TLS_FAILURE_N)
-		return reason;
+	if (failure == METRIC_TLS_FAILURE_N) {
+		calls_failed(u, reason, 0);
+		return;
+	}
 	metric_inc_label(u->proxy->metrics, METRIC_UPSTREAM_TLS_FAILURES, failure);
-	if (u->call)
-		u->call->tls_failure = (uint8_t)(1 + failure);
-	return reason;
+	calls_failed(u, reason, (uint8_t)(1 + failure));
 }
 
 static void expired(struct ring_timer *timer)
@@ -44,9 +53,11 @@ static void expired(struct ring_timer *timer)
 	if (!deadline_is_due(&u->deadline, u->proxy->ring))
 		return;
 	if (u->state == UPSTREAM_CONNECTING)
-		call_failed(u, REASON_UPSTREAM_CONNECT_TIMEOUT);
+		calls_failed(u, REASON_UPSTREAM_CONNECT_TIMEOUT, 0);
 	else if (u->state == UPSTREAM_IDLE)
 		upstream_idle_expired(u);
+	else if (u->state == UPSTREAM_BUSY)
+		upstream_busy_expired(u);
 }
 
 /* --- Connecting. ----------------------------------------------------------------------------- */
@@ -61,23 +72,41 @@ static void count_handshake(const struct upstream *u)
 							      : METRIC_HANDSHAKE_FULL);
 }
 
+/* All that have waited get their streams; an HTTP/2 peer may allow fewer later. */
+static void serve_calls(struct upstream *u)
+{
+	struct upstream_call *call;
+
+	while ((call = next_call(u))) {
+		struct stream *stream = upstream_open_stream(u);
+
+		call->tls = upstream_tls(u);
+		if (stream)
+			call->user->ready(call, stream);
+		else
+			call->user->failed(call, REASON_OVERLOAD_UPSTREAM);
+	}
+}
+
 static void connected(struct transport *t, int res)
 {
 	struct upstream *u = GW_CONTAINER_OF(t, struct upstream, transport);
-	struct upstream_call *call = u->call;
+	enum reason reason;
 
 	if (res < 0) {
-		call_failed(u, failed_reason(u, res));
+		connect_failed(u, res);
 		return;
 	}
 	count_handshake(u);
 	metric_observe(u->proxy->metrics, METRIC_UPSTREAM_CONNECT,
 		       ring_now_ns(u->proxy->ring) - u->since_ns);
-	u->call = NULL;
-	call->upstream = NULL;
-	call->tls = upstream_tls(u);
+	reason = upstream_speak(u);
+	if (reason != REASON_NONE) {
+		calls_failed(u, reason, 0);
+		return;
+	}
 	upstream_enter(u, UPSTREAM_BUSY);
-	call->user->ready(call, upstream_speak(u));
+	serve_calls(u);
 }
 
 static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
@@ -131,7 +160,8 @@ static int open_transport(struct upstream *u, int32_t file)
 	struct tls_peer peer = {
 		.name = upstream_endpoint(u)->server_name,
 		.slot = u->service * POLICY_ENDPOINTS_MAX + u->endpoint,
-		.protocol = TLS_PROTOCOL_HTTP1,
+		.protocol = service->protocol == POLICY_H2 ? TLS_PROTOCOL_HTTP2
+							   : TLS_PROTOCOL_HTTP1,
 	};
 	struct sealed *sealed;
 
@@ -149,6 +179,27 @@ static int open_transport(struct upstream *u, int32_t file)
 		return -ENOMEM;
 	}
 	return 0;
+}
+
+static void wait_for(struct upstream *u, struct upstream_call *call)
+{
+	call->upstream = u;
+	list_counted_push_back(&u->calls, &call->link);
+}
+
+/* HTTP/2: a connection is being made already, and has places for more. */
+static bool join(struct proxy_endpoint *endpoint, struct upstream_call *call)
+{
+	list_each(node, &endpoint->connecting)
+	{
+		struct upstream *u = list_entry(node, struct upstream, link);
+
+		if (u->calls.n >= H2_STREAMS_MAX || !upstream_is_current(u))
+			continue;
+		wait_for(u, call);
+		return true;
+	}
+	return false;
 }
 
 static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call *call,
@@ -179,7 +230,7 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 		*ret_reason = REASON_UPSTREAM_RESOURCE;
 		return UPSTREAM_FAILED;
 	}
-	u->call = call;
+	list_counted_init(&u->calls);
 	u->turn = endpoint->turn;
 	u->protocol = proxy->services[call->service].protocol;
 	u->state = UPSTREAM_CONNECTING;
@@ -188,7 +239,9 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 	u->all = (struct list_node){ 0 };
 	deadline_init(&u->deadline, expired);
 	deadline_in(&u->deadline, proxy->ring, connect_ns);
-	call->upstream = u;
+	wait_for(u, call);
+	if (upstream_shares(u))
+		list_push_back(&endpoint->connecting, &u->link);
 	endpoint->n_open++;
 	metric_inc(proxy->metrics, METRIC_UPSTREAM_CONNECTS);
 	addr = ring_addr_of(&u->addr);
@@ -232,6 +285,8 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
 	endpoint->n_active++;
 	stream = wish->fresh ? NULL : upstream_take(endpoint, call);
 	metric_inc(proxy->metrics, stream ? METRIC_POOL_HITS : METRIC_POOL_MISSES);
+	if (!stream && join(endpoint, call))
+		return UPSTREAM_COMING;
 	if (!stream)
 		return begin_connect(proxy, call, wish->connect_ns, ret_reason);
 	*ret_stream = stream;
@@ -256,10 +311,11 @@ void upstream_cancel(struct upstream_call *call)
 
 	if (!u)
 		return;
-	GW_ASSERT(u->call == call && u->state == UPSTREAM_CONNECTING);
+	GW_ASSERT(u->state == UPSTREAM_CONNECTING);
+	list_counted_remove(&u->calls, &call->link);
 	call->upstream = NULL;
-	u->call = NULL;
-	call_failed(u, REASON_NONE);
+	if (u->calls.n == 0)
+		calls_failed(u, REASON_NONE, 0);
 }
 
 /* --- Tables. --------------------------------------------------------------------------------- */
@@ -358,12 +414,17 @@ void upstream_purge(struct proxy *proxy)
 
 void upstream_check(const struct upstream *u)
 {
+	bool speaks = u->state == UPSTREAM_BUSY || u->state == UPSTREAM_IDLE;
+	bool listed = list_node_is_linked(&u->link);
+
 	GW_ASSERT(u->state < UPSTREAM_N_STATES);
-	if (u->state == UPSTREAM_BUSY || u->state == UPSTREAM_IDLE)
+	if (speaks && upstream_shares(u))
+		h2_check(&u->h2);
+	else if (speaks)
 		h1_check(&u->h1);
-	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->link));
+	GW_ASSERT(u->state == UPSTREAM_IDLE ? listed : !listed || upstream_shares(u));
 	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->all));
-	GW_ASSERT(!u->call || u->state == UPSTREAM_CONNECTING);
+	GW_ASSERT(u->calls.n == 0 || u->state == UPSTREAM_CONNECTING);
 	GW_ASSERT(u->transport.closing == (u->state == UPSTREAM_CLOSING));
 	if (u->state == UPSTREAM_IDLE) /* It is watched: see above. */
 		GW_ASSERT(transport_is_reading(&u->transport));

@@ -11,6 +11,11 @@
  * address, and its 'turn', which goes on when protocol, server name or TLS client
  * change: what was made under others is not used again. Last in, first out.
  *
+ * An HTTP/2 connection carries many requests. It is BUSY while it has one and
+ * listed with its endpoint as long as it would take another; requests that come
+ * while the first connection is being made wait for it together. When those that
+ * are there are full, another one is made.
+ *
  * The table of connections never fills up with idle ones: some places are kept
  * for requests that need a new connection, and the one that has idled longest
  * goes, whosever it is.
@@ -21,6 +26,7 @@
 
 #include "core/proxy/deadline.h"
 #include "core/proxy/h1.h"
+#include "core/proxy/h2.h"
 #include "policy/table.h"
 
 struct tls_client;
@@ -34,7 +40,8 @@ struct upstream_call_user {
 
 struct upstream_call {
 	const struct upstream_call_user *user;
-	struct upstream *upstream; /* Private: being connected. */
+	struct upstream *upstream; /* Private: being connected, */
+	struct list_node link;     /* and in its list of calls. */
 	int32_t endpoint;          /* Slot that was chosen; -1 before. */
 	uint16_t service;
 	bool reused;         /* The stream's connection has carried a request before. */
@@ -61,13 +68,15 @@ struct upstream {
 	union {
 		struct transport transport; /* The codec's first member, there before it. */
 		struct h1 h1;
+		struct h2 h2;
 	};
 	struct proxy *proxy;
-	struct deadline deadline; /* Connecting, or idle. */
-	struct upstream_call *call;
-	struct list_node link; /* IDLE: in its endpoint's list, */
-	struct list_node all;  /* and in that of all endpoints. */
-	uint64_t since_ns;     /* When it began to connect, or became idle. */
+	struct deadline deadline;  /* Connecting, or idle. */
+	struct list_counted calls; /* CONNECTING: who waits for it. */
+	struct list_node
+		link; /* In one of its endpoint's lists: idle; HTTP/2: sharing, connecting. */
+	struct list_node all; /* IDLE: in that of all endpoints. */
+	uint64_t since_ns;    /* When it began to connect, or became idle. */
 	struct policy_addr addr;
 	uint32_t turn; /* The endpoint's, when this began. */
 	uint16_t service, endpoint;

@@ -54,12 +54,19 @@ static uint64_t idle_span(const struct upstream *u)
 	return learned && (learned < span || span == 0) ? learned : span;
 }
 
+void upstream_unlist(struct upstream *u)
+{
+	if (list_node_is_linked(&u->link))
+		list_remove(&u->link);
+}
+
 void upstream_enter(struct upstream *u, enum upstream_state next)
 {
 	struct proxy *proxy = u->proxy;
 
 	GW_ASSERT(may_follow[u->state] & (1u << next));
 	leave(u);
+	upstream_unlist(u);
 	u->state = (uint8_t)next;
 	switch (next) {
 	case UPSTREAM_BUSY:
@@ -87,7 +94,7 @@ void upstream_drop(struct upstream *u, enum metric_pool_close why)
 {
 	metric_inc_label(u->proxy->metrics, METRIC_POOL_CLOSED, why);
 	upstream_enter(u, UPSTREAM_CLOSING);
-	h1_ended(&u->h1, REASON_NONE);
+	upstream_hang_up(u);
 }
 
 /* --- How many may idle. ---------------------------------------------------------------------- */
@@ -208,7 +215,7 @@ void upstream_free(struct upstream *u)
 {
 	struct proxy *proxy = u->proxy;
 
-	GW_ASSERT(u->state == UPSTREAM_CLOSING && !u->call);
+	GW_ASSERT(u->state == UPSTREAM_CLOSING && u->calls.n == 0);
 	upstream_endpoint(u)->n_open--;
 	proxy->n_upstreams_closing--;
 	if (u->transport.sealed)

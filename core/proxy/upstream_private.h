@@ -16,6 +16,8 @@ struct proxy_endpoint;
 
 struct proxy_endpoint *upstream_endpoint(const struct upstream *u);
 void upstream_enter(struct upstream *u, enum upstream_state next);
+/* HTTP/2: it takes no more requests. */
+void upstream_unlist(struct upstream *u);
 /* Give a connection up that nobody uses. */
 void upstream_drop(struct upstream *u, enum metric_pool_close why);
 /* Those that are too many go, in time. */
@@ -31,8 +33,19 @@ void upstream_free(struct upstream *u);
 
 /* --- upstream_speak.c ------------------------------------------------------------------------ */
 
-/* It has connected: its codec begins, with a stream. */
-struct stream *upstream_speak(struct upstream *u);
+/* It has connected: its codec begins. REASON_NONE, or why it cannot. */
+enum reason upstream_speak(struct upstream *u);
+/* A stream on it, or NULL. */
+struct stream *upstream_open_stream(struct upstream *u);
+/* End its codec; it is CLOSING. */
+void upstream_hang_up(struct upstream *u);
+/* HTTP/2, while in use: it has been silent for too long. */
+void upstream_busy_expired(struct upstream *u);
+/* Many requests share one connection. */
+static inline bool upstream_shares(const struct upstream *u)
+{
+	return u->protocol == POLICY_H2 || u->protocol == POLICY_H2C;
+}
 /* A stream on a connection that is there, or NULL. */
 struct stream *upstream_take(struct proxy_endpoint *endpoint, struct upstream_call *call);
 /* Of TLS 1.x the minor version, 0 in the clear. */

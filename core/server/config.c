@@ -197,11 +197,7 @@ static void refuse_upstream(struct report *rep, const char *text, int why)
 	char shown[PATH_SHOWN_MAX];
 
 	(void)path_show(slice_of(text), shown);
-	if (why == -EPROTONOSUPPORT)
-		report_add(rep, REPORT_VALUE, nowhere, path,
-			   "%s: HTTP/2 is not spoken to upstreams yet; use http:// or https://",
-			   shown);
-	else if (why == -EDOM)
+	if (why == -EDOM)
 		report_add(
 			rep, REPORT_VALUE, nowhere, path,
 			"%s has a path, a query or a user name; an upstream is a host and a port "
@@ -211,7 +207,7 @@ static void refuse_upstream(struct report *rep, const char *text, int why)
 		report_add(
 			rep, REPORT_VALUE, nowhere, path,
 			"%s is not an upstream; allowed: http://host:port, http://[v6]:port, the "
-			"same with https, or unix:/path",
+			"same with https, h2 or h2c, or unix:/path",
 			shown);
 }
 
@@ -226,8 +222,6 @@ static int add_upstream(const struct config_override *over, struct report *rep,
 		return -ENOMEM;
 	rep->source = over->said_by;
 	r = form_url(text, &url);
-	if (r == 0 && (url.scheme == FORM_H2 || url.scheme == FORM_H2C))
-		r = -EPROTONOSUPPORT;
 	if (r < 0) {
 		refuse_upstream(rep, over->text, r);
 		return -EINVAL;
@@ -242,7 +236,7 @@ static int refuse_mixture(struct report *rep, const char *text)
 	char shown[PATH_SHOWN_MAX];
 
 	report_add(rep, REPORT_SEMANTIC, nowhere, (struct slice){ 0 },
-		   "%s: upstreams that share the load are all http or all https",
+		   "%s: upstreams that share the load have one scheme",
 		   path_show(slice_of(text), shown));
 	return -EINVAL;
 }

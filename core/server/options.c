@@ -27,8 +27,8 @@ static const struct flag flags[] = {
 	  "addresses) or unix:/path; may be repeated" },
 	{ 0, "--upstream", "URL", "upstreams", OPTIONS_SERVE,
 	  "send requests there: http://host:port, http://[v6]:port,\n"
-	  "the same with https, or unix:/path; repeated, they share\n"
-	  "the load" },
+	  "the same with https, h2 or h2c, or unix:/path; repeated,\n"
+	  "they share the load" },
 	{ 0, "--workers", "N", "workers", OPTIONS_SERVE,
 	  "threads that move data: auto (one per CPU) or 1 to 256" },
 	{ 0, "--control", "PATH", "control.path", OPTIONS_SERVE,

@@ -278,7 +278,7 @@ void fake_flush(struct fake_stream *f)
 
 void fake_malformed(struct fake_stream *f, uint16_t status, uint16_t reason)
 {
-	struct stream_fault fault = { status, reason, false };
+	struct stream_fault fault = { .status = status, .reason = reason, .untouched = false };
 
 	if (!fake_is_open(f))
 		return;
@@ -288,7 +288,7 @@ void fake_malformed(struct fake_stream *f, uint16_t status, uint16_t reason)
 
 void fake_reset(struct fake_stream *f, uint16_t status, uint16_t reason, bool untouched)
 {
-	struct stream_fault fault = { status, reason, untouched };
+	struct stream_fault fault = { .status = status, .reason = reason, .untouched = untouched };
 
 	if (!fake_is_open(f))
 		return;

@@ -483,16 +483,12 @@ static const struct {
 	{ { "control.path", "123", "--control" },
 	  "--control: control.path: \"123\" is not allowed; allowed: auto, off, or an absolute path "
 	  "of at most 107 bytes" },
-	{ { "upstreams", "h2c://a", "--upstream" },
-	  "--upstream: \"h2c://a\": HTTP/2 is not spoken to upstreams yet; use http:// or https://" },
-	{ { "upstreams", "H2://a", "--upstream" },
-	  "--upstream: \"H2://a\": HTTP/2 is not spoken to upstreams yet; use http:// or https://" },
 	{ { "upstreams", "http://a/b", "--upstream" },
 	  "--upstream: \"http://a/b\" has a path, a query or a user name; an upstream is a host and "
 	  "a port only, requests bring their own path" },
 	{ { "upstreams", "ftp://a", "UPSTREAM_URL" },
 	  "UPSTREAM_URL: \"ftp://a\" is not an upstream; allowed: http://host:port, "
-	  "http://[v6]:port, the same with https, or unix:/path" },
+	  "http://[v6]:port, the same with https, h2 or h2c, or unix:/path" },
 	{ { "listeners", "a\xff", "--listen" },
 	  "--listen: listeners[0].address: control characters or bytes that are not UTF-8" },
 };
@@ -523,8 +519,7 @@ static void upstreams_are_of_one_scheme(void **state)
 	(void)state;
 	assert_string_equal(
 		refusal_with(NULL, urls, 3),
-		"--upstream: \"unix:/s\": upstreams that share the load are all http or all "
-		"https");
+		"--upstream: \"unix:/s\": upstreams that share the load have one scheme");
 	report_init(&rep, NULL);
 	assert_int_equal(config_load(NULL, urls, 2, &rep, &c), 0);
 	assert_int_equal(config_scheme(c), FORM_HTTPS);
