@@ -43,6 +43,8 @@ static void give_back(struct exchange *ex, struct exchange_flow *flow, enum rela
 	struct stream *source = source_of(ex, flow), *sink = sink_of(ex, flow);
 	int source_res = how == RELAY_SOURCE_ENDED ? 0 : how == RELAY_SOURCE_FAILED ? -EIO : 1;
 
+	GW_ASSERT(how != RELAY_SOURCE_ENDED || flow->length != UINT64_MAX);
+
 	if (source)
 		source->codec->raw_in_done(source, flow->relay.in, source_res);
 	if (sink)
@@ -68,15 +70,6 @@ static void down_broken(struct exchange *ex, enum relay_end how)
 			     ACCOUNT_BY_UPSTREAM);
 }
 
-/* A tunnel's side has ended: so does, towards the other one, ours. */
-static void pass_end(struct exchange *ex, struct exchange_flow *flow)
-{
-	struct stream *sink = sink_of(ex, flow);
-
-	flow->ended = true;
-	sink->codec->send_body(sink, NULL, true);
-}
-
 /* Let as much come again as has left. */
 static void grant_owed(struct exchange *ex, struct exchange_flow *flow)
 {
@@ -92,6 +85,9 @@ static void ended(struct relay *relay, enum relay_end how)
 	struct exchange_flow *flow;
 	struct exchange *ex = exchange_of(relay, &flow);
 
+	/* How a tunnel's side has ended is for its codec to find: of a write that failed it knows. */
+	if (ex->state == EXCHANGE_TUNNEL && how == RELAY_SOURCE_ENDED)
+		how = RELAY_DRY;
 	give_back(ex, flow, how);
 	flow->stuck = how == RELAY_SINK_FAILED;
 	if (how == RELAY_OK) {
@@ -99,8 +95,6 @@ static void ended(struct relay *relay, enum relay_end how)
 		exchange_flow_sent(ex, flow, 0, true);
 	} else if (how == RELAY_DRY) {
 		grant_owed(ex, flow);
-	} else if (how == RELAY_SOURCE_ENDED && ex->state == EXCHANGE_TUNNEL) {
-		pass_end(ex, flow);
 	} else if (flow == &ex->up) {
 		up_broken(ex, how);
 	} else {
@@ -275,13 +269,16 @@ static bool holds_bytes(const struct exchange_flow *flow)
 
 static void end_flow(struct exchange *ex, struct exchange_flow *flow)
 {
+	struct stream *sink = sink_of(ex, flow);
+
 	if (flow->ended)
 		return;
 	if (relay_is_running(&flow->relay)) {
 		relay_stop(&flow->relay);
 		give_back(ex, flow, RELAY_DRY);
 	}
-	pass_end(ex, flow);
+	flow->ended = true;
+	sink->codec->send_body(sink, NULL, true);
 }
 
 void exchange_end_tunnel(struct exchange *ex, enum reason reason)

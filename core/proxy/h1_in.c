@@ -557,7 +557,7 @@ void h1_raw_in_done(struct stream *s, uint64_t n, int res)
 	if (n > 0)
 		c->more = transport_has_input(&c->transport);
 	c->eof = c->eof || res <= 0;
-	if (c->tunnel ? c->eof : c->in_left == 0)
+	if (!c->tunnel && c->in_left == 0)
 		h1_enter(c, H1_IN_DONE);
 	if (!c->looping)
 		want(c);
