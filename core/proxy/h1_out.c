@@ -169,11 +169,10 @@ static void pump(struct h1 *c)
 
 static void tell(struct h1 *c)
 {
+	bool all = c->out_ended && list_is_empty(&c->out_bufs);
 	uint64_t sent = c->out_sent;
 
 	c->out_sent = 0;
-	bool all = c->out_ended && list_is_empty(&c->out_bufs);
-
 	if (c->tunnel && all) /* Its end is that of our side: nothing else says it. */
 		transport_finish(&c->transport);
 	if (c->open)
