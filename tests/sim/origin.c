@@ -102,6 +102,12 @@ static void next_request(struct line *l)
 	wire_begin(&l->wire, false);
 }
 
+/* Some end their side of a tunnel only when they have heard the other one's end. */
+static bool waits_for_end(const struct line *l)
+{
+	return !l->heard_all && plan_byte(l->deal->plan.nonce, true, 1) % 2 == 0;
+}
+
 static void replied(struct line *l)
 {
 	const struct plan *p = &l->deal->plan;
@@ -113,9 +119,10 @@ static void replied(struct line *l)
 		l->deal->reply_whole |= l->deal->plan.trouble != PLAN_TROUBLE_RESET_BODY;
 	if (p->tunnel) {
 		l->said_all = true;
-		sim_end_finish(l->end);
 		if (l->heard_all)
 			hang_up(l, false);
+		else if (!waits_for_end(l))
+			sim_end_finish(l->end);
 		return;
 	}
 	if (p->reply_close || p->trouble == PLAN_TROUBLE_GARBAGE ||

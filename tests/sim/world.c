@@ -167,7 +167,7 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 		.body_idle_ns = 10 * S,
 		.write_stall_ns = 20 * S, /* A write of 32 KiB to the slowest calm reader. */
 		.pool_idle_ns = 8 * S,
-		.tunnel_idle_ns = 60 * S,
+		.tunnel_idle_ns = 300 * S, /* No visitor waits for so long. */
 	};
 	for (uint32_t i = 0; i < n; i++)
 		add_endpoint(service, (first + i) % WORLD_ORIGINS);
