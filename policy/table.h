@@ -64,6 +64,9 @@ struct policy_endpoint {
 	struct policy_addr addrs[POLICY_ADDRS_MAX];
 };
 
+/* Protocols that a route may let a connection be turned into: bits of policy_route.upgrades. */
+enum policy_upgrade { POLICY_UPGRADE_WEBSOCKET = 1 };
+
 /* Spans in nanoseconds; 0 is off. */
 struct policy_timeouts {
 	uint64_t connect_ns;
@@ -71,6 +74,7 @@ struct policy_timeouts {
 	uint64_t body_idle_ns;     /* Without progress, either direction. */
 	uint64_t write_stall_ns;   /* Without progress while sending. */
 	uint64_t pool_idle_ns;     /* An unused upstream connection is kept so long. */
+	uint64_t tunnel_idle_ns;   /* Without a byte, either direction, behind a 101. */
 };
 
 struct policy_service {
@@ -91,6 +95,7 @@ struct policy_route {
 	uint16_t service;  /* Slot. */
 	uint64_t max_body; /* Bytes; UINT64_MAX is no limit. */
 	bool retry;        /* One retry on a dead reused connection. */
+	uint8_t upgrades;  /* enum policy_upgrade bits; what is not there is not passed on. */
 };
 
 struct policy_host {

@@ -49,11 +49,14 @@ static void count(struct proxy *proxy, const struct account *a)
 {
 	struct metric_set *metrics = proxy->metrics;
 	unsigned scope = reason_scope(a->reason);
-	uint64_t received_ns = a->received_ns ? a->received_ns : a->ended_ns;
+	uint64_t ended_ns = a->tunnel_ns ? a->tunnel_ns : a->ended_ns; /* No tunnel is a sample. */
+	uint64_t received_ns = a->received_ns && !a->tunnel_ns ? a->received_ns : ended_ns;
 
 	metric_gauge_add(metrics, METRIC_REQUESTS_ACTIVE, -1);
+	if (a->tunnel_ns)
+		metric_gauge_add(metrics, METRIC_TUNNELS_ACTIVE, -1);
 	metric_inc_keyed(metrics, METRIC_REQUESTS, method_labels[a->method], a->status, a->route);
-	metric_observe(metrics, METRIC_REQUEST_DURATION, a->ended_ns - a->begun_ns);
+	metric_observe(metrics, METRIC_REQUEST_DURATION, ended_ns - a->begun_ns);
 	if (a->first_byte_ns)
 		metric_observe(metrics, METRIC_UPSTREAM_DURATION, received_ns - a->connected_ns);
 	if (a->bytes_copied)

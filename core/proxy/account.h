@@ -30,7 +30,8 @@ enum { ACCOUNT_HOST = 128, ACCOUNT_PATH = 512, ACCOUNT_ID = 64, ACCOUNT_UPSTREAM
 	X(CONNECT, "connect")     \
 	X(REQUEST, "request")     /* Sending the request, its body included. */ \
 	X(WAIT, "wait")           /* For the response's head. */ \
-	X(RESPONSE, "response")   /* Sending the response. */
+	X(RESPONSE, "response")   /* Sending the response. */ \
+	X(TUNNEL, "tunnel")       /* Behind a 101. */
 /* clang-format on */
 
 enum account_ender {
@@ -58,6 +59,7 @@ struct account_text {
 struct account {
 	uint64_t begun_ns, connected_ns, sent_ns, first_byte_ns;
 	uint64_t received_ns, ended_ns; /* All of the response: from upstream, by the client. */
+	uint64_t tunnel_ns;             /* The 101 was passed on; what follows counts as bodies. */
 	uint64_t bytes_in, bytes_out;   /* Body bytes: of the request, of the response. */
 	uint64_t bytes_copied, bytes_spliced; /* Of both. */
 	struct peer peer;

@@ -44,6 +44,16 @@ static bool is_idempotent(uint8_t method)
 	       method == HTTP_DELETE || method == HTTP_OPTIONS;
 }
 
+_Static_assert(POLICY_UPGRADE_WEBSOCKET == 1 << (HTTP_UPGRADE_WEBSOCKET - 1),
+	       "a policy's bits are those of the tokens");
+
+/* What the request asks for, where its route allows that. */
+static uint8_t upgrade_of(const struct exchange *ex, const struct http_head *head)
+{
+	return head->upgrade && ex->verdict.upgrades & 1u << (head->upgrade - 1) ? head->upgrade
+										 : 0;
+}
+
 /* The wire form is made now: the head's bytes do not outlive this call. */
 static enum reason encode(struct exchange *ex, struct http_head *head,
 			  const struct exchange_client *who)
@@ -65,6 +75,7 @@ static enum reason encode(struct exchange *ex, struct http_head *head,
 		.body = head->body,
 		.length = head->content_length,
 		.announce = head->has_length,
+		.upgrade = upgrade_of(ex, head),
 	};
 	codec->encode_request(&out, &ex->request);
 	if (out.overflow) {

@@ -210,6 +210,13 @@ static int32_t no_raw_out(struct stream *s, struct ring_pipe *before, uint64_t *
 	return no_raw(s, ret_sent);
 }
 
+/* Nothing of HTTP/2 is upgraded (RFC 9113 8.6), so nothing came early. */
+static bool no_decline(struct stream *s)
+{
+	(void)s;
+	return false;
+}
+
 static void no_raw_done(struct stream *s, uint64_t n, int res)
 {
 	(void)s;
@@ -503,7 +510,7 @@ void h2_check(const struct h2 *c)
 		.send_info = h2_send_info, .send_body = h2_send_body,                              \
 		.send_trailers = h2_send_trailers, .flush = h2_flush, .credit = h2_credit,         \
 		.raw_in = no_raw, .raw_in_done = no_raw_done, .raw_out = no_raw_out,               \
-		.raw_out_done = no_raw_done, .release = stream_release, .reset = stream_reset,     \
+		.raw_out_done = no_raw_done, .decline = no_decline, .release = stream_release, .reset = stream_reset,     \
 	}
 
 const struct codec h2_codec = CODEC("h2", h2_encode_request);

@@ -79,6 +79,7 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	p->shared = parts->shared;
 	p->metrics = parts->metrics;
 	p->worker = parts->worker;
+	p->tunnels_until_ns = DEADLINE_NEVER;
 	list_init(&p->listeners);
 	list_counted_init(&p->idle);
 	rng_seed(&p->rng, parts->seed);
@@ -155,9 +156,13 @@ bool proxy_is_quiet(const struct proxy *p)
 
 void proxy_drain(struct proxy *p)
 {
+	struct exchange *ex;
 	struct client *client;
 
 	p->draining = true;
+	p->tunnels_until_ns = ring_now_ns(p->ring) + p->options->tunnel_grace_ns;
+	for (uint32_t slot = 0; (ex = slab_next(&p->exchanges, &slot));)
+		exchange_drain(ex);
 	for (uint32_t slot = 0; (client = slab_next(&p->clients, &slot));)
 		client_last(client);
 	upstream_purge(p);

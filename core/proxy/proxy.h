@@ -44,13 +44,14 @@ struct head_block {
 /* What the operator set, the same for all workers. Spans in nanoseconds; 0 is off. */
 struct proxy_options {
 	struct h1_limits limits;
-	uint64_t head_ns;        /* From a request's first byte to the end of its head. */
-	uint64_t keepalive_ns;   /* Between two requests. */
-	uint64_t write_stall_ns; /* For an answer of ours to leave. */
-	uint64_t handshake_ns;   /* From acceptance to the end of a TLS handshake. */
-	uint64_t linger_ns;      /* Without a byte of what follows the last reply. */
-	uint64_t splice_min;     /* Bodies from here on are spliced; UINT64_MAX: never. */
-	uint32_t clients_max;    /* Per worker, this and the next. */
+	uint64_t head_ns;         /* From a request's first byte to the end of its head. */
+	uint64_t keepalive_ns;    /* Between two requests. */
+	uint64_t write_stall_ns;  /* For an answer of ours to leave. */
+	uint64_t handshake_ns;    /* From acceptance to the end of a TLS handshake. */
+	uint64_t linger_ns;       /* Without a byte of what follows the last reply. */
+	uint64_t tunnel_grace_ns; /* From the beginning of a drain to the end of its tunnels. */
+	uint64_t splice_min;      /* Bodies from here on are spliced; UINT64_MAX: never. */
+	uint32_t clients_max;     /* Per worker, this and the next. */
 	uint32_t upstreams_max;
 	uint32_t heads_max;
 	uint32_t sealed_max;     /* So many connections speak TLS; 0: none does. */
@@ -127,6 +128,7 @@ struct proxy {
 	uint64_t log_counter;
 	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */
 	uint32_t n_upstreams_closing; /* Their places will be free soon. */
+	uint64_t tunnels_until_ns;    /* When tunnels are ended; UINT64_MAX: not yet known. */
 	bool draining;
 	bool aborting; /* What the kernel still hands over is not served. */
 
@@ -167,7 +169,7 @@ bool proxy_is_quiet(const struct proxy *proxy);
 
 /*
  * Finish: idle clients and pooled upstreams close, running requests end their
- * connections with their reply. Listeners are not touched (listener.h).
+ * connections with their reply, tunnels are ended after their grace. Listeners are not touched (listener.h).
  */
 void proxy_drain(struct proxy *proxy);
 

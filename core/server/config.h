@@ -91,6 +91,8 @@ struct config_timeouts {
 	uint64_t write_stall_ns;
 	uint64_t connect_ns;
 	uint64_t response_head_ns;
+	uint64_t tunnel_idle_ns;
+	uint64_t tunnel_grace_ns;
 	uint64_t drain_grace_ns;
 	uint64_t drain_ns;
 };
@@ -124,6 +126,7 @@ struct config {
 	const struct slice *
 		allowed_hosts; /* Lower case; "*.example.org" stands for names below it. None: any host. */
 	uint64_t workers;         /* 0: one for each CPU that the process may use. */
+	uint32_t upgrades;        /* enum policy_upgrade bits that requests may ask for. */
 	struct slice health_path; /* Answered by the public listeners themselves; empty: off. */
 	struct config_admin admin;
 	struct config_control control;

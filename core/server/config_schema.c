@@ -6,6 +6,7 @@
 #include "core/crypto/tls_server.h"
 #include "core/http/head.h"
 #include "core/server/config.h"
+#include "policy/table.h"
 
 #define MS     GW_NS_PER_MS
 #define SECOND GW_NS_PER_S
@@ -322,6 +323,13 @@ static const struct schema_field timeouts_fields[] = {
 		"Until a connection to an upstream stands.", "another upstream is tried, or 504"),
 	TIMEOUT("response_head", response_head_ns, 10 * MS, 1 * HOUR, "15s",
 		"From the whole request sent to the head of the response.", "504"),
+	TIMEOUT("tunnel_idle", tunnel_idle_ns, 10 * MS, 24 * HOUR, "1h",
+		"A tunnel may stand so long without a byte, either way.",
+		"it is ended, and both sides are told so"),
+	TIMEOUT("tunnel_grace", tunnel_grace_ns, 0, 24 * HOUR, "15s",
+		"From the beginning of a drain: how long tunnels go on as before. They have no end of "
+		"their own, so what of drain is left behind it is for both sides to finish.",
+		"they are ended, and both sides are told so"),
 	TIMEOUT("drain_grace", drain_grace_ns, 0, 10 * MINUTE, "0s",
 		"After TERM or QUIT: how long requests are accepted on as before while /readyz already "
 		"says no, so that balancers can turn away first.",
@@ -532,6 +540,12 @@ static const struct schema upstream_tls_schema = {
 
 /* --- The whole ------------------------------------------------------------------------------ */
 
+static const struct schema_word upgrades[] = {
+	{ "none", 0, "no upgrade is passed on" },
+	{ "websocket", POLICY_UPGRADE_WEBSOCKET, "WebSocket (RFC 6455)" },
+	{ NULL, 0, NULL },
+};
+
 static const struct schema_field allowed_host = {
 	.type = SCHEMA_TEXT,
 	.check = form_host_pattern,
@@ -574,6 +588,14 @@ static const struct schema_field fields[] = {
 	  .example = "[\"api.example.com\", \"*.example.org\"]",
 	  .help = "Hosts that requests may be for; all others are answered 421. \"*.example.org\" "
 		  "stands for every name below example.org. None: any host." },
+	{ .key = "upgrades",
+	  SCHEMA_MEMBER(config, upgrades),
+	  .type = SCHEMA_SET,
+	  .words = upgrades,
+	  .flags = SCHEMA_LIVE,
+	  .preset = "none",
+	  .help = "Protocols that a client may have its connection turned into, with the upstream's "
+		  "consent. Other requests for an upgrade are passed on without it, as plain HTTP." },
 	{ .key = "health_path",
 	  SCHEMA_MEMBER(config, health_path),
 	  .type = SCHEMA_TEXT,

@@ -174,7 +174,9 @@ static void put_settings(struct targets *t, struct policy_table *table, const st
 	table->enabled = true;
 	table->n_services = 1;
 	table->n_routes = 1;
-	table->routes[0] = (struct policy_route){ .max_body = UINT64_MAX, .retry = true };
+	table->routes[0] = (struct policy_route){ .max_body = UINT64_MAX,
+						  .retry = true,
+						  .upgrades = (uint8_t)config->upgrades };
 	put_hosts(table, config);
 	memcpy(service->name, "default", 7);
 	service->n_name = 7;
@@ -187,6 +189,7 @@ static void put_settings(struct targets *t, struct policy_table *table, const st
 		.body_idle_ns = config->timeouts.body_idle_ns,
 		.write_stall_ns = config->timeouts.write_stall_ns,
 		.pool_idle_ns = config->pool.idle_ns,
+		.tunnel_idle_ns = config->timeouts.tunnel_idle_ns,
 	};
 }
 

@@ -197,7 +197,9 @@ static void stage_table(void)
 	st.table = (struct policy_table){
 		.enabled = true, .generation = 1, .n_services = 1, .n_routes = 1
 	};
-	st.table.routes[0] = (struct policy_route){ .max_body = UINT64_MAX, .retry = true };
+	st.table.routes[0] = (struct policy_route){ .max_body = UINT64_MAX,
+						    .retry = true,
+						    .upgrades = POLICY_UPGRADE_WEBSOCKET };
 	service->n_name = 1;
 	service->name[0] = 's';
 	service->max_idle = 8;
@@ -207,7 +209,8 @@ static void stage_table(void)
 						      .response_head_ns = 15 * S,
 						      .body_idle_ns = 15 * S,
 						      .write_stall_ns = 30 * S,
-						      .pool_idle_ns = 30 * S };
+						      .pool_idle_ns = 30 * S,
+						      .tunnel_idle_ns = 600 * S };
 	service->endpoints[0].n_addrs = 1;
 	service->endpoints[0].addrs[0].family = AF_INET;
 	service->endpoints[0].addrs[0].port = stage_back.port;
@@ -227,6 +230,7 @@ static void stage_options(void)
 					     .keepalive_ns = 60 * S,
 					     .write_stall_ns = 30 * S,
 					     .linger_ns = 2 * S,
+					     .tunnel_grace_ns = 10 * S,
 					     .splice_min = UINT64_MAX,
 					     .clients_max = STAGE_PEERS,
 					     .upstreams_max = stage_upstreams_max,

@@ -95,7 +95,7 @@ static const struct {
 	{ "limitz: {}\n", "f:1:1: unknown key \"limitz\"; did you mean \"limits\"?" },
 	{ "zzz: 1\n",
 	  "f:1:1: unknown key \"zzz\"; known here: listeners, workers, admin, control, "
-	  "limits, timeouts, pool, upstream_tls, access_log, allowed_hosts, health_path, splice" },
+	  "limits, timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice" },
 	{ "limits: {head_byte: 1KiB}\n",
 	  "f:1:10: limits: unknown key \"head_byte\"; did you mean \"head_bytes\"?" },
 	{ "limits:\n  conections: 5\n",
@@ -115,7 +115,7 @@ static const struct {
 	  "allowed: \"1.2\" or \"1.3\"" },
 	{ "policy: /etc/p.yaml\n",
 	  "f:1:1: unknown key \"policy\"; known here: listeners, workers, admin, control, limits, "
-	  "timeouts, pool, upstream_tls, access_log, allowed_hosts, health_path, splice" },
+	  "timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice" },
 	{ "workers: 1\nworkers: 2\n",
 	  "f:2:1: the key \"workers\" is there twice, first in line 1" },
 	{ "limits: {head_fields: 10, head_fields: 20}\n",
@@ -166,6 +166,8 @@ static const struct {
 	  "f:1:23: timeouts.keepalive: \"yes\" is not allowed; " ANY_TIME },
 	{ "timeouts: {write_stall: {a: 1}}\n",
 	  "f:1:25: timeouts.write_stall: a map is of the wrong type; " ANY_TIME },
+	{ "upgrades: [websocket, h2c]\n",
+	  "f:1:23: upgrades[1]: \"h2c\" is not allowed; allowed: none or websocket" },
 	{ "timeouts: {drain: off}\n",
 	  "f:1:19: timeouts.drain: \"off\" is not allowed; allowed: 0s to 24h" },
 	/* Sizes. */
@@ -257,7 +259,7 @@ static const struct {
 	/* Several at once, in the order of the schema. */
 	{ "timeouts: {head: 1, drain: 2}\nworkers: x\nfoo: 1\n",
 	  "f:3:1: unknown key \"foo\"; known here: listeners, workers, admin, control, limits, "
-	  "timeouts, pool, upstream_tls, access_log, allowed_hosts, health_path, splice; "
+	  "timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice; "
 	  "f:2:10: workers: \"x\" is not allowed; allowed: auto, or 1 to 256; "
 	  "f:1:18: timeouts.head: 1 has no unit; allowed: 10ms to 10m; "
 	  "f:1:28: timeouts.drain: 2 has no unit; allowed: 0s to 24h" },
@@ -341,6 +343,9 @@ static void presets_are_those_of_the_design(void **state)
 	assert_int_equal(c->timeouts.write_stall_ns, 30 * s);
 	assert_int_equal(c->timeouts.connect_ns, 2 * s);
 	assert_int_equal(c->timeouts.response_head_ns, 15 * s);
+	assert_int_equal(c->timeouts.tunnel_idle_ns, 3600 * s);
+	assert_int_equal(c->timeouts.tunnel_grace_ns, 15 * s);
+	assert_int_equal(c->upgrades, 0);
 	assert_int_equal(c->timeouts.drain_grace_ns, 0);
 	assert_int_equal(c->timeouts.drain_ns, 30 * s);
 	assert_int_equal(c->access_log.path.len, 0);

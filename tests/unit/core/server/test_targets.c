@@ -124,8 +124,9 @@ static struct config *load(const char *const *upstreams, const char *idle)
 {
 	static struct report rep;
 	struct config_override over[8] = { { "pool.max_idle_per_upstream", idle, "test" },
-					   { "timeouts.connect", "3s", "test" } };
-	uint32_t n = 2;
+					   { "timeouts.connect", "3s", "test" },
+					   { "upgrades", "websocket", "test" } };
+	uint32_t n = 3;
 	struct config *c;
 
 	while (*upstreams)
@@ -247,12 +248,14 @@ static void settings_are_told(void **state)
 	assert_int_equal(offered->n_hosts, 1);
 	assert_slice(slice_make(offered->hosts[0].text, offered->hosts[0].len), "*.a.test");
 	assert_true(offered->routes[0].retry && offered->routes[0].max_body == UINT64_MAX);
+	assert_int_equal(offered->routes[0].upgrades, POLICY_UPGRADE_WEBSOCKET);
 	assert_int_equal(service->max_idle, 4); /* Ten among three workers, rounded up. */
 	assert_int_equal(service->timeouts.connect_ns, 3 * GW_NS_PER_S);
 	assert_int_equal(service->timeouts.body_idle_ns, config->timeouts.body_idle_ns);
 	assert_int_equal(service->timeouts.write_stall_ns, config->timeouts.write_stall_ns);
 	assert_int_equal(service->timeouts.response_head_ns, config->timeouts.response_head_ns);
 	assert_int_equal(service->timeouts.pool_idle_ns, config->pool.idle_ns);
+	assert_int_equal(service->timeouts.tunnel_idle_ns, config->timeouts.tunnel_idle_ns);
 	end();
 }
 
