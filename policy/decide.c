@@ -44,6 +44,7 @@ struct verdict policy_decide(const struct policy_table *table, const struct poli
 	return (struct verdict){
 		.kind = VERDICT_FORWARD,
 		.retry = route->retry,
+		.upgrades = route->upgrades,
 		.generation = table->generation,
 		.service = route->service,
 		.max_body = route->max_body,

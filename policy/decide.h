@@ -27,8 +27,9 @@ enum verdict_kind { VERDICT_FORWARD, VERDICT_REFUSE };
 struct verdict {
 	uint8_t kind;
 	bool retry;
-	uint16_t status; /* VERDICT_REFUSE: what to answer, */
-	uint16_t reason; /* enum reason, */
+	uint8_t upgrades; /* enum policy_upgrade bits that are allowed. */
+	uint16_t status;  /* VERDICT_REFUSE: what to answer, */
+	uint16_t reason;  /* enum reason, */
 	uint32_t generation;
 	uint16_t service; /* VERDICT_FORWARD: slots, */
 	uint16_t route;

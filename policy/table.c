@@ -3,8 +3,10 @@
 
 #include <sys/socket.h>
 
-static void endpoint_check(const struct policy_endpoint *endpoint)
+static void endpoint_check(const struct policy_endpoint *endpoint, bool tls)
 {
+	GW_ASSERT(endpoint->n_server_name <= POLICY_SERVER_NAME_MAX);
+	GW_ASSERT(!tls || endpoint->n_server_name > 0);
 	GW_ASSERT(endpoint->n_addrs <= POLICY_ADDRS_MAX);
 	GW_ASSERT(endpoint->authority_len <= POLICY_HOST_TEXT_MAX);
 	for (uint16_t i = 0; i < endpoint->n_addrs; i++) {
@@ -29,7 +31,9 @@ void table_check(const struct policy_table *table)
 
 		GW_ASSERT(service->n_name <= POLICY_NAME_MAX);
 		GW_ASSERT(service->n_endpoints <= POLICY_ENDPOINTS_MAX);
+		GW_ASSERT(service->protocol < POLICY_N_PROTOCOLS);
+		GW_ASSERT(service->trust < POLICY_TRUSTS_MAX);
 		for (uint16_t j = 0; j < service->n_endpoints; j++)
-			endpoint_check(&service->endpoints[j]);
+			endpoint_check(&service->endpoints[j], policy_is_tls(service->protocol));
 	}
 }

@@ -26,7 +26,23 @@ enum {
 	POLICY_HOSTS_MAX = 64, /* Names a listener may be asked for. */
 	POLICY_NAME_MAX = 64,
 	POLICY_HOST_TEXT_MAX = 255,
+	POLICY_SERVER_NAME_MAX = 253,
+	POLICY_TRUSTS_MAX = 1,
 };
+
+/* What a service's endpoints speak. */
+enum policy_protocol {
+	POLICY_HTTP,  /* HTTP/1.1 in the clear, */
+	POLICY_HTTPS, /* over TLS; */
+	POLICY_H2C,   /* HTTP/2 in the clear, by prior knowledge, */
+	POLICY_H2,    /* over TLS. */
+	POLICY_N_PROTOCOLS,
+};
+
+static inline bool policy_is_tls(enum policy_protocol protocol)
+{
+	return protocol == POLICY_HTTPS || protocol == POLICY_H2;
+}
 
 struct policy_addr {
 	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX. */
@@ -43,8 +59,13 @@ struct policy_endpoint {
 	uint16_t n_addrs; /* 0: its name does not resolve (yet). */
 	uint16_t authority_len;
 	char authority[POLICY_HOST_TEXT_MAX + 1]; /* "host:port" for the log and for probes. */
+	uint8_t n_server_name;
+	char server_name[POLICY_SERVER_NAME_MAX]; /* TLS: what its certificate must be for. */
 	struct policy_addr addrs[POLICY_ADDRS_MAX];
 };
+
+/* Protocols that a route may let a connection be turned into: bits of policy_route.upgrades. */
+enum policy_upgrade { POLICY_UPGRADE_WEBSOCKET = 1 };
 
 /* Spans in nanoseconds; 0 is off. */
 struct policy_timeouts {
@@ -53,6 +74,7 @@ struct policy_timeouts {
 	uint64_t body_idle_ns;     /* Without progress, either direction. */
 	uint64_t write_stall_ns;   /* Without progress while sending. */
 	uint64_t pool_idle_ns;     /* An unused upstream connection is kept so long. */
+	uint64_t tunnel_idle_ns;   /* Without a byte, either direction, behind a 101. */
 };
 
 struct policy_service {
@@ -62,6 +84,9 @@ struct policy_service {
 	uint16_t max_idle;     /* Idle upstream connections kept per worker and endpoint, */
 	uint32_t max_idle_all; /* and per worker. */
 	uint32_t max_requests; /* Per upstream connection; 0 is no limit. */
+	uint8_t protocol;      /* enum policy_protocol. */
+	uint8_t trust; /* TLS: slot of what its endpoints are judged by; not here, since it holds
+				* files' contents and changes with them (core/server/certs.h). */
 	struct policy_timeouts timeouts;
 	struct policy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
 };
@@ -70,6 +95,7 @@ struct policy_route {
 	uint16_t service;  /* Slot. */
 	uint64_t max_body; /* Bytes; UINT64_MAX is no limit. */
 	bool retry;        /* One retry on a dead reused connection. */
+	uint8_t upgrades;  /* enum policy_upgrade bits; what is not there is not passed on. */
 };
 
 struct policy_host {

@@ -134,16 +134,17 @@ static void poll_answered(struct ring *ring, struct ring_op *op, int32_t res)
 		ring_ops_rearm(ring, op);
 }
 
-/*
- * RING_BROKEN. The kernel tells of a peer that ended its own side as well,
- * whether asked or not, and would do so at once each time it is asked: so it is
- * asked for a series, out of which only a real end counts.
- */
-static void broken_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
+/* The kernel also tells of a peer that ended its own side, whether asked or not. */
+static bool is_wanted(const struct ring_slot *slot, int32_t res)
+{
+	return res > 0 && (uint32_t)res & (slot->len | POLLERR | POLLHUP | POLLNVAL);
+}
+
+/* It would tell so at once each time it is asked: hence a series, out of which only one counts. */
+static void series_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
 			const struct io_uring_cqe *cqe)
 {
-	bool broken = cqe->res > 0 && cqe->res & (POLLERR | POLLHUP | POLLNVAL);
-	bool first = broken && slot->verdict == 0;
+	bool first = is_wanted(slot, cqe->res) && slot->verdict == 0;
 	int32_t res = cqe->res > 0 ? -EAGAIN : cqe->res;
 
 	if (first)
@@ -157,8 +158,10 @@ static void broken_done(struct ring *ring, struct ring_op *op, struct ring_slot 
 static void poll_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
 		      const struct io_uring_cqe *cqe)
 {
-	if (slot->len == 0)
-		broken_done(ring, op, slot, cqe);
+	if (slot->done)
+		series_done(ring, op, slot, cqe);
+	else if (cqe->res > 0 && !is_wanted(slot, cqe->res) && !ring_complete_must_end(ring, op))
+		ring_ops_poll_series(ring, op);
 	else
 		poll_answered(ring, op, cqe->res);
 }

@@ -82,7 +82,8 @@ struct ring_slot {
 	const uint8_t *data; /* Send. */
 	/* Send: bytes. Receive: at most. Poll: events, 0: RING_BROKEN. Accept: 1: just one. */
 	uint32_t len;
-	uint32_t done; /* Send: bytes of them that are taken. Receive: enum ring_lot. */
+	/* Send: bytes of them that are taken. Receive: enum ring_lot. Poll: 1: a series. */
+	uint32_t done;
 };
 
 struct ring {
@@ -169,6 +170,8 @@ static inline struct ring_slot *ring_slot_of(struct ring *ring, const struct rin
 struct ring_slot *ring_ops_arm(struct ring *ring, struct ring_op *op, int32_t file,
 			       enum ring_kind kind);
 void ring_ops_poll(struct ring *ring, struct ring_op *op, uint32_t events);
+/* The same of the slot's events, one completion after the other (ring_complete.c). */
+void ring_ops_poll_series(struct ring *ring, struct ring_op *op);
 void ring_ops_cancel(struct ring *ring, const struct ring_op *op);
 void ring_ops_rearm(struct ring *ring, struct ring_op *op);
 /* Answer it in the next turn, without the kernel. */

@@ -83,10 +83,17 @@ void ring_ops_poll(struct ring *ring, struct ring_op *op, uint32_t events)
 {
 	struct io_uring_sqe *sqe = ring_sqe(ring);
 
-	if (events) /* Without any: for as long as no end of both sides is told (ring_complete.c). */
-		io_uring_prep_poll_add(sqe, -1, events);
-	else
-		io_uring_prep_poll_multishot(sqe, -1, 0);
+	io_uring_prep_poll_add(sqe, -1, events);
+	aim(ring, sqe, op);
+}
+
+void ring_ops_poll_series(struct ring *ring, struct ring_op *op)
+{
+	struct ring_slot *slot = ring_slot_of(ring, op);
+	struct io_uring_sqe *sqe = ring_sqe(ring);
+
+	slot->done = 1;
+	io_uring_prep_poll_multishot(sqe, -1, slot->len);
 	aim(ring, sqe, op);
 }
 
@@ -251,7 +258,11 @@ void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_re
 
 	GW_ASSERT(ready == RING_READABLE || ready == RING_WRITABLE || ready == RING_BROKEN);
 	slot->len = events[ready];
-	ring_ops_poll(ring, op, slot->len);
+	slot->done = 0;
+	if (ready == RING_BROKEN)
+		ring_ops_poll_series(ring, op);
+	else
+		ring_ops_poll(ring, op, slot->len);
 }
 
 static void get_in_line(struct ring *ring, struct ring_op *op, struct list *line)
@@ -292,6 +303,12 @@ void ring_ops_rearm(struct ring *ring, struct ring_op *op)
 		submit_accept(ring, op);
 		return;
 	case KIND_POLL:
+		if (slot->done) {
+			ring_ops_poll_series(ring, op);
+			return;
+		}
+		ring_ops_poll(ring, op, slot->len);
+		return;
 	case KIND_SIGNALS:
 		ring_ops_poll(ring, op, slot->len);
 		return;

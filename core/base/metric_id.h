@@ -45,6 +45,12 @@ enum metric_h2_code {
 	METRIC_H2_CODE_N
 };
 
+enum metric_tls_failure {
+#define METRIC_LABEL_TLS_FAILURE(id, text) METRIC_TLS_FAILURE_##id,
+#include "core/base/metric_labels.def"
+	METRIC_TLS_FAILURE_N
+};
+
 /* How many cells a row with this label has; REJECTED and CLOSED are indexed by reason. */
 enum {
 	METRIC_DIM_N_NONE = 1,
@@ -56,6 +62,7 @@ enum {
 	METRIC_DIM_N_POOL_CLOSE = METRIC_POOL_CLOSE_N,
 	METRIC_DIM_N_HANDSHAKE = METRIC_HANDSHAKE_N,
 	METRIC_DIM_N_H2_CODE = METRIC_H2_CODE_N,
+	METRIC_DIM_N_TLS_FAILURE = METRIC_TLS_FAILURE_N,
 };
 
 /* The first cell of each counter and gauge: METRIC_REJECTED + reason is one cell. */

@@ -16,6 +16,7 @@ enum dim {
 	DIM_POOL_CLOSE,
 	DIM_HANDSHAKE,
 	DIM_H2_CODE,
+	DIM_TLS_FAILURE,
 	DIM_METHOD,
 	DIM_STATUS,
 	DIM_REASON,
@@ -25,13 +26,13 @@ enum dim {
 };
 
 static const struct slice dim_names[DIM_N] = {
-	[DIM_WORKER] = SLICE_INIT("worker"),    [DIM_REJECTED] = SLICE_INIT("reason"),
-	[DIM_CLOSED] = SLICE_INIT("reason"),    [DIM_ANOMALY] = SLICE_INIT("type"),
-	[DIM_STRIPPED] = SLICE_INIT("name"),    [DIM_POOL_CLOSE] = SLICE_INIT("reason"),
-	[DIM_METHOD] = SLICE_INIT("method"),    [DIM_STATUS] = SLICE_INIT("status"),
-	[DIM_REASON] = SLICE_INIT("reason"),    [DIM_ROUTE] = SLICE_INIT("route"),
-	[DIM_SERVICE] = SLICE_INIT("upstream"), [DIM_HANDSHAKE] = SLICE_INIT("kind"),
-	[DIM_H2_CODE] = SLICE_INIT("code"),
+	[DIM_H2_CODE] = SLICE_INIT("code"),      [DIM_WORKER] = SLICE_INIT("worker"),
+	[DIM_REJECTED] = SLICE_INIT("reason"),   [DIM_CLOSED] = SLICE_INIT("reason"),
+	[DIM_ANOMALY] = SLICE_INIT("type"),      [DIM_STRIPPED] = SLICE_INIT("name"),
+	[DIM_POOL_CLOSE] = SLICE_INIT("reason"), [DIM_METHOD] = SLICE_INIT("method"),
+	[DIM_STATUS] = SLICE_INIT("status"),     [DIM_REASON] = SLICE_INIT("reason"),
+	[DIM_ROUTE] = SLICE_INIT("route"),       [DIM_SERVICE] = SLICE_INIT("upstream"),
+	[DIM_HANDSHAKE] = SLICE_INIT("kind"),    [DIM_TLS_FAILURE] = SLICE_INIT("cause"),
 };
 
 /* A counter or gauge row. */
@@ -142,6 +143,11 @@ static const struct slice h2_code_texts[] = {
 #include "core/base/metric_labels.def"
 };
 
+static const struct slice tls_failure_texts[] = {
+#define METRIC_LABEL_TLS_FAILURE(id, text) SLICE_INIT(text),
+#include "core/base/metric_labels.def"
+};
+
 static const struct slice method_texts[] = {
 #define METRIC_LABEL_METHOD(id, text) SLICE_INIT(text),
 #include "core/base/metric_labels.def"
@@ -237,6 +243,8 @@ static struct slice dim_text(enum dim dim, unsigned value, struct writer *w)
 		return handshake_texts[value];
 	case DIM_H2_CODE:
 		return h2_code_texts[value];
+	case DIM_TLS_FAILURE:
+		return tls_failure_texts[value];
 	case DIM_METHOD:
 		return method_texts[value];
 	case DIM_STATUS:

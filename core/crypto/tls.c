@@ -72,6 +72,21 @@ int tls_init(void)
 	return lent ? 0 : -ENOMEM;
 }
 
+/* TLS 1.2 without what has no forward secrecy or no authenticated encryption (RFC 9325 4.2). */
+#define CIPHERS                                                                                    \
+	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
+	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
+	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
+
+bool tls_set_policy(SSL_CTX *ctx, bool least_1_3)
+{
+	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION);
+	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
+				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	return SSL_CTX_set_min_proto_version(ctx, least_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) &&
+	       SSL_CTX_set_cipher_list(ctx, CIPHERS);
+}
+
 static BIO *lent_new(struct tls *t)
 {
 	BIO *bio = BIO_new(lent);
@@ -87,10 +102,15 @@ static BIO *lent_new(struct tls *t)
 
 void tls_close(struct tls *t)
 {
-	/* No session is kept here that a missing close_notify could spoil. */
+	/* A session is as good without close_notify (RFC 8446 6.1): OpenSSL would spoil it. */
+	if (t->ssl && t->client)
+		SSL_set_shutdown(t->ssl, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
 	SSL_free(t->ssl);
 	t->ssl = NULL;
-	tls_server_end(t->server);
+	if (t->client)
+		tls_client_end(t->client);
+	else
+		tls_server_end(t->server);
 	ERR_clear_error();
 }
 
@@ -106,6 +126,21 @@ int tls_open(struct tls *t, struct tls_server *server)
 	}
 	SSL_set_bio(ssl, bio, bio);
 	SSL_set_accept_state(ssl);
+	return 0;
+}
+
+int tls_dial(struct tls *t, struct tls_client *client, const struct tls_peer *peer)
+{
+	BIO *bio;
+
+	*t = (struct tls){ 0 };
+	t->ssl = tls_client_begin(client, peer, t);
+	bio = t->ssl ? lent_new(t) : NULL;
+	if (!bio) {
+		tls_close(t);
+		return -ENOMEM;
+	}
+	SSL_set_bio(t->ssl, bio, bio);
 	return 0;
 }
 
@@ -128,10 +163,26 @@ static enum tls_failure failure_of(unsigned long error)
 	case SSL_R_PEER_DID_NOT_RETURN_A_CERTIFICATE:
 		return TLS_FAILURE_CERTIFICATE;
 	case SSL_R_NO_APPLICATION_PROTOCOL:
+	case SSL_AD_REASON_OFFSET + SSL_AD_NO_APPLICATION_PROTOCOL:
 		return TLS_FAILURE_PROTOCOL;
 	default:
 		return ERR_GET_REASON(error) >= SSL_AD_REASON_OFFSET ? TLS_FAILURE_ALERT
 								     : TLS_FAILURE_OTHER;
+	}
+}
+
+/* What is wrong with a server's certificate. */
+static enum tls_failure certificate_failure(long verified)
+{
+	switch (verified) {
+	case X509_V_ERR_HOSTNAME_MISMATCH:
+	case X509_V_ERR_IP_ADDRESS_MISMATCH:
+		return TLS_FAILURE_NAME;
+	case X509_V_ERR_CERT_HAS_EXPIRED:
+	case X509_V_ERR_CERT_NOT_YET_VALID:
+		return TLS_FAILURE_EXPIRED;
+	default:
+		return TLS_FAILURE_CERTIFICATE;
 	}
 }
 
@@ -142,6 +193,8 @@ static int broken(struct tls *t)
 
 	if (t->failure == TLS_FAILURE_OTHER) /* A callback may know better. */
 		t->failure = (uint8_t)failure_of(error);
+	if (t->failure == TLS_FAILURE_CERTIFICATE && t->client)
+		t->failure = (uint8_t)certificate_failure(SSL_get_verify_result(t->ssl));
 	ERR_clear_error();
 	return no_memory ? -ENOMEM : -EPROTO;
 }
@@ -175,7 +228,11 @@ int tls_handshake(struct tls *t)
 	if (r == 1)
 		return 0;
 	r = why(t, r);
-	return r == 0 ? -EPROTO : r; /* An end is none of a handshake. */
+	if (r == 0) /* An end is none of a handshake. */
+		r = -EPROTO;
+	if (r == -EPROTO && t->client)
+		tls_client_forget(t);
+	return r;
 }
 
 int32_t tls_read(struct tls *t, void *to, uint32_t len)

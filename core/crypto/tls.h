@@ -15,7 +15,7 @@
  * A step that said -ENOBUFS is repeated with the same arguments. Any step may
  * put bytes into the room: tickets, key updates, alerts.
  *
- * Ownership: tls_open() allocates out of the thread's pool, tls_close() frees.
+ * Ownership: tls_open() and tls_dial() allocate out of the thread's pool, tls_close() frees.
  * What is lent is used only during steps, until the next give or room.
  * Threads: one at a time.
  */
@@ -28,9 +28,11 @@
 #include "core/base/gw_assert.h"
 #include "core/base/slice.h"
 
+struct tls_client;
 struct tls_server;
 
 enum {
+	TLS_PEER_NAME_MAX = 253,
 	/* What a record adds to its payload at most (RFC 8446 5.2), and the most it carries. */
 	TLS_RECORD_EXTRA = 5 + 256,
 	TLS_RECORD_MAX = 16384,
@@ -45,6 +47,7 @@ enum tls_failure {
 	TLS_FAILURE_NAME,        /* No certificate for the name that was asked for. */
 	TLS_FAILURE_PROTOCOL,    /* No application protocol in common. */
 	TLS_FAILURE_CERTIFICATE, /* The peer's is missing, or not trusted. */
+	TLS_FAILURE_EXPIRED,     /* The server's, or one of those above it, is not valid now. */
 	TLS_FAILURE_ALERT,       /* The peer refused us. */
 };
 
@@ -55,17 +58,29 @@ struct tls_identity {
 	char subject[191]; /* Its name by RFC 2253, in printable ASCII; empty if it is longer. */
 };
 
+/* Whom a connection is made to. */
+struct tls_peer {
+	struct slice name; /* The certificate must be for it: a host name, or an IP address. */
+	uint32_t slot;     /* Of the client's peers: whose sessions may be resumed. */
+	enum tls_protocol protocol; /* What is offered. */
+};
+
 struct tls {
-	void *ssl; /* OpenSSL's. */
-	struct tls_server *server;
+	void *ssl;                 /* OpenSSL's. */
+	struct tls_server *server; /* One of these two. */
+	struct tls_client *client;
 	const uint8_t *in;
 	uint8_t *out;
 	uint32_t in_len, out_len, out_size;
-	uint8_t failure; /* enum tls_failure. */
+	uint8_t failure;          /* enum tls_failure. */
+	uint32_t peer, peer_turn; /* Private: the client's slot, and whose it was. */
+	int64_t until_s;          /* Private: of the session that was offered. */
 };
 
 /* The server's side of a connection. 0 or -ENOMEM. */
 GW_MUST_USE int tls_open(struct tls *t, struct tls_server *server);
+/* The client's side of one. 0 or -ENOMEM. */
+GW_MUST_USE int tls_dial(struct tls *t, struct tls_client *client, const struct tls_peer *peer);
 void tls_close(struct tls *t);
 
 static inline void tls_give(struct tls *t, const void *bytes, uint32_t len)
@@ -99,7 +114,7 @@ bool tls_has_input(const struct tls *t);
 enum tls_failure tls_failure(const struct tls *t);
 
 /* After the handshake. */
-enum tls_protocol tls_protocol(const struct tls *t);
+enum tls_protocol tls_protocol(const struct tls *t); /* HTTP/1 also when none was chosen. */
 bool tls_is_resumed(const struct tls *t);
 /*
  * 1; 0 when the peer has shown no certificate; or -ENOMEM. Not for every request: it computes a

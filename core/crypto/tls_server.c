@@ -2,27 +2,16 @@
 #include "core/crypto/tls_private.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
+#include "core/crypto/tls_files.h"
 #include "core/crypto/tls_names.h"
 #include "core/crypto/tls_server.h"
 #include "core/crypto/tls_tickets.h"
 
-/* TLS 1.2 without what has no forward secrecy or no authenticated encryption (RFC 9325 4.2). */
-#define CIPHERS                                                                                    \
-	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \
-	"ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:"                               \
-	"ECDHE-ECDSA-CHACHA20-POLY1305:ECDHE-RSA-CHACHA20-POLY1305"
-
-/* What a certificate file holds. */
 struct pair {
-	X509 *cert;
-	STACK_OF(X509) * chain;
-	EVP_PKEY *key;
-	int64_t expiry;
+	struct tls_shown shown;
 	char name[TLS_NAME_MAX + 1]; /* The first of its names. */
 	uint8_t id[16];              /* Tells its sessions from those of the others. */
 };
@@ -48,101 +37,6 @@ struct tls_server {
 
 /* --- Reading. -------------------------------------------------------------------------------- */
 
-/* Key files of this kind would have to be asked for; nobody is there. */
-/* NOLINTNEXTLINE(readability-non-const-parameter): the type is OpenSSL's. */
-static int no_pass_phrase(char *buf, int size, int writing, void *arg)
-{
-	(void)buf;
-	(void)size;
-	(void)writing;
-	(void)arg;
-	return -1;
-}
-
-static int refuse(char why[TLS_WHY_MAX], const char *file, const char *what)
-{
-	unsigned long error = ERR_peek_last_error();
-	const char *detail = error ? ERR_reason_error_string(error) : NULL;
-
-	(void)snprintf(why, TLS_WHY_MAX, "%s: %s%s%s", file, what, detail ? ": " : "",
-		       detail ? detail : "");
-	ERR_clear_error();
-	return -EINVAL;
-}
-
-static BIO *open_file(const char *file, char why[TLS_WHY_MAX])
-{
-	BIO *bio = BIO_new_file(file, "re");
-
-	if (!bio) {
-		ERR_clear_error();
-		(void)refuse(why, file, strerror(errno));
-	}
-	return bio;
-}
-
-static int read_chain(BIO *bio, const char *file, struct pair *pair, char why[TLS_WHY_MAX])
-{
-	X509 *link;
-
-	pair->cert = PEM_read_bio_X509_AUX(bio, NULL, no_pass_phrase, NULL);
-	if (!pair->cert)
-		return refuse(why, file, "holds no certificate");
-	pair->chain = sk_X509_new_null();
-	while ((link = PEM_read_bio_X509(bio, NULL, no_pass_phrase, NULL))) {
-		if (!pair->chain || !sk_X509_push(pair->chain, link)) {
-			X509_free(link);
-			return -ENOMEM;
-		}
-	}
-	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
-		return refuse(why, file, "is damaged behind its first certificate");
-	ERR_clear_error();
-	return 0;
-}
-
-static int read_cert(const char *file, struct pair *pair, char why[TLS_WHY_MAX])
-{
-	BIO *bio = open_file(file, why);
-	int r;
-
-	if (!bio)
-		return -EINVAL;
-	r = read_chain(bio, file, pair, why);
-	BIO_free(bio);
-	return r;
-}
-
-static int read_key(const char *file, struct pair *pair, char why[TLS_WHY_MAX])
-{
-	BIO *bio = open_file(file, why);
-
-	if (!bio)
-		return -EINVAL;
-	pair->key = PEM_read_bio_PrivateKey(bio, NULL, no_pass_phrase, NULL);
-	BIO_free(bio);
-	if (!pair->key)
-		return refuse(why, file, "holds no private key, or one with a pass phrase");
-	if (X509_check_private_key(pair->cert, pair->key) != 1)
-		return refuse(why, file, "is not the key of the certificate");
-	return 0;
-}
-
-static int64_t to_seconds(const ASN1_TIME *time)
-{
-	struct tm tm;
-
-	return ASN1_TIME_to_tm(time, &tm) ? (int64_t)timegm(&tm) : 0;
-}
-
-static int check_dates(const char *file, struct pair *pair, char why[TLS_WHY_MAX])
-{
-	pair->expiry = to_seconds(X509_get0_notAfter(pair->cert));
-	if (pair->expiry <= (int64_t)time(NULL))
-		return refuse(why, file, "has expired");
-	return 0;
-}
-
 static int read_pair(const struct tls_pair *from, struct tls_credentials *c, char why[TLS_WHY_MAX])
 {
 	struct pair *pair = &c->pairs[c->n_pairs];
@@ -150,18 +44,14 @@ static int read_pair(const struct tls_pair *from, struct tls_credentials *c, cha
 	int r;
 
 	c->n_pairs++; /* What was read of it is freed with the rest. */
-	r = read_cert(from->cert_file, pair, why);
-	if (r == 0)
-		r = read_key(from->key_file, pair, why);
-	if (r == 0)
-		r = check_dates(from->cert_file, pair, why);
+	r = tls_shown_read(from, &pair->shown, why);
 	if (r < 0)
 		return r;
-	if (!X509_digest(pair->cert, EVP_sha256(), digest, NULL))
+	if (!X509_digest(pair->shown.cert, EVP_sha256(), digest, NULL))
 		return -ENOMEM;
 	memcpy(pair->id, digest, sizeof(pair->id));
-	r = tls_names_add(&c->names, pair->cert, c->n_pairs - 1, pair->name);
-	return r == -EINVAL ? refuse(why, from->cert_file, "has a name that is none") : r;
+	r = tls_names_add(&c->names, pair->shown.cert, c->n_pairs - 1, pair->name);
+	return r == -EINVAL ? tls_refuse_file(why, from->cert_file, "has a name that is none") : r;
 }
 
 static int read_client_ca(const char *file, struct tls_credentials *c, char why[TLS_WHY_MAX])
@@ -170,9 +60,10 @@ static int read_client_ca(const char *file, struct tls_credentials *c, char why[
 	if (!c->client_store)
 		return -ENOMEM;
 	if (!X509_STORE_load_file(c->client_store, file))
-		return refuse(why, file, "holds no certificates of authorities");
+		return tls_refuse_file(why, file, "holds no certificates of authorities");
 	c->client_names = SSL_load_client_CA_file(file);
-	return c->client_names ? 0 : refuse(why, file, "holds no certificates of authorities");
+	return c->client_names ? 0
+			       : tls_refuse_file(why, file, "holds no certificates of authorities");
 }
 
 static void add_protocol(struct tls_credentials *c, const char *name)
@@ -228,11 +119,8 @@ void tls_credentials_free(struct tls_credentials *c)
 {
 	if (!c)
 		return;
-	for (uint32_t i = 0; i < c->n_pairs; i++) {
-		X509_free(c->pairs[i].cert);
-		sk_X509_pop_free(c->pairs[i].chain, X509_free);
-		EVP_PKEY_free(c->pairs[i].key);
-	}
+	for (uint32_t i = 0; i < c->n_pairs; i++)
+		tls_shown_free(&c->pairs[i].shown);
 	sk_X509_NAME_pop_free(c->client_names, X509_NAME_free);
 	X509_STORE_free(c->client_store);
 	tls_names_free(&c->names);
@@ -255,7 +143,7 @@ int64_t tls_credentials_expiry(const struct tls_credentials *c, uint32_t pair,
 {
 	GW_ASSERT(pair < c->n_pairs);
 	*ret_name = slice_of(c->pairs[pair].name);
-	return c->pairs[pair].expiry;
+	return c->pairs[pair].shown.expiry;
 }
 
 /* --- Handshakes. ----------------------------------------------------------------------------- */
@@ -325,7 +213,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **ret, unsigned char *r
 
 static bool set_pair(SSL_CTX *ctx, const struct pair *pair)
 {
-	return SSL_CTX_use_cert_and_key(ctx, pair->cert, pair->key, pair->chain, 1) == 1 &&
+	return tls_shown_use(&pair->shown, ctx) &&
 	       SSL_CTX_set_session_id_context(ctx, pair->id, sizeof(pair->id));
 }
 
@@ -353,15 +241,11 @@ static bool set_clients(SSL_CTX *ctx, const struct tls_credentials *c)
 
 static bool set_defaults(SSL_CTX *ctx, const struct tls_credentials *c)
 {
-	SSL_CTX_set_options(ctx, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
-					 SSL_OP_CIPHER_SERVER_PREFERENCE |
-					 SSL_OP_PRIORITIZE_CHACHA | SSL_OP_IGNORE_UNEXPECTED_EOF);
-	SSL_CTX_set_mode(ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE |
-				      SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_PRIORITIZE_CHACHA |
+					 SSL_OP_IGNORE_UNEXPECTED_EOF);
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF); /* Tickets do without. */
 	SSL_CTX_set_max_early_data(ctx, 0);
-	return SSL_CTX_set_min_proto_version(ctx, c->least_1_3 ? TLS1_3_VERSION : TLS1_2_VERSION) &&
-	       SSL_CTX_set_cipher_list(ctx, CIPHERS) && tls_tickets_use(c->tickets, ctx);
+	return tls_set_policy(ctx, c->least_1_3) && tls_tickets_use(c->tickets, ctx);
 }
 
 static SSL_CTX *make_context(struct tls_server *server, const struct pair *pair)

@@ -16,16 +16,12 @@
 #pragma once
 
 #include "core/crypto/tls.h"
+#include "core/crypto/tls_pair.h"
 
 struct tls_credentials;
 struct tls_server;
 
 enum tls_client_auth { TLS_CLIENT_NONE, TLS_CLIENT_OPTIONAL, TLS_CLIENT_REQUIRED };
-
-struct tls_pair {
-	const char *cert_file; /* PEM: the certificate, then what chains it to a root. */
-	const char *key_file;  /* PEM, without a pass phrase. */
-};
 
 struct tls_credentials_options {
 	const struct tls_pair *pairs; /* The first is shown where no other fits. */
@@ -36,8 +32,6 @@ struct tls_credentials_options {
 	bool http1, http2;
 	bool strict_names; /* A name that no certificate has ends the handshake. */
 };
-
-enum { TLS_WHY_MAX = 256 };
 
 /*
  * Reads and checks all files: a key that is not its certificate's, an expired

@@ -36,6 +36,12 @@ static void put_text(struct writer *w, const struct schema_field *field, const v
 	encode_yaml_text(w, text);
 }
 
+/* A set's word of value 0 stands for a set with nothing in it. */
+static bool is_said(const struct schema_word *word, uint32_t value, bool is_set)
+{
+	return is_set && word->value ? (value & word->value) != 0 : value == word->value;
+}
+
 static void put_words(struct writer *w, const struct schema_field *field, const void *member)
 {
 	bool is_set = field->type == SCHEMA_SET, is_first = true;
@@ -45,7 +51,7 @@ static void put_words(struct writer *w, const struct schema_field *field, const 
 	if (is_set)
 		writer_char(w, '[');
 	for (const struct schema_word *word = field->words; word->text; word++) {
-		if (is_set ? !(value & word->value) : value != word->value)
+		if (!is_said(word, value, is_set))
 			continue;
 		if (!is_first)
 			writer_lit(w, ", ");

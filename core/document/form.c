@@ -320,9 +320,10 @@ int form_path(struct slice text)
 	return form_is_text(text) ? 0 : -EINVAL;
 }
 
-static int parse_authority(struct slice text, struct form_url *ret_url)
+static int parse_authority(struct slice text, enum form_scheme scheme, struct form_url *ret_url)
 {
-	struct form_url url = { .port = 80 };
+	bool is_tls = scheme == FORM_HTTPS || scheme == FORM_H2;
+	struct form_url url = { .scheme = scheme, .port = is_tls ? 443 : 80 };
 	struct slice port;
 	bool literal6;
 
@@ -336,8 +337,28 @@ static int parse_authority(struct slice text, struct form_url *ret_url)
 	return 0;
 }
 
+/* What stands behind "scheme://"; without text when there is none that is known. */
+static struct slice take_scheme(struct slice text, enum form_scheme *ret_scheme)
+{
+	static const struct slice starts[] = {
+		[FORM_HTTP] = SLICE_INIT("http://"),
+		[FORM_HTTPS] = SLICE_INIT("https://"),
+		[FORM_H2C] = SLICE_INIT("h2c://"),
+		[FORM_H2] = SLICE_INIT("h2://"),
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(starts); i++) {
+		if (!slice_starts_with_nocase(text, starts[i]))
+			continue;
+		*ret_scheme = (enum form_scheme)i;
+		return slice_drop(text, starts[i].len);
+	}
+	return SLICE("");
+}
+
 int form_url(struct slice text, struct form_url *ret_url)
 {
+	enum form_scheme scheme = FORM_HTTP;
 	struct slice rest;
 
 	if (slice_starts_with(text, SLICE("unix:"))) {
@@ -347,17 +368,13 @@ int form_url(struct slice text, struct form_url *ret_url)
 		*ret_url = (struct form_url){ .path = rest };
 		return 0;
 	}
-	if (slice_starts_with_nocase(text, SLICE("https://")))
-		return -EPROTONOSUPPORT;
-	if (!slice_starts_with_nocase(text, SLICE("http://")))
-		return -EINVAL;
-	rest = slice_drop(text, 7);
+	rest = take_scheme(text, &scheme);
 	if (slice_ends_with(rest, SLICE("/")))
 		rest = slice_take(rest, rest.len - 1);
 	for (size_t i = 0; i < rest.len; i++)
 		if (memchr("/?#@", rest.ptr[i], 4))
 			return -EDOM;
-	return parse_authority(rest, ret_url);
+	return parse_authority(rest, scheme, ret_url);
 }
 
 /*

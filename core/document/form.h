@@ -53,16 +53,20 @@ GW_MUST_USE int form_host_pattern(struct slice text);
 /* An absolute file path without NUL, at most 4,095 bytes. 0 or -EINVAL. */
 GW_MUST_USE int form_path(struct slice text);
 
+enum form_scheme { FORM_HTTP, FORM_HTTPS, FORM_H2C, FORM_H2 };
+
 /* Where a request goes. Host and path exclude each other: one of them is empty. */
 struct form_url {
+	enum form_scheme scheme;
 	struct slice host; /* Name or IP literal, without brackets. */
 	struct slice path; /* Of a Unix socket. */
 	uint16_t port;
 };
 
 /*
- * "http://host:port", "http://[v6]:port", "http://host" (port 80), "unix:/path"; one '/' may end
- * the http forms. 0; -EINVAL; -EPROTONOSUPPORT for https; -EDOM: there is a path, query or user.
+ * "http://host:port", "http://[v6]:port", "http://host" (port 80), the same with "https", "h2c" and
+ * "h2" (port 443 where TLS is spoken); "unix:/path" (http); one '/' may end all but the last.
+ * 0; -EINVAL; -EDOM: there is a path, query or user.
  */
 GW_MUST_USE int form_url(struct slice text, struct form_url *ret_url);
 

@@ -23,7 +23,7 @@ enum schema_type {
 	SCHEMA_SIZE,     /* uint64_t, bytes */
 	SCHEMA_TEXT,     /* struct slice */
 	SCHEMA_ENUM,     /* uint32_t: the value of one of the words */
-	SCHEMA_SET,      /* uint32_t: the values of several words, as a list, or-ed */
+	SCHEMA_SET,      /* uint32_t: the values of several words, as a list, or-ed; 0 is none */
 	SCHEMA_NET,      /* struct form_net */
 	SCHEMA_MAP,      /* a structure that another schema describes */
 	SCHEMA_LIST,     /* const T *, and a uint32_t count at n_offset */

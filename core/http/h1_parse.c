@@ -15,6 +15,7 @@
 
 #include "core/http/fault.h"
 #include "core/http/judge.h"
+#include "core/http/speech.h"
 
 /* Its methods would have the names of ours. They are not used: methods are read by line.c. */
 #define HTTP_GET     LLHTTP_GET
@@ -291,12 +292,32 @@ static enum h1_progress read_request_line(struct h1_parser *parser, const char *
 	return take_line(parser, base, parser->leading + line_len);
 }
 
+/* An upstream that speaks something else is named as such, not as one whose answer is malformed. */
+static enum h1_progress hear_status_line(struct h1_parser *parser, const char *base, uint32_t len)
+{
+	switch (http_speech_of(slice_make(base, len))) {
+	case HTTP_SPEECH_SHORT:
+		return H1_PARTIAL;
+	case HTTP_SPEECH_HTTP2:
+	case HTTP_SPEECH_TLS:
+		return h1_refuse(parser, (struct http_refusal){
+						 502, REASON_UPSTREAM_PROTOCOL_MISMATCH, false });
+	case HTTP_SPEECH_HTTP1:
+	case HTTP_SPEECH_UNKNOWN:
+		break;
+	}
+	return H1_DONE;
+}
+
 static enum h1_progress read_status_line(struct h1_parser *parser, const char *base, uint32_t len)
 {
 	uint32_t size = parser->limits->field_line_max;
 	const char *lf = memchr(base, '\n', len < size ? len : size);
+	enum h1_progress heard = hear_status_line(parser, base, len);
 	struct http_refusal refusal;
 
+	if (heard != H1_DONE)
+		return heard;
 	if (!lf && len < size)
 		return H1_PARTIAL;
 	if (!lf)

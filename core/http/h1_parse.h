@@ -49,7 +49,10 @@ struct h1_parser {
 
 void h1_parse_request(struct h1_parser *parser, const struct h1_limits *limits);
 
-/* 'method' is that of the request it answers: HEAD has no body. */
+/*
+ * 'method' is that of the request it answers: HEAD has no body. If that asked for an
+ * upgrade, set parser->head.upgrade afterwards: else no 101 is an answer to it.
+ */
 void h1_parse_response(struct h1_parser *parser, const struct h1_limits *limits,
 		       enum http_method method);
 

@@ -2,6 +2,7 @@
 #include "core/http/h1_write.h"
 
 #include "core/base/gw_assert.h"
+#include "core/http/upgrade.h"
 
 static void put_fields(struct writer *out, const struct http_head *head)
 {
@@ -23,11 +24,15 @@ static void put_length(struct writer *out, uint64_t length)
 
 static void put_connection(struct writer *out, const struct h1_framing *framing)
 {
-	GW_ASSERT(!framing->close || !framing->keep_alive);
-	if (framing->close)
+	GW_ASSERT(framing->close + framing->keep_alive + (framing->upgrade > 0) <= 1);
+	if (framing->upgrade) {
+		writer_lit(out, "connection: upgrade\r\n");
+		writer_field(out, SLICE("upgrade"), upgrade_token(framing->upgrade));
+	} else if (framing->close) {
 		writer_lit(out, "connection: close\r\n");
-	else if (framing->keep_alive)
+	} else if (framing->keep_alive) {
 		writer_lit(out, "connection: keep-alive\r\n");
+	}
 }
 
 static void put_framing(struct writer *out, const struct h1_framing *framing)

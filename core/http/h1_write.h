@@ -21,7 +21,8 @@ struct h1_framing {
 	uint64_t length; /* With HTTP_BODY_LENGTH. */
 	bool announce; /* No body follows, but print 'length': answers to HEAD, 304, "POST" with 0. */
 	bool close;    /* "connection: close" */
-	bool keep_alive; /* "connection: keep-alive", for HTTP/1.0 clients. */
+	bool keep_alive;           /* "connection: keep-alive", for HTTP/1.0 clients. */
+	enum http_upgrade upgrade; /* Asked for, or switched to: Connection and Upgrade say so. */
 };
 
 /*
@@ -31,7 +32,7 @@ struct h1_framing {
 void h1_write_request(struct writer *out, const struct http_head *head, struct slice host,
 		      struct slice extra, const struct h1_framing *framing);
 
-/* A response to a client (always HTTP/1.1 in the status line, RFC 9110 2.5). */
+/* A response to a client, a 101 as well (always HTTP/1.1 in the status line, RFC 9110 2.5). */
 void h1_write_response(struct writer *out, const struct http_head *head, struct slice extra,
 		       const struct h1_framing *framing);
 

@@ -47,6 +47,12 @@ static void end(struct h2_session *s, enum reason reason)
 	s->over = true;
 }
 
+static void must(struct h2_session *s, int r)
+{
+	if (r == NGHTTP2_ERR_NOMEM)
+		end(s, REASON_OVERLOAD_MEMORY);
+}
+
 void h2_session_expel(struct h2_session *s, uint32_t code, enum reason reason)
 {
 	if (s->over)
@@ -64,6 +70,12 @@ void h2_session_shut(struct h2_session *s)
 	if (nghttp2_submit_shutdown_notice(ng_of(s)) < 0 ||
 	    nghttp2_submit_ping(ng_of(s), NGHTTP2_FLAG_NONE, NULL) < 0)
 		end(s, REASON_OVERLOAD_MEMORY);
+}
+
+void h2_session_ping(struct h2_session *s)
+{
+	if (!s->over)
+		must(s, nghttp2_submit_ping(ng_of(s), NGHTTP2_FLAG_NONE, NULL));
 }
 
 void h2_session_refuse_more(struct h2_session *s)
@@ -597,12 +609,6 @@ uint32_t h2_session_write(struct h2_session *s, uint8_t *room, uint32_t size)
 
 static const nghttp2_data_provider2 body = { .read_callback = read_body };
 
-static void must(struct h2_session *s, int r)
-{
-	if (r == NGHTTP2_ERR_NOMEM)
-		end(s, REASON_OVERLOAD_MEMORY);
-}
-
 void h2_session_attach(struct h2_session *s, int32_t id, void *stream)
 {
 	(void)nghttp2_session_set_stream_user_data(ng_of(s), id, stream);
@@ -669,6 +675,12 @@ void h2_session_grant_connection(struct h2_session *s, uint32_t n)
 bool h2_session_wants_write(const struct h2_session *s)
 {
 	return s->left_len > 0 || nghttp2_session_want_write(ng_of(s));
+}
+
+uint32_t h2_session_streams_max(const struct h2_session *s)
+{
+	return nghttp2_session_get_remote_settings(ng_of(s),
+						   NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
 bool h2_session_is_stalled(const struct h2_session *s, int32_t id)

@@ -166,6 +166,8 @@ void h2_session_reset(struct h2_session *s, int32_t id, uint32_t code);
 /* The peer may send 'n' bytes more: on the stream and the connection, or only on the latter. */
 void h2_session_grant(struct h2_session *s, int32_t id, uint32_t n);
 void h2_session_grant_connection(struct h2_session *s, uint32_t n);
+/* So many streams at a time the peer allows us. */
+uint32_t h2_session_streams_max(const struct h2_session *s);
 /* The peer takes nothing more of it for now. */
 bool h2_session_is_stalled(const struct h2_session *s, int32_t id);
 
@@ -175,6 +177,8 @@ bool h2_session_is_stalled(const struct h2_session *s, int32_t id);
 void h2_session_charge(struct h2_session *s, uint32_t points, enum reason reason);
 /* A request has ended well. */
 void h2_session_forgive(struct h2_session *s);
+/* 'pong' will tell that the peer lives. */
+void h2_session_ping(struct h2_session *s);
 /* First asks the peer to begin nothing new; 'pong' tells that it has heard; then refuses new streams. */
 void h2_session_shut(struct h2_session *s);
 void h2_session_refuse_more(struct h2_session *s);

@@ -67,6 +67,17 @@ struct http_field {
 	bool dropped;           /* Not passed on. */
 };
 
+/* What a connection may be turned into: X(id, "token"). See upgrade.h. */
+#define HTTP_UPGRADES(X) X(WEBSOCKET, "websocket")
+
+enum http_upgrade {
+	HTTP_UPGRADE_NONE,
+#define X(id, token) HTTP_UPGRADE_##id,
+	HTTP_UPGRADES(X)
+#undef X
+		HTTP_N_UPGRADES
+};
+
 enum http_body {
 	HTTP_BODY_NONE,
 	HTTP_BODY_LENGTH, /* content_length bytes. */
@@ -91,6 +102,7 @@ struct http_head {
 	uint8_t method;    /* enum http_method; in a response, of its request. */
 	uint8_t body;      /* enum http_body. */
 	uint8_t anomalies; /* enum http_anomaly bits. */
+	uint8_t upgrade;   /* enum http_upgrade: asked for by a request, switched to by a 101. */
 	uint16_t status;   /* Responses. */
 	uint16_t n_fields;
 	bool close;           /* The sender will close after this message, or must be closed on. */

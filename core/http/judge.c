@@ -5,6 +5,7 @@
 #include "core/http/hop.h"
 #include "core/http/target.h"
 #include "core/http/trace.h"
+#include "core/http/upgrade.h"
 
 static struct http_refusal refuse(uint16_t status, enum reason reason)
 {
@@ -170,6 +171,8 @@ struct http_refusal judge_request(struct http_head *head, char *base, bool secur
 	head->close = head->minor == 0;
 	if (has(head, HTTP_FIELD_CONNECTION) && hop_apply(head, false) != REASON_NONE)
 		return refuse(400, REASON_CONNECTION_ABUSE);
+	if (has(head, HTTP_FIELD_UPGRADE))
+		head->upgrade = (uint8_t)upgrade_asked(head);
 	/* What is left leaves the message whole: the connection may go on. */
 	if (head->method == HTTP_TRACE)
 		return (struct http_refusal){ 405, REASON_METHOD_NOT_ALLOWED, true };
@@ -178,12 +181,17 @@ struct http_refusal judge_request(struct http_head *head, char *base, bool secur
 
 struct http_refusal judge_response(struct http_head *head)
 {
+	enum http_upgrade asked = (enum http_upgrade)head->upgrade;
+
 	name_fields(head);
+	head->upgrade = HTTP_UPGRADE_NONE;
 	head->close = head->minor == 0;
 	if (has(head, HTTP_FIELD_CONNECTION) && hop_apply(head, true) != REASON_NONE)
 		return refuse(502, REASON_UPSTREAM_HEADER);
-	/* Upgrade is never passed on, so nobody asked for it. */
-	if (head->status == 101)
-		return refuse(502, REASON_UPSTREAM_UPGRADE);
+	if (head->status == 101) {
+		if (!upgrade_is_to(head, asked))
+			return refuse(502, REASON_UPSTREAM_UPGRADE);
+		head->upgrade = (uint8_t)asked;
+	}
 	return frame_response(head);
 }

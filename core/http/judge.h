@@ -25,5 +25,8 @@ enum {
  */
 struct http_refusal judge_request(struct http_head *head, char *base, bool secure);
 
-/* The same for a response; always 502 when refused. */
+/*
+ * The same for a response; always 502 when refused. head->upgrade is what its
+ * request asked for; afterwards what a 101 switches to, and NONE with all else.
+ */
 struct http_refusal judge_response(struct http_head *head);

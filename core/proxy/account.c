@@ -49,11 +49,14 @@ static void count(struct proxy *proxy, const struct account *a)
 {
 	struct metric_set *metrics = proxy->metrics;
 	unsigned scope = reason_scope(a->reason);
-	uint64_t received_ns = a->received_ns ? a->received_ns : a->ended_ns;
+	uint64_t ended_ns = a->tunnel_ns ? a->tunnel_ns : a->ended_ns; /* No tunnel is a sample. */
+	uint64_t received_ns = a->received_ns && !a->tunnel_ns ? a->received_ns : ended_ns;
 
 	metric_gauge_add(metrics, METRIC_REQUESTS_ACTIVE, -1);
+	if (a->tunnel_ns)
+		metric_gauge_add(metrics, METRIC_TUNNELS_ACTIVE, -1);
 	metric_inc_keyed(metrics, METRIC_REQUESTS, method_labels[a->method], a->status, a->route);
-	metric_observe(metrics, METRIC_REQUEST_DURATION, a->ended_ns - a->begun_ns);
+	metric_observe(metrics, METRIC_REQUEST_DURATION, ended_ns - a->begun_ns);
 	if (a->first_byte_ns)
 		metric_observe(metrics, METRIC_UPSTREAM_DURATION, received_ns - a->connected_ns);
 	if (a->bytes_copied)
@@ -111,6 +114,12 @@ static const struct slice tls_versions[] = {
 	[0] = SLICE_INIT(""),
 	[2] = SLICE_INIT("1.2"),
 	[3] = SLICE_INIT("1.3"),
+};
+
+static const struct slice tls_failures[1 + METRIC_TLS_FAILURE_N] = {
+	SLICE_INIT(""),
+#define METRIC_LABEL_TLS_FAILURE(id, text) SLICE_INIT(text),
+#include "core/base/metric_labels.def"
 };
 
 static void put_text(struct writer *out, struct slice key, struct slice value)
@@ -194,5 +203,7 @@ void account_format(const void *record, struct writer *out)
 	put_number(out, SLICE("retries"), a->retries);
 	put_number(out, SLICE("policy_generation"), a->generation);
 	put_number(out, SLICE("worker"), r->worker);
+	put_text(out, SLICE("upstream_tls_version"), tls_versions[a->upstream_tls]);
+	put_text(out, SLICE("upstream_tls_failure"), tls_failures[a->upstream_tls_failure]);
 	writer_lit(out, "}\n");
 }

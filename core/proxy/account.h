@@ -30,7 +30,8 @@ enum { ACCOUNT_HOST = 128, ACCOUNT_PATH = 512, ACCOUNT_ID = 64, ACCOUNT_UPSTREAM
 	X(CONNECT, "connect")     \
 	X(REQUEST, "request")     /* Sending the request, its body included. */ \
 	X(WAIT, "wait")           /* For the response's head. */ \
-	X(RESPONSE, "response")   /* Sending the response. */
+	X(RESPONSE, "response")   /* Sending the response. */ \
+	X(TUNNEL, "tunnel")       /* Behind a 101. */
 /* clang-format on */
 
 enum account_ender {
@@ -58,6 +59,7 @@ struct account_text {
 struct account {
 	uint64_t begun_ns, connected_ns, sent_ns, first_byte_ns;
 	uint64_t received_ns, ended_ns; /* All of the response: from upstream, by the client. */
+	uint64_t tunnel_ns;             /* The 101 was passed on; what follows counts as bodies. */
 	uint64_t bytes_in, bytes_out;   /* Body bytes: of the request, of the response. */
 	uint64_t bytes_copied, bytes_spliced; /* Of both. */
 	struct peer peer;
@@ -67,11 +69,13 @@ struct account {
 	uint16_t reason;          /* enum reason. */
 	uint16_t route;           /* Slot, or METRIC_NAME_*. */
 	uint16_t service;
-	uint8_t method; /* enum http_method. */
-	uint8_t minor;  /* Of HTTP/1.x. */
-	uint8_t tls;    /* The client's: of TLS 1.x, 0: in the clear. */
-	uint8_t ender;  /* enum account_ender. */
-	uint8_t phase;  /* enum account_phase. */
+	uint8_t method;               /* enum http_method. */
+	uint8_t minor;                /* Of HTTP/1.x. */
+	uint8_t tls;                  /* The client's: of TLS 1.x, 0: in the clear. */
+	uint8_t upstream_tls;         /* The upstream's, the same. */
+	uint8_t upstream_tls_failure; /* 0: none; else 1 + enum metric_tls_failure. */
+	uint8_t ender;                /* enum account_ender. */
+	uint8_t phase;                /* enum account_phase. */
 	uint8_t retries;
 	bool h2; /* The client spoke HTTP/2. */
 	bool reused;

@@ -317,6 +317,7 @@ static enum reason handshake_reason(const struct sealed *sealed, int res)
 	case TLS_FAILURE_NAME:
 		return REASON_TLS_SNI_UNKNOWN;
 	case TLS_FAILURE_CERTIFICATE:
+	case TLS_FAILURE_EXPIRED:
 		return REASON_TLS_CLIENT_CERT;
 	case TLS_FAILURE_PROTOCOL:
 	case TLS_FAILURE_ALERT:

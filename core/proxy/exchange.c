@@ -13,6 +13,7 @@ static const uint8_t may_follow[EXCHANGE_N_STATES] = {
 static const uint8_t phase_of[EXCHANGE_N_STATES] = {
 	[EXCHANGE_JUDGING] = ACCOUNT_IN_HEAD,      [EXCHANGE_CONNECTING] = ACCOUNT_IN_CONNECT,
 	[EXCHANGE_SENDING] = ACCOUNT_IN_REQUEST,   [EXCHANGE_RESPONDING] = ACCOUNT_IN_RESPONSE,
+	[EXCHANGE_TUNNEL] = ACCOUNT_IN_TUNNEL,     [EXCHANGE_ENDING] = ACCOUNT_IN_TUNNEL,
 	[EXCHANGE_REPLYING] = ACCOUNT_IN_RESPONSE, [EXCHANGE_OVER] = ACCOUNT_IN_RESPONSE,
 };
 
@@ -87,7 +88,7 @@ static void complete(struct exchange *ex)
 	struct stream *client = ex->client;
 
 	if (!ex->account.reason)
-		ex->account.phase = ACCOUNT_IN_RESPONSE;
+		ex->account.phase = phase_of[ex->state];
 	exchange_drop_upstream(ex);
 	exchange_enter(ex, EXCHANGE_OVER);
 	ex->client = NULL;
@@ -103,6 +104,8 @@ static bool is_complete(const struct exchange *ex)
 {
 	if (ex->state == EXCHANGE_RESPONDING)
 		return ex->down.ended && ex->down.sent;
+	if (ex->state == EXCHANGE_TUNNEL || ex->state == EXCHANGE_ENDING)
+		return ex->down.sent && ex->up.sent;
 	return ex->state == EXCHANGE_REPLYING && ex->down.sent;
 }
 
@@ -180,6 +183,12 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 	exchange_settle(ex);
 }
 
+void exchange_drain(struct exchange *ex)
+{
+	if (ex->state == EXCHANGE_TUNNEL)
+		exchange_wait_look(ex);
+}
+
 void exchange_abort(struct exchange *ex)
 {
 	if (ex->state == EXCHANGE_OVER)
@@ -204,8 +213,7 @@ void exchange_check(const struct exchange *ex)
 	flow_check(&ex->down);
 	exchange_wait_check(ex);
 	GW_ASSERT(!ex->upstream || ex->call.endpoint >= 0);
-	GW_ASSERT(!ex->upstream || ex->state == EXCHANGE_SENDING ||
-		  ex->state == EXCHANGE_RESPONDING);
+	GW_ASSERT(!ex->upstream || (ex->state >= EXCHANGE_SENDING && ex->state <= EXCHANGE_ENDING));
 	GW_ASSERT(!upstream_is_done(ex)); /* It was released. */
 	GW_ASSERT(ex->client || ex->state == EXCHANGE_OVER);
 	if (ex->state == EXCHANGE_OVER)

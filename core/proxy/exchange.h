@@ -9,7 +9,7 @@
  *     exchange.c       life: open, states, end
  *     exchange_up.c    the request: judged, encoded, sent, tried again
  *     exchange_down.c  the response: passed on, or an answer of our own
- *     exchange_body.c  body bytes of either direction
+ *     exchange_body.c  body bytes of either direction, a tunnel's as well
  *     exchange_wait.c  deadlines: whom it waits for, in each state
  *
  * Every event ends in exchange_settle(), the one place that finishes it, so
@@ -34,8 +34,10 @@ struct tls_identity;
 #define EXCHANGE_STATES(X) \
 	X(JUDGING, TO(CONNECTING) | TO(REPLYING) | TO(OVER))                    \
 	X(CONNECTING, TO(SENDING) | TO(REPLYING) | TO(OVER))                    /* For an upstream stream. */ \
-	X(SENDING, TO(RESPONDING) | TO(CONNECTING) | TO(REPLYING) | TO(OVER))   /* Until the response's head. */ \
+	X(SENDING, TO(RESPONDING) | TO(TUNNEL) | TO(CONNECTING) | TO(REPLYING) | TO(OVER)) /* Until the response's head. */ \
 	X(RESPONDING, TO(OVER))                                                 \
+	X(TUNNEL, TO(ENDING) | TO(OVER))                                        /* Behind a 101: bytes, until both sides end. */ \
+	X(ENDING, TO(OVER))                                                     /* We end it: both sides are told so. */ \
 	X(REPLYING, TO(OVER))                                                   /* Our own answer. */ \
 	X(OVER, 0)                                                              /* Waits for its relays' last answers. */
 /* clang-format on */
@@ -50,7 +52,9 @@ enum exchange_state {
 enum {
 	EXCHANGE_TEXT = 3072,
 	EXCHANGE_WINDOW =
-		2 * RING_BUF_DATA, /* Bytes of one direction that are granted at a time. */
+		2 * RING_BUF_DATA, /* Bytes of one direction that are granted at a time; */
+	EXCHANGE_TUNNEL_WINDOW =
+		RING_BUF_DATA, /* of a tunnel: nothing is read while it is decided how to go on. */
 };
 
 /* One direction of body bytes, from one stream to the other. */
@@ -59,6 +63,7 @@ struct exchange_flow {
 	uint64_t length;    /* Announced, or UINT64_MAX. */
 	uint64_t in;        /* Bytes that came, */
 	uint64_t waiting;   /* of them held or given to the sink, and not sent yet. */
+	uint64_t owed;      /* A tunnel's: sent, and not granted again while it is spliced. */
 	uint64_t looked_ns; /* When patience was last looked at: exchange_wait.c. */
 	struct exchange_patience source, sink;
 	uint8_t wait; /* enum exchange_wait. */
@@ -87,8 +92,9 @@ struct exchange {
 	uint32_t text_len;
 	uint8_t state; /* enum exchange_state. */
 	uint8_t n_1xx;
-	bool retriable; /* May be sent twice: idempotent, and nothing of a body was given away. */
-	bool again;     /* It was. */
+	bool replayable; /* Nothing of a body was given away: it can be sent again, */
+	bool retriable;  /* and may be: it is idempotent, too. */
+	bool again;      /* It was. */
 	bool accounted;
 	bool head_request;
 	bool expects; /* 100-continue: the client may hold its body back. */
@@ -111,6 +117,9 @@ struct exchange_client {
  */
 void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_client *who,
 		   struct http_head *head, bool end, const struct http_refusal *refusal);
+
+/* proxy.tunnels_until_ns was set: a tunnel has so long. */
+void exchange_drain(struct exchange *ex);
 
 /* The drain deadline has come. */
 void exchange_abort(struct exchange *ex);
@@ -138,6 +147,13 @@ void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 		     enum account_ender ender);
 /* Answer something that was asked of us; 'lines' are complete field lines. */
 void exchange_reply(struct exchange *ex, uint16_t status, struct slice text, struct slice lines);
+
+/* The answer does not grant the upgrade that the request was passed on with, if any. */
+void exchange_decline(struct exchange *ex);
+/* A 101 is to be passed on: both directions begin anew. */
+void exchange_begin_tunnel(struct exchange *ex);
+/* The tunnel has no more time: what has come leaves, then both sides are told the end. */
+void exchange_end_tunnel(struct exchange *ex, enum reason reason);
 
 void exchange_flow_init(struct exchange *ex);
 void exchange_flow_stop(struct exchange *ex);

@@ -43,6 +43,8 @@ static void give_back(struct exchange *ex, struct exchange_flow *flow, enum rela
 	struct stream *source = source_of(ex, flow), *sink = sink_of(ex, flow);
 	int source_res = how == RELAY_SOURCE_ENDED ? 0 : how == RELAY_SOURCE_FAILED ? -EIO : 1;
 
+	GW_ASSERT(how != RELAY_SOURCE_ENDED || flow->length != UINT64_MAX);
+
 	if (source)
 		source->codec->raw_in_done(source, flow->relay.in, source_res);
 	if (sink)
@@ -68,16 +70,31 @@ static void down_broken(struct exchange *ex, enum relay_end how)
 			     ACCOUNT_BY_UPSTREAM);
 }
 
+/* Let as much come again as has left. */
+static void grant_owed(struct exchange *ex, struct exchange_flow *flow)
+{
+	struct stream *source = source_of(ex, flow);
+	uint64_t n = flow->owed;
+
+	flow->owed = 0;
+	source->codec->credit(source, n);
+}
+
 static void ended(struct relay *relay, enum relay_end how)
 {
 	struct exchange_flow *flow;
 	struct exchange *ex = exchange_of(relay, &flow);
 
+	/* How a tunnel's side has ended is for its codec to find: of a write that failed it knows. */
+	if (ex->state == EXCHANGE_TUNNEL && how == RELAY_SOURCE_ENDED)
+		how = RELAY_DRY;
 	give_back(ex, flow, how);
 	flow->stuck = how == RELAY_SINK_FAILED;
 	if (how == RELAY_OK) {
 		flow->ended = true;
 		exchange_flow_sent(ex, flow, 0, true);
+	} else if (how == RELAY_DRY) {
+		grant_owed(ex, flow);
 	} else if (flow == &ex->up) {
 		up_broken(ex, how);
 	} else {
@@ -105,7 +122,7 @@ static int begin_raw(struct exchange *ex, struct exchange_flow *flow, struct rin
 	from = source->codec->raw_in(source, &len);
 	if (from < 0)
 		return -1;
-	GW_ASSERT(len == flow->length - flow->in);
+	GW_ASSERT(len == (flow->length == UINT64_MAX ? RELAY_NO_LENGTH : flow->length - flow->in));
 	to = sink->codec->raw_out(sink, flow->more ? pipe : NULL, &sent);
 	if (to < 0) {
 		source->codec->raw_in_done(source, 0, 1);
@@ -116,13 +133,23 @@ static int begin_raw(struct exchange *ex, struct exchange_flow *flow, struct rin
 	return 1;
 }
 
+/* Of a tunnel's bytes it is not known how many follow: long is what fills more than a buffer. */
+static bool is_long(const struct exchange *ex, const struct exchange_flow *flow)
+{
+	uint64_t min = ex->proxy->options->splice_min;
+
+	if (ex->state == EXCHANGE_TUNNEL)
+		return flow->more && min != UINT64_MAX;
+	return flow->length != UINT64_MAX && flow->length - flow->in >= min;
+}
+
 /* 1: begun. 0: not yet, ask again when something was sent. -1: has to be copied. */
 static int begin_splice(struct exchange *ex, struct exchange_flow *flow)
 {
 	struct ring_pipe *pipe;
 	int begun;
 
-	if (flow->length == UINT64_MAX || flow->length - flow->in < ex->proxy->options->splice_min)
+	if (!is_long(ex, flow))
 		return -1;
 	pipe = ring_pipe_take(ex->proxy->ring);
 	if (!pipe)
@@ -170,6 +197,11 @@ void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
 
 	if (flow->open || flow->ended || !flow->begun || !source)
 		return;
+	if (ex->state == EXCHANGE_TUNNEL) { /* It begins with small things, and with the head. */
+		source->codec->credit(source, EXCHANGE_TUNNEL_WINDOW);
+		flow->open = true;
+		return;
+	}
 	switch (begin_splice(ex, flow)) {
 	case 0:
 		return;
@@ -182,6 +214,19 @@ void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
 	flow->open = true;
 }
 
+/*
+ * What came has left again. A tunnel's flow reads by copy, which costs nothing
+ * while nothing comes, and goes over to a pipe for as long as bytes wait behind
+ * those that filled a buffer. At this point no read is under way.
+ */
+static void go_on(struct exchange *ex, struct exchange_flow *flow, uint64_t n)
+{
+	flow->owed += n;
+	if (ex->state == EXCHANGE_TUNNEL && flow->waiting == 0 && begin_splice(ex, flow) == 1)
+		return;
+	grant_owed(ex, flow);
+}
+
 void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_t n, bool all)
 {
 	struct stream *source = source_of(ex, flow);
@@ -190,21 +235,80 @@ void exchange_flow_sent(struct exchange *ex, struct exchange_flow *flow, uint64_
 	flow->waiting -= n;
 	if (all && !flow->sent) {
 		flow->sent = true;
-		if (flow == &ex->up)
+		if (flow == &ex->up && ex->account.sent_ns == 0)
 			ex->account.sent_ns = ring_now_ns(ex->proxy->ring);
 		return;
 	}
 	if (!flow->open)
 		exchange_flow_open(ex, flow);
 	else if (n > 0 && !flow->ended && source)
-		source->codec->credit(source, n);
+		go_on(ex, flow, n);
+}
+
+/* --- Tunnels. -------------------------------------------------------------------------------- */
+
+void exchange_begin_tunnel(struct exchange *ex)
+{
+	struct exchange_flow *up = &ex->up;
+
+	GW_ASSERT(up->in == 0 && up->ended && ex->down.length == UINT64_MAX);
+	up->ended = false;
+	up->sent = false;
+	up->open = false;
+	metric_inc(ex->proxy->metrics, METRIC_TUNNELS);
+	metric_gauge_add(ex->proxy->metrics, METRIC_TUNNELS_ACTIVE, 1);
+	ex->account.tunnel_ns = ring_now_ns(ex->proxy->ring);
+	if (ex->account.sent_ns == 0) /* It was answered before all of it was seen to leave. */
+		ex->account.sent_ns = ex->account.tunnel_ns;
+}
+
+static bool holds_bytes(const struct exchange_flow *flow)
+{
+	return relay_is_running(&flow->relay) && flow->relay.pipe->held > 0;
+}
+
+static void end_flow(struct exchange *ex, struct exchange_flow *flow)
+{
+	struct stream *sink = sink_of(ex, flow);
+
+	if (flow->ended)
+		return;
+	if (relay_is_running(&flow->relay)) {
+		relay_stop(&flow->relay);
+		give_back(ex, flow, RELAY_DRY);
+	}
+	flow->ended = true;
+	sink->codec->send_body(sink, NULL, true);
+}
+
+void exchange_end_tunnel(struct exchange *ex, enum reason reason)
+{
+	GW_ASSERT(ex->state == EXCHANGE_TUNNEL);
+	if (holds_bytes(&ex->up) || holds_bytes(&ex->down)) { /* No end may look like a good one. */
+		exchange_cut(ex, reason, ACCOUNT_BY_GATEWAY);
+		return;
+	}
+	exchange_blame(ex, reason, ACCOUNT_BY_GATEWAY);
+	end_flow(ex, &ex->up);
+	end_flow(ex, &ex->down);
+	exchange_enter(ex, EXCHANGE_ENDING);
+}
+
+/* What comes behind the end that we have told: nobody takes it any more. */
+static bool drop_late(struct exchange *ex, struct ring_buf *buf)
+{
+	if (ex->state != EXCHANGE_ENDING)
+		return false;
+	if (buf)
+		ring_buf_give(ex->proxy->ring, buf);
+	return true;
 }
 
 /* --- Up. ------------------------------------------------------------------------------------- */
 
 static bool is_too_large(const struct exchange *ex)
 {
-	return ex->up.in > ex->verdict.max_body;
+	return ex->up.in > ex->verdict.max_body && ex->state != EXCHANGE_TUNNEL;
 }
 
 /*
@@ -227,6 +331,8 @@ void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
 {
 	uint32_t len = buf ? buf->len : 0;
 
+	if (drop_late(ex, buf))
+		return;
 	ex->up.in += len;
 	ex->up.ended = end;
 	ex->account.bytes_in += len;
@@ -288,6 +394,8 @@ void exchange_pass_body(struct exchange *ex, struct ring_buf *buf, bool end)
 {
 	uint32_t len = buf ? buf->len : 0;
 
+	if (drop_late(ex, buf))
+		return;
 	ex->down.in += len;
 	ex->down.waiting += len;
 	ex->down.ended = end;

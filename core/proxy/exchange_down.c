@@ -31,6 +31,7 @@ static void reply(struct exchange *ex, uint16_t status, struct slice type, struc
 	};
 
 	exchange_drop_upstream(ex);
+	exchange_decline(ex);
 	put_date(ex, &extra);
 	writer_put(&extra, lines);
 	message.extra = writer_slice(&extra);
@@ -114,40 +115,57 @@ static void message_of(const struct exchange *ex, const struct http_head *head,
 		.announce = bodiless && head->has_length && head->status != 204,
 		.last = ex->proxy->draining || (ex->expects && !ex->up.ended),
 	};
+	ret_message->upgrade = head->upgrade;
 	if (bodiless)
 		ret_message->body = HTTP_BODY_NONE;
 	else if (head->body == HTTP_BODY_UNTIL_CLOSE)
 		ret_message->body = HTTP_BODY_CHUNKED; /* Its length is not known. */
 }
 
-static void upstream_head(struct stream *s, struct http_head *head, bool end)
+void exchange_decline(struct exchange *ex)
 {
-	struct exchange *ex = s->owner;
+	if (ex->request.upgrade && ex->client->codec->decline(ex->client))
+		exchange_blame(ex, REASON_UPGRADE_EARLY_DATA, ACCOUNT_BY_CLIENT);
+	ex->request.upgrade = HTTP_UPGRADE_NONE;
+}
+
+static void pass_head(struct exchange *ex, const struct http_head *head, bool end)
+{
 	struct proxy *proxy = ex->proxy;
 	struct writer out = writer_make(proxy->head_text, sizeof(proxy->head_text));
 	struct stream_message message;
 
-	if (!ex->account.first_byte_ns)
-		ex->account.first_byte_ns = ring_now_ns(proxy->ring);
-	ex->account.upstream_status = head->status;
-	if (head->status < 200) {
-		pass_interim(ex, head);
-		exchange_settle(ex);
-		return;
-	}
+	if (!head->upgrade)
+		exchange_decline(ex);
 	message_of(ex, head, &message);
 	ex->client->codec->encode_response(ex->client, &out, &message);
 	if (out.overflow) {
 		exchange_refuse(ex, 502, REASON_UPSTREAM_HEADER, ACCOUNT_BY_UPSTREAM);
-		exchange_settle(ex);
 		return;
 	}
 	ex->account.status = head->status;
 	ex->down.length = message.body == HTTP_BODY_LENGTH ? message.length : UINT64_MAX;
 	ex->down.begun = true;
 	ex->down.ended = end;
-	exchange_enter(ex, EXCHANGE_RESPONDING);
+	if (head->upgrade)
+		exchange_begin_tunnel(ex);
+	exchange_enter(ex, head->upgrade ? EXCHANGE_TUNNEL : EXCHANGE_RESPONDING);
 	ex->client->codec->send_head(ex->client, writer_slice(&out), &message, end);
+	if (head->upgrade)
+		exchange_flow_open(ex, &ex->up);
+}
+
+static void upstream_head(struct stream *s, struct http_head *head, bool end)
+{
+	struct exchange *ex = s->owner;
+
+	if (!ex->account.first_byte_ns)
+		ex->account.first_byte_ns = ring_now_ns(ex->proxy->ring);
+	ex->account.upstream_status = head->status;
+	if (head->status >= 200 || head->upgrade)
+		pass_head(ex, head, end);
+	else
+		pass_interim(ex, head);
 	exchange_settle(ex);
 }
 
@@ -195,11 +213,15 @@ static void upstream_malformed(struct stream *s, const struct stream_fault *faul
 	GW_UNREACHABLE(); /* Server role only. */
 }
 
-/* A pooled connection may have been closed by its peer while our request was on its way. */
+/*
+ * A pooled connection may have been closed by its peer while our request was on its way; or its
+ * peer has said that it did nothing with the request (RFC 9113 8.7).
+ */
 static bool may_try_again(const struct exchange *ex, const struct stream_fault *fault)
 {
-	return fault->untouched && ex->n_1xx == 0 && ex->state == EXCHANGE_SENDING &&
-	       ex->call.reused && ex->retriable && !ex->again;
+	if (!fault->untouched || ex->n_1xx > 0 || ex->state != EXCHANGE_SENDING || ex->again)
+		return false;
+	return fault->refused ? ex->replayable : ex->call.reused && ex->retriable;
 }
 
 static void try_again(struct exchange *ex)

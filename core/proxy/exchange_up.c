@@ -44,6 +44,16 @@ static bool is_idempotent(uint8_t method)
 	       method == HTTP_DELETE || method == HTTP_OPTIONS;
 }
 
+_Static_assert(POLICY_UPGRADE_WEBSOCKET == 1 << (HTTP_UPGRADE_WEBSOCKET - 1),
+	       "a policy's bits are those of the tokens");
+
+/* What the request asks for, where its route allows that. */
+static uint8_t upgrade_of(const struct exchange *ex, const struct http_head *head)
+{
+	return head->upgrade && ex->verdict.upgrades & 1u << (head->upgrade - 1) ? head->upgrade
+										 : 0;
+}
+
 /* The wire form is made now: the head's bytes do not outlive this call. */
 static enum reason encode(struct exchange *ex, struct http_head *head,
 			  const struct exchange_client *who)
@@ -65,6 +75,7 @@ static enum reason encode(struct exchange *ex, struct http_head *head,
 		.body = head->body,
 		.length = head->content_length,
 		.announce = head->has_length,
+		.upgrade = upgrade_of(ex, head),
 	};
 	codec->encode_request(&out, &ex->request);
 	if (out.overflow) {
@@ -123,7 +134,8 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 	}
 	if (head->body == HTTP_BODY_LENGTH)
 		ex->up.length = head->content_length;
-	ex->retriable = ex->verdict.retry && is_idempotent(head->method) && ex->up.ended;
+	ex->replayable = ex->verdict.retry && ex->up.ended;
+	ex->retriable = ex->replayable && is_idempotent(head->method);
 	exchange_connect(ex, false, -1);
 }
 
@@ -165,6 +177,7 @@ static void send_request(struct exchange *ex, struct stream *stream)
 	ex->upstream = stream;
 	ex->account.connected_ns = ring_now_ns(ex->proxy->ring);
 	ex->account.reused = ex->call.reused;
+	ex->account.upstream_tls = ex->call.tls;
 	exchange_enter(ex, EXCHANGE_SENDING);
 	ex->up.begun = true;
 	stream->codec->send_head(stream, text, &ex->request, end);
@@ -179,6 +192,7 @@ static void connect_failed(struct exchange *ex, enum reason reason)
 	int32_t tried = ex->call.endpoint;
 	bool others = ex->proxy->services[ex->verdict.service].n_endpoints > 1;
 
+	ex->account.upstream_tls_failure = ex->call.tls_failure;
 	upstream_done(ex->proxy, &ex->call);
 	if (tried >= 0 && others && !ex->again) { /* Nothing was sent: always safe. */
 		ex->again = true;

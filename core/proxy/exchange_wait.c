@@ -19,6 +19,7 @@ static const struct {
 				 false },
 	[EXCHANGE_WAIT_MORE] = { 0, REASON_UPSTREAM_IDLE, ACCOUNT_BY_UPSTREAM, true },
 	[EXCHANGE_WAIT_READ] = { 0, REASON_SEND_TIMEOUT, ACCOUNT_BY_CLIENT, false },
+	[EXCHANGE_WAIT_PASS] = { 0, REASON_TUNNEL_IDLE, ACCOUNT_BY_GATEWAY, true },
 };
 
 /* --- Who is waited for. ---------------------------------------------------------------------- */
@@ -35,10 +36,30 @@ static bool is_unwanted(const struct exchange *ex)
 	return ex->down.ended || ex->account.status >= 400 || (ex->expects && ex->up.in == 0);
 }
 
+/* 'sink' is what waiting for its sink is called. */
+static enum exchange_wait tunnel_waits_for(const struct exchange *ex,
+					   const struct exchange_flow *flow,
+					   enum exchange_wait sink)
+{
+	if (flow->sent)
+		return EXCHANGE_WAIT_NONE;
+	if (flow->waiting > 0 || flow->stuck || flow->ended)
+		return sink;
+	GW_ASSERT(ex->state == EXCHANGE_TUNNEL);
+	return EXCHANGE_WAIT_PASS;
+}
+
+static bool is_tunnel(const struct exchange *ex)
+{
+	return ex->state == EXCHANGE_TUNNEL || ex->state == EXCHANGE_ENDING;
+}
+
 static enum exchange_wait up_waits_for(const struct exchange *ex)
 {
 	bool for_sink = waits_for_sink(&ex->up);
 
+	if (is_tunnel(ex))
+		return tunnel_waits_for(ex, &ex->up, EXCHANGE_WAIT_TAKE);
 	if (ex->state == EXCHANGE_SENDING && ex->up.sent)
 		return EXCHANGE_WAIT_HEAD;
 	if (ex->state == EXCHANGE_SENDING)
@@ -50,6 +71,8 @@ static enum exchange_wait up_waits_for(const struct exchange *ex)
 
 static enum exchange_wait down_waits_for(const struct exchange *ex)
 {
+	if (is_tunnel(ex))
+		return tunnel_waits_for(ex, &ex->down, EXCHANGE_WAIT_READ);
 	if (ex->state == EXCHANGE_REPLYING)
 		return EXCHANGE_WAIT_READ;
 	if (ex->state == EXCHANGE_RESPONDING)
@@ -79,11 +102,25 @@ static uint64_t span_of(const struct exchange *ex, enum exchange_wait wait)
 	case EXCHANGE_WAIT_HEAD:
 		span_ns = t->response_head_ns;
 		break;
+	case EXCHANGE_WAIT_PASS:
+		span_ns = t->tunnel_idle_ns;
+		break;
 	case EXCHANGE_WAIT_NONE:
 	case EXCHANGE_N_WAITS:
 		break;
 	}
 	return span_ns ? span_ns : DEADLINE_NEVER;
+}
+
+/* What a source that is waited for has given: a tunnel lives by bytes of either. */
+static uint64_t bytes_in(const struct exchange *ex, const struct exchange_flow *flow)
+{
+	return ex->state == EXCHANGE_TUNNEL ? ex->up.in + ex->down.in : flow->in;
+}
+
+static uint64_t source_span(const struct exchange *ex)
+{
+	return span_of(ex, ex->state == EXCHANGE_TUNNEL ? EXCHANGE_WAIT_PASS : EXCHANGE_WAIT_BODY);
 }
 
 static uint64_t bytes_out(const struct exchange_flow *flow)
@@ -122,7 +159,8 @@ static void look(struct exchange *ex, struct exchange_flow *flow, enum exchange_
 		use_up(waits[wait].on_source ? &flow->source : &flow->sink,
 		       now_ns - flow->looked_ns);
 	flow->looked_ns = now_ns;
-	refill(&flow->source, flow->in, span_of(ex, EXCHANGE_WAIT_BODY), from_client);
+	refill(&flow->source, bytes_in(ex, flow), source_span(ex),
+	       from_client && ex->state != EXCHANGE_TUNNEL);
 	refill(&flow->sink, bytes_out(flow), span_of(ex, wait), !from_client);
 	if (wait != next && !waits[next].on_source)
 		flow->sink.left_ns = span_of(ex, next);
@@ -146,8 +184,10 @@ static uint64_t due_ns(const struct exchange_flow *flow)
 static uint64_t soonest_ns(const struct exchange *ex)
 {
 	uint64_t up_ns = due_ns(&ex->up), down_ns = due_ns(&ex->down);
+	uint64_t soonest = up_ns < down_ns ? up_ns : down_ns;
+	uint64_t until_ns = ex->proxy->tunnels_until_ns;
 
-	return up_ns < down_ns ? up_ns : down_ns;
+	return ex->state == EXCHANGE_TUNNEL && until_ns < soonest ? until_ns : soonest;
 }
 
 /* --- The exchange's waits. ------------------------------------------------------------------- */
@@ -169,7 +209,7 @@ static void begin(struct exchange *ex, struct exchange_flow *flow)
 {
 	flow->wait = EXCHANGE_WAIT_NONE;
 	flow->looked_ns = ring_now_ns(ex->proxy->ring);
-	flow->source = (struct exchange_patience){ span_of(ex, EXCHANGE_WAIT_BODY), flow->in };
+	flow->source = (struct exchange_patience){ source_span(ex), bytes_in(ex, flow) };
 	flow->sink = (struct exchange_patience){ 0, bytes_out(flow) };
 }
 
@@ -178,6 +218,12 @@ void exchange_wait_begin(struct exchange *ex)
 	begin(ex, &ex->up);
 	begin(ex, &ex->down);
 	exchange_wait_look(ex);
+}
+
+static bool is_drained(const struct exchange *ex)
+{
+	return ex->state == EXCHANGE_TUNNEL &&
+	       ring_now_ns(ex->proxy->ring) >= ex->proxy->tunnels_until_ns;
 }
 
 void exchange_wait_expired(struct ring_timer *timer)
@@ -189,7 +235,11 @@ void exchange_wait_expired(struct ring_timer *timer)
 		return;
 	look_at_both(ex);
 	flow = left_ns(&ex->up) == 0 ? &ex->up : &ex->down;
-	if (left_ns(flow) == 0)
+	if (is_drained(ex))
+		exchange_end_tunnel(ex, REASON_DRAINING);
+	else if (left_ns(flow) == 0 && flow->wait == EXCHANGE_WAIT_PASS)
+		exchange_end_tunnel(ex, (enum reason)waits[flow->wait].reason);
+	else if (left_ns(flow) == 0)
 		exchange_refuse(ex, waits[flow->wait].status, (enum reason)waits[flow->wait].reason,
 				(enum account_ender)waits[flow->wait].ender);
 	exchange_settle(ex);

@@ -11,6 +11,12 @@
  *     RESPONDING  response  upstream, for its body    body_idle      any byte      cut, idle
  *     RESPONDING  response  client, to take it        write_stall    500 B/s       cut, send_timeout
  *     REPLYING    response  client, to take it        write_stall    -             cut, send_timeout
+ *     TUNNEL      either    its source                tunnel_idle    any byte (*)  ended, tunnel_idle
+ *     TUNNEL,     up        upstream, to take it      write_stall    any byte      cut, upstream_write_timeout
+ *      ENDING     down      client, to take it        write_stall    500 B/s       cut, send_timeout
+ *     TUNNEL      -         the end of a drain's      tunnel_grace   -             ended, draining
+ *
+ * (*) Of either direction. What is ended is told so on both sides, behind what had come.
  *
  * A flow waits for its sink while that has not taken all there is, and for its
  * source otherwise. Only who is waited for loses patience, so nobody pays for
@@ -44,6 +50,7 @@ enum exchange_wait {
 	EXCHANGE_WAIT_HEAD, /* For the response. */
 	EXCHANGE_WAIT_MORE, /* For the upstream's body. */
 	EXCHANGE_WAIT_READ, /* Until the client takes it. */
+	EXCHANGE_WAIT_PASS, /* For anything to come through a tunnel. */
 	EXCHANGE_N_WAITS
 };
 

@@ -16,6 +16,7 @@ static void next_request(struct h1 *c)
 {
 	c->out_begun = false;
 	c->out_ended = false;
+	c->declined = false;
 	c->owner->phase(c, CODEC_PHASE_IDLE);
 }
 
@@ -161,7 +162,9 @@ void h1_ended(struct h1 *c, enum reason reason)
 
 void h1_fault(struct h1 *c, uint16_t status, enum reason reason, bool untouched)
 {
-	struct stream_fault fault = { status, (uint16_t)reason, untouched };
+	struct stream_fault fault = { .status = status,
+				      .reason = (uint16_t)reason,
+				      .untouched = untouched };
 	bool open = c->open;
 
 	if (c->closing)
@@ -193,6 +196,33 @@ bool h1_lingers_for_bytes(struct h1 *c)
 	return came;
 }
 
+void h1_switch(struct h1 *c)
+{
+	GW_ASSERT(c->open && !c->raw && !c->tunnel);
+	c->tunnel = true;
+	c->last = true;
+	c->large = false;
+	c->in_early = 0;
+	c->in_body = HTTP_BODY_UNTIL_CLOSE;
+	c->out_body = HTTP_BODY_UNTIL_CLOSE;
+	c->out_ended = false;
+	c->credit = c->held ? c->held->len : 0; /* What came along may be told at once. */
+	h1_enter(c, H1_IN_BODY);
+}
+
+/* What has come, or waits to be read, was sent by one who did not wait for the answer. */
+bool h1_decline(struct stream *s)
+{
+	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
+
+	GW_ASSERT(c->role == H1_SERVER && c->open && !c->out_begun);
+	c->declined = true;
+	if (c->in_state != H1_IN_DONE || (!c->held && !transport_has_input(&c->transport)))
+		return false;
+	h1_in_drop(c);
+	return true;
+}
+
 /* The server's reply is out. What is left of the request decides how this goes on. */
 static void server_released(struct h1 *c)
 {
@@ -214,9 +244,11 @@ static void server_released(struct h1 *c)
 
 static void client_released(struct h1 *c)
 {
-	bool excess = c->held || c->more; /* It would be taken for the next answer. */
+	bool waiting = (c->held || c->more) && !c->tunnel; /* It would be taken for the next answer. */
+	/* What waits sealed may be a ticket, or the word of an end. */
+	bool excess = !c->tunnel && (c->held || (c->more && !c->transport.sealed));
 
-	if (c->in_state != H1_IN_DONE || !can_go_on(c) || excess) {
+	if (c->in_state != H1_IN_DONE || !can_go_on(c) || waiting) {
 		h1_ended(c, excess ? REASON_UPSTREAM_EXCESS : REASON_NONE);
 		return;
 	}
@@ -288,6 +320,7 @@ const struct codec h1_codec = {
 	.encode_request = h1_encode_request,
 	.encode_response = h1_encode_response,
 	.send_head = h1_send_head,
+	.decline = h1_decline,
 	.send_info = h1_send_info,
 	.send_body = h1_send_body,
 	.send_trailers = h1_send_trailers,

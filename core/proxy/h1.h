@@ -32,7 +32,7 @@ struct proxy;
 	X(IDLE, TO(HEAD) | TO(DEAD))                      /* Client role: no request is out. */ \
 	X(HEAD, TO(BODY) | TO(DONE) | TO(DEAD) | TO(HEAD) | TO(IDLE)) \
 	X(BODY, TO(DONE) | TO(DRAIN) | TO(DEAD))          \
-	X(DONE, TO(HEAD) | TO(IDLE) | TO(DEAD) | TO(LINGER)) \
+	X(DONE, TO(HEAD) | TO(IDLE) | TO(BODY) | TO(DEAD) | TO(LINGER)) /* To BODY behind a 101. */ \
 	X(DRAIN, TO(HEAD) | TO(LINGER) | TO(DEAD))        /* Reads the rest of an unwanted body away. */ \
 	X(LINGER, TO(DEAD))                               /* All is said; reads until the peer ends. */ \
 	X(DEAD, TO(LINGER))                               /* Reads nothing any more. */
@@ -92,8 +92,9 @@ struct h1 {
 	uint64_t out_sent;     /* Payload bytes sent, not told yet. */
 	uint8_t out_body;      /* enum http_body of the message being written. */
 
-	uint8_t role;   /* enum h1_role. */
-	uint8_t method; /* enum http_method of the request on this connection. */
+	uint8_t role;    /* enum h1_role. */
+	uint8_t method;  /* enum http_method of the request on this connection. */
+	uint8_t upgrade; /* Client role: enum http_upgrade that it asks for. */
 	bool writing : 1;
 	bool out_failed : 1; /* No buffer for what had to be written. */
 	bool out_dead : 1;   /* Writing is over; nothing more goes out. */
@@ -108,6 +109,8 @@ struct h1 {
 	bool open : 1;       /* A stream is. */
 	bool looping : 1;    /* h1_in_advance() is on the stack. */
 	bool http10 : 1;     /* The peer's last message was HTTP/1.0. */
+	bool tunnel : 1;     /* Switched: bytes of no known protocol until the end, both ways. */
+	bool declined : 1;   /* The request asked for a switch, and is answered otherwise. */
 	bool closing : 1;
 	bool lingering : 1;  /* The peer may still be sending: end in stages (RFC 9112 9.6). */
 	uint16_t in_early;   /* Body bytes that have come, as far as they make a small body. */
@@ -168,6 +171,12 @@ void h1_held_skip(struct h1 *c, uint32_t n);
 void h1_held_give(struct h1 *c);
 /* Take what is held as bytes of a head. */
 void h1_head_step(struct h1 *c);
+/* A 101 was told: from here on there are no messages. */
+void h1_switch(struct h1 *c);
+/* What had come before it, the client's end included, is told now. */
+void h1_in_switched(struct h1 *c);
+/* What came behind the request is no request: nothing is read any more. */
+void h1_in_drop(struct h1 *c);
 /* Have the first bytes of the next message received. */
 void h1_in_wait(struct h1 *c);
 void h1_trailers_forget(struct h1 *c);
@@ -182,6 +191,7 @@ bool h1_out_is_pending(const struct h1 *c);
 void h1_out_forget(struct h1 *c);
 void h1_send_head(struct stream *s, struct slice bytes, const struct stream_message *message,
 		  bool end);
+bool h1_decline(struct stream *s);
 void h1_send_info(struct stream *s, const struct http_head *head);
 void h1_send_body(struct stream *s, struct ring_buf *buf, bool end);
 void h1_send_trailers(struct stream *s, struct slice lines);

@@ -11,6 +11,7 @@ static void parser_begin(struct h1 *c, struct h1_parser *parser)
 		parser->secure = c->transport.sealed;
 	} else {
 		h1_parse_response(parser, &h1_limits_default, c->method);
+		parser->head.upgrade = c->upgrade;
 	}
 }
 
@@ -71,6 +72,8 @@ static void head_done(struct h1 *c, struct http_head *head, const struct http_re
 	}
 	if (head->status >= 200)
 		body_begin(c, head, end);
+	else if (head->upgrade)
+		h1_switch(c);
 	c->stream.user->head(&c->stream, head, end && head->status >= 200);
 }
 

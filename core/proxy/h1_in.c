@@ -165,7 +165,9 @@ static void chunks_refused(struct h1 *c, struct http_refusal refusal)
 		h1_fault(c, 502, REASON_UPSTREAM_CHUNK, false);
 		return;
 	}
-	struct stream_fault fault = { refusal.status, refusal.reason, false };
+	struct stream_fault fault = { .status = refusal.status,
+				      .reason = refusal.reason,
+				      .untouched = false };
 
 	/* The client can still be told; nothing more of what it says is believed. */
 	h1_held_give(c);
@@ -289,10 +291,26 @@ static bool step(struct h1 *c)
 	GW_UNREACHABLE();
 }
 
-/* A client that is gone ends its request, also while nothing more of it is to be read. */
+/*
+ * Our side of a tunnel's connection has ended. When the peer's does as well, a
+ * watch takes that for a breach, be it before all that came was read: so where
+ * no read is under way, nothing is to be learnt.
+ */
+static bool is_blind(const struct h1 *c)
+{
+	bool reads = !c->eof && !c->raw && !c->held && c->credit >= RING_BUF_DATA;
+
+	return c->tunnel && c->out_ended && !h1_out_is_pending(c) && !reads;
+}
+
+/*
+ * A client that is gone ends its request, also while nothing more of it is to be
+ * read; so does either end of a tunnel.
+ */
 static void watch(struct h1 *c)
 {
-	if (c->role == H1_SERVER && c->open && c->in_state != H1_IN_DEAD)
+	if ((c->role == H1_SERVER || c->tunnel) && c->open && c->in_state != H1_IN_DEAD &&
+	    !is_blind(c))
 		transport_watch(&c->transport);
 }
 
@@ -361,15 +379,30 @@ void h1_in_advance(struct h1 *c)
 
 /* --- The peer's end. ------------------------------------------------------------------------- */
 
+/* Of what had no other end: all of it has come. */
+static void body_ended(struct h1 *c)
+{
+	deliver(c, NULL, true);
+	if (c->open)
+		c->stream.user->flush(&c->stream, c->more);
+	if (c->tunnel && !c->closing)
+		want(c);
+}
+
 static void server_input_ended(struct h1 *c, int32_t res)
 {
+	if (res < 0 && is_blind(c))
+		return;
 	c->eof = true;
 	switch ((enum h1_in_state)c->in_state) {
 	case H1_IN_HEAD:
 		h1_ended(c, c->head ? REASON_CLIENT_ABORT : REASON_NONE);
 		break;
 	case H1_IN_BODY:
-		h1_fault(c, 0, REASON_CLIENT_ABORT, false);
+		if (res == 0 && c->tunnel && !c->out_dead)
+			body_ended(c);
+		else
+			h1_fault(c, 0, REASON_CLIENT_ABORT, false);
 		break;
 	case H1_IN_DONE:
 	case H1_IN_DEAD: /* Half-closed: it still gets its reply. */
@@ -388,29 +421,40 @@ static void server_input_ended(struct h1 *c, int32_t res)
 	}
 }
 
+/* Whoever writes first is told of a reset; a receive then only finds an end. */
+static enum reason cut_reason(const struct h1 *c, int32_t res)
+{
+	bool until_close = c->in_body == HTTP_BODY_UNTIL_CLOSE;
+
+	if (res == -ECONNABORTED || (res == 0 && !(c->out_dead && until_close)))
+		return REASON_UPSTREAM_TRUNCATED;
+	return REASON_UPSTREAM_RESET_MIDBODY;
+}
+
 static void client_input_ended(struct h1 *c, int32_t res)
 {
+	if (res < 0 && is_blind(c))
+		return;
 	c->eof = true;
 	switch ((enum h1_in_state)c->in_state) {
 	case H1_IN_IDLE:
 		h1_ended(c, REASON_NONE);
 		break;
 	case H1_IN_HEAD:
-		h1_fault(c, 502, REASON_UPSTREAM_RESET, !c->head);
+		/* Of what was an answer to a hello at first: TLS 1.3 is refused only behind it. */
+		h1_fault(c, 502, res == -EPROTO ? REASON_UPSTREAM_TLS : REASON_UPSTREAM_RESET,
+			 !c->head);
 		break;
 	case H1_IN_BODY:
-		/* Whoever writes first is told of a reset; a receive then only finds an end. */
-		if (res < 0 || (c->out_dead && c->in_body == HTTP_BODY_UNTIL_CLOSE)) {
-			h1_fault(c, 0, REASON_UPSTREAM_RESET_MIDBODY, false);
-		} else if (c->in_body == HTTP_BODY_UNTIL_CLOSE) {
-			deliver(c, NULL, true);
-			if (c->open)
-				c->stream.user->flush(&c->stream, c->more);
+		if (res == 0 && !c->out_dead && c->in_body == HTTP_BODY_UNTIL_CLOSE) {
+			body_ended(c);
 		} else {
-			h1_fault(c, 0, REASON_UPSTREAM_TRUNCATED, false);
+			h1_fault(c, 0, cut_reason(c, res), false);
 		}
 		break;
 	case H1_IN_DONE: /* Noted; release() will not keep the connection. */
+		if (c->tunnel && res < 0)
+			h1_fault(c, 0, REASON_UPSTREAM_RESET_MIDBODY, false);
 		break;
 	case H1_IN_DEAD:
 	case H1_IN_DRAIN:
@@ -432,6 +476,29 @@ static bool answers_nothing(const struct h1 *c)
 	       !c->out_moved;
 }
 
+/* So too are bytes whose sender has seen nothing of the answer that does not switch. */
+static bool came_early(const struct h1 *c)
+{
+	return c->declined && c->in_state == H1_IN_DONE && !c->out_moved;
+}
+
+void h1_in_drop(struct h1 *c)
+{
+	if (c->held)
+		h1_held_give(c);
+	h1_enter(c, H1_IN_DEAD);
+	c->last = true;
+	c->lingering = true;
+}
+
+void h1_in_switched(struct h1 *c)
+{
+	if (c->held)
+		h1_in_advance(c);
+	if (!c->closing && c->eof && c->in_state == H1_IN_BODY)
+		body_ended(c);
+}
+
 void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res)
 {
 	if (res <= 0) {
@@ -446,8 +513,12 @@ void h1_in_bytes(struct h1 *c, struct ring_buf *buf, int32_t res)
 		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_IN : METRIC_UPSTREAM_BYTES_IN,
 		   (uint64_t)res);
 	c->held = buf;
-	if (answers_nothing(c))
+	if (answers_nothing(c)) {
 		h1_fault(c, 502, REASON_UPSTREAM_UNSOLICITED, true);
+		return;
+	}
+	if (GW_COUNT_IF(came_early(c), "upgrade_bytes_before_answer"))
+		h1_in_drop(c);
 	else
 		h1_in_advance(c);
 }
@@ -469,7 +540,8 @@ int32_t h1_raw_in(struct stream *s, uint64_t *ret_len)
 	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
 	int32_t file;
 
-	if (c->in_state != H1_IN_BODY || c->in_body != HTTP_BODY_LENGTH || c->held || c->eof)
+	if (c->in_state != H1_IN_BODY || c->held || c->eof ||
+	    (c->in_body != HTTP_BODY_LENGTH && !c->tunnel))
 		return -ENOTSUP;
 	if (transport_is_reading(&c->transport))
 		return -ENOTSUP;
@@ -478,7 +550,7 @@ int32_t h1_raw_in(struct stream *s, uint64_t *ret_len)
 		return -ENOTSUP;
 	c->raw = true;
 	watch(c);
-	*ret_len = c->in_left;
+	*ret_len = c->tunnel ? UINT64_MAX : c->in_left;
 	return file;
 }
 
@@ -486,16 +558,17 @@ void h1_raw_in_done(struct stream *s, uint64_t n, int res)
 {
 	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
 
-	GW_ASSERT(c->raw && n <= c->in_left);
+	GW_ASSERT(c->raw && (c->tunnel || n <= c->in_left));
 	metric_add(c->proxy->metrics,
 		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_IN : METRIC_UPSTREAM_BYTES_IN, n);
 	c->raw = false;
 	passed(c, n);
-	c->in_left -= n;
+	if (!c->tunnel)
+		c->in_left -= n;
 	if (n > 0)
 		c->more = transport_has_input(&c->transport);
 	c->eof = c->eof || res <= 0;
-	if (c->in_left == 0)
+	if (!c->tunnel && c->in_left == 0)
 		h1_enter(c, H1_IN_DONE);
 	if (!c->looping)
 		want(c);

@@ -22,7 +22,8 @@ void h1_encode_request(struct writer *out, const struct stream_message *message)
 {
 	struct h1_framing framing = { .body = message->body,
 				      .length = message->length,
-				      .announce = message->announce };
+				      .announce = message->announce,
+				      .upgrade = message->upgrade };
 
 	h1_write_request(out, message->head, message->host, message->extra, &framing);
 }
@@ -49,9 +50,10 @@ void h1_encode_response(struct stream *s, struct writer *out, const struct strea
 	if (framing.body == HTTP_BODY_CHUNKED && c->http10)
 		framing.body = HTTP_BODY_UNTIL_CLOSE;
 	c->last = reply_is_last(c, message) || framing.body == HTTP_BODY_UNTIL_CLOSE;
+	framing.upgrade = message->upgrade;
 	c->out_body = (uint8_t)framing.body;
 	c->out_left = message->head ? message->length : 0; /* Our own text is part of the head. */
-	framing.close = c->last;
+	framing.close = c->last && !framing.upgrade;
 	framing.keep_alive = !c->last && c->http10;
 	if (message->head)
 		h1_write_response(out, message->head, message->extra, &framing);
@@ -167,11 +169,14 @@ static void pump(struct h1 *c)
 
 static void tell(struct h1 *c)
 {
+	bool all = c->out_ended && list_is_empty(&c->out_bufs);
 	uint64_t sent = c->out_sent;
 
 	c->out_sent = 0;
+	if (c->tunnel && all) /* Its end is that of our side: nothing else says it. */
+		transport_finish(&c->transport);
 	if (c->open)
-		c->stream.user->sent(&c->stream, sent, c->out_ended && list_is_empty(&c->out_bufs));
+		c->stream.user->sent(&c->stream, sent, all);
 }
 
 /*
@@ -219,6 +224,8 @@ void h1_out_written(struct h1 *c, int res)
 		tell(c);
 		if (!c->closing)
 			pump(c);
+		if (c->tunnel && !c->closing)
+			h1_in_switched(c);
 		return;
 	}
 	pump(c);
@@ -266,7 +273,10 @@ void h1_send_head(struct stream *s, struct slice bytes, const struct stream_mess
 		c->method = message->method;
 		c->out_body = (uint8_t)message->body;
 		c->out_left = message->length;
+		c->upgrade = message->upgrade;
 		h1_enter(c, H1_IN_HEAD);
+	} else if (message->upgrade) {
+		h1_switch(c);
 	}
 	if (end) {
 		GW_ASSERT(c->out_body != HTTP_BODY_LENGTH || c->out_left == 0 || message->announce);
@@ -404,8 +414,8 @@ int32_t h1_raw_out(struct stream *s, struct ring_pipe *before, uint64_t *ret_sen
 
 	int32_t file = transport_raw_file(&c->transport);
 
-	if (!c->out_begun || c->out_ended || c->out_body != HTTP_BODY_LENGTH || c->out_dead ||
-	    file < 0)
+	if (!c->out_begun || c->out_ended || c->out_dead || file < 0 ||
+	    (c->out_body != HTTP_BODY_LENGTH && !c->tunnel))
 		return -ENOTSUP;
 	if (c->writing ||
 	    (h1_out_is_pending(c) && (!before || c->out_failed || !put_all(c, before))))
@@ -419,10 +429,12 @@ void h1_raw_out_done(struct stream *s, uint64_t n, int res)
 {
 	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);
 
-	GW_ASSERT(n <= c->out_left);
+	GW_ASSERT(c->tunnel || n <= c->out_left);
 	metric_add(c->proxy->metrics,
 		   c->role == H1_SERVER ? METRIC_CLIENT_BYTES_OUT : METRIC_UPSTREAM_BYTES_OUT, n);
+	c->out_dead = c->out_dead || res < 0;
+	if (c->tunnel)
+		return;
 	c->out_left -= n;
 	c->out_ended = c->out_left == 0;
-	c->out_dead = c->out_dead || res < 0;
 }

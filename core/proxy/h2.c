@@ -24,7 +24,7 @@ static void tell_phase(struct h2 *c)
 		next = CODEC_PHASE_HEAD;
 	else if (c->n_streams > 0)
 		next = CODEC_PHASE_BUSY;
-	if (next == c->phase && c->phase_told)
+	if (c->role == H2_CLIENT || (next == c->phase && c->phase_told))
 		return;
 	c->phase = (uint8_t)next;
 	c->phase_told = true;
@@ -66,7 +66,7 @@ struct h2_stream *h2_stream_begin(struct h2 *c, int32_t id)
 	s->stream.codec = &h2_codec;
 	s->c = c;
 	s->id = id;
-	s->code = H2_CODE_INTERNAL_ERROR;
+	s->code = c->role == H2_SERVER ? H2_CODE_INTERNAL_ERROR : H2_CODE_CANCEL;
 	s->credit = RING_BUF_DATA; /* May come along with the head. */
 	s->born_ns = ring_now_ns(c->proxy->ring);
 	list_init(&s->in);
@@ -93,7 +93,7 @@ void h2_stream_free(struct h2_stream *s)
 		ring_buf_give(c->proxy->ring, s->trailers_in);
 	if (s->trailers_out)
 		ring_buf_give(c->proxy->ring, s->trailers_out);
-	if (!s->dead)
+	if (h2_stream_is_known(s))
 		h2_session_attach(c->session, s->id, NULL);
 	if (s->owed > 0)
 		h2_session_grant_connection(c->session, s->owed);
@@ -109,19 +109,37 @@ void h2_stream_free(struct h2_stream *s)
 	h2_soon(c);
 }
 
-void h2_stream_fault(struct h2_stream *s, uint16_t status, enum reason reason)
+bool h2_stream_is_known(const struct h2_stream *s)
 {
-	struct stream_fault fault = { status, (uint16_t)reason, false };
+	return s->id >= 0 && !s->dead;
+}
 
+void h2_stream_fault(struct h2_stream *s, const struct stream_fault *fault)
+{
 	if (s->stream.user)
-		s->stream.user->reset(&s->stream, &fault);
+		s->stream.user->reset(&s->stream, fault);
 	h2_stream_free(s);
+}
+
+struct stream_fault h2_stream_lost(const struct h2_stream *s, enum reason reason)
+{
+	if (s->c->role == H2_SERVER)
+		return (struct stream_fault){ .reason = (uint16_t)reason };
+	if (s->in_begun)
+		return (struct stream_fault){ .reason = REASON_UPSTREAM_RESET_MIDBODY };
+	return (struct stream_fault){ .status = (uint16_t)reason_status(reason),
+				      .reason = (uint16_t)reason,
+				      .untouched = true };
 }
 
 void h2_fault_all(struct h2 *c, enum reason reason)
 {
-	for (struct list_node *node; (node = list_first(&c->streams));)
-		h2_stream_fault(list_entry(node, struct h2_stream, all), 0, reason);
+	for (struct list_node *node; (node = list_first(&c->streams));) {
+		struct h2_stream *s = list_entry(node, struct h2_stream, all);
+		struct stream_fault fault = h2_stream_lost(s, reason);
+
+		h2_stream_fault(s, &fault);
+	}
 }
 
 void h2_touch(struct h2_stream *s)
@@ -136,7 +154,8 @@ static void stream_release(struct stream *stream)
 	struct h2 *c = s->c;
 
 	GW_ASSERT(s->out_told);
-	if (!s->dead && !s->in_ended) /* RFC 9113 8.1: the rest of the request is not needed. */
+	if (h2_stream_is_known(s) &&
+	    !s->in_ended) /* RFC 9113 8.1: the rest of the request is not needed. */
 		h2_session_reset(c->session, s->id, H2_CODE_NO_ERROR);
 	h2_session_forgive(c->session);
 	c->n_messages++;
@@ -146,6 +165,8 @@ static void stream_release(struct stream *stream)
 /* A peer that has not taken what is there for a long time is told so, and remembered for it. */
 static uint32_t code_of(struct h2_stream *s)
 {
+	if (s->c->role == H2_CLIENT)
+		return s->code;
 	if (!s->stream.user)
 		return H2_CODE_REFUSED_STREAM; /* Nobody has looked at it. */
 	if (s->out_len == 0 || !h2_session_is_stalled(s->c->session, s->id))
@@ -154,12 +175,24 @@ static uint32_t code_of(struct h2_stream *s)
 	return H2_CODE_CANCEL;
 }
 
+/* A peer that has said nothing at all since the request was made may be gone: ask. */
+static void suspect(struct h2_stream *s)
+{
+	struct h2 *c = s->c;
+
+	if (c->role == H2_SERVER || !s->out_begun || c->heard_ns >= s->born_ns)
+		return;
+	c->suspect = true;
+	h2_session_ping(c->session);
+}
+
 static void stream_reset(struct stream *stream, bool abort)
 {
 	struct h2_stream *s = GW_CONTAINER_OF(stream, struct h2_stream, stream);
 
 	(void)abort; /* What waits for the peer's window would wait too long. */
-	if (!s->dead)
+	suspect(s);
+	if (h2_stream_is_known(s))
 		h2_session_reset(s->c->session, s->id, code_of(s));
 	h2_stream_free(s);
 }
@@ -175,6 +208,13 @@ static int32_t no_raw_out(struct stream *s, struct ring_pipe *before, uint64_t *
 {
 	(void)before;
 	return no_raw(s, ret_sent);
+}
+
+/* Nothing of HTTP/2 is upgraded (RFC 9113 8.6), so nothing came early. */
+static bool no_decline(struct stream *s)
+{
+	(void)s;
+	return false;
 }
 
 static void no_raw_done(struct stream *s, uint64_t n, int res)
@@ -213,13 +253,24 @@ void h2_soon(struct h2 *c)
 		ring_soon(c->proxy->ring, &c->soon);
 }
 
+/* What those hear whose connection ends. */
+static enum reason why(const struct h2 *c)
+{
+	if (c->role == H2_CLIENT)
+		return c->reason == REASON_UPSTREAM_PROTOCOL_MISMATCH
+			       ? REASON_UPSTREAM_PROTOCOL_MISMATCH
+			       : REASON_UPSTREAM_RESET;
+	return c->reason != REASON_NONE ? (enum reason)c->reason : REASON_CLIENT_ABORT;
+}
+
 void h2_end(struct h2 *c, enum reason reason)
 {
 	if (c->state == H2_CLOSED)
 		return;
 	if (c->reason == REASON_NONE)
 		c->reason = (uint16_t)reason;
-	h2_fault_all(c, c->reason ? c->reason : REASON_CLIENT_ABORT);
+	c->ending = true;
+	h2_fault_all(c, why(c));
 	if (c->block)
 		slab_free(&c->proxy->heads, c->block);
 	c->block = NULL;
@@ -246,8 +297,10 @@ void h2_last(struct h2 *c)
 
 static void session_is_over(struct h2 *c)
 {
-	c->reason = h2_session_reason(c->session);
-	h2_fault_all(c, c->reason ? c->reason : REASON_CLIENT_ABORT);
+	if (c->reason == REASON_NONE)
+		c->reason = h2_session_reason(c->session);
+	c->ending = true;
+	h2_fault_all(c, why(c));
 	h2_enter(c, H2_SAYING);
 	h2_soon(c);
 }
@@ -274,6 +327,23 @@ void h2_settle(struct h2 *c)
 		return;
 	}
 	tell_phase(c);
+	if (c->role == H2_CLIENT && c->state < H2_SAYING)
+		c->owner->changed(c);
+}
+
+bool h2_has_room(const struct h2 *c)
+{
+	uint32_t max = c->session ? h2_session_streams_max(c->session) : 0;
+
+	return c->state == H2_OPEN && !c->eof && !c->ending && !c->suspect &&
+	       c->n_streams < (max < H2_STREAMS_MAX ? max : H2_STREAMS_MAX);
+}
+
+struct stream *h2_open_stream(struct h2 *c)
+{
+	struct h2_stream *s = h2_has_room(c) ? h2_stream_begin(c, -1) : NULL;
+
+	return s ? &s->stream : NULL;
 }
 
 bool h2_lingers_for_bytes(struct h2 *c)
@@ -288,7 +358,7 @@ static void pong(void *owner)
 {
 	struct h2 *c = owner;
 
-	if (c->state == H2_LEAVING)
+	if (c->role == H2_SERVER && c->state == H2_LEAVING)
 		h2_session_refuse_more(c->session);
 }
 
@@ -296,7 +366,7 @@ static void gone(void *owner, int32_t last_id, uint32_t code)
 {
 	struct h2 *c = owner;
 
-	(void)last_id;
+	(void)last_id; /* Streams beyond it are closed one by one. */
 	(void)code;
 	if (c->state ==
 	    H2_OPEN) /* A client that says good-bye: its streams still get their answers. */
@@ -307,21 +377,16 @@ static void error(void *owner, bool connection, uint32_t code)
 {
 	struct h2 *c = owner;
 
+	if (c->role == H2_CLIENT)
+		return;
 	metric_inc_label(c->proxy->metrics,
 			 connection ? METRIC_H2_CONNECTION_ERRORS : METRIC_H2_STREAM_ERRORS,
 			 code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR);
 }
 
-static uint8_t no_method(void *owner, void *stream)
-{
-	(void)owner;
-	(void)stream;
-	GW_UNREACHABLE(); /* Of the client's role. */
-}
-
 static const struct h2_events events = {
 	.head = h2_in_head,
-	.method = no_method,
+	.method = h2_in_method,
 	.data = h2_in_data,
 	.end = h2_in_end,
 	.malformed = h2_in_malformed,
@@ -370,20 +435,39 @@ static const struct transport_user transport_user = {
 	.closed = closed,
 };
 
-void h2_start(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner,
-	      struct ring_buf *first)
+/* 0 or -ENOMEM. */
+static int init(struct h2 *c, enum h2_role role, struct proxy *proxy, const struct h2_owner *owner)
 {
 	GW_ASSERT(!c->transport.closing && !transport_is_reading(&c->transport));
 	memset((char *)c + sizeof(c->transport), 0, sizeof(*c) - sizeof(c->transport));
 	c->transport.user = &transport_user;
+	c->role = (uint8_t)role;
 	c->proxy = proxy;
 	c->owner = owner;
 	list_init(&c->streams);
 	list_init(&c->touched);
 	list_init(&c->flown);
 	ring_op_init(&c->soon, woken);
-	if (h2_session_open(proxy->h2, H2_SERVER, c->transport.sealed, &events, c, &c->session) <
-	    0) {
+	return h2_session_open(proxy->h2, role, c->transport.sealed, &events, c, &c->session);
+}
+
+int h2_dial(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner)
+{
+	const struct transport_user *user = c->transport.user;
+
+	if (init(c, H2_CLIENT, proxy, owner) < 0) {
+		c->transport.user = user;
+		return -ENOMEM;
+	}
+	h2_soon(c);
+	transport_read(&c->transport, true);
+	return 0;
+}
+
+void h2_start(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner,
+	      struct ring_buf *first)
+{
+	if (init(c, H2_SERVER, proxy, owner) < 0) {
 		if (first)
 			ring_buf_give(proxy->ring, first);
 		c->state = H2_CLOSED;
@@ -412,26 +496,22 @@ void h2_check(const struct h2 *c)
 
 		n++;
 		GW_ASSERT(s->c == c && s->stream.user);
+		GW_ASSERT(s->id >= 0 || c->role == H2_CLIENT);
 		GW_ASSERT(s->owed <= H2_WINDOW || s->in_dead);
 		GW_ASSERT(!s->out_sent || s->out_ended);
 	}
 	GW_ASSERT(n == c->n_streams && (n == 0 || c->state < H2_SAYING));
 }
 
-const struct codec h2_codec = {
-	.name = "h2",
-	.encode_request = h2_encode_request,
-	.encode_response = h2_encode_response,
-	.send_head = h2_send_head,
-	.send_info = h2_send_info,
-	.send_body = h2_send_body,
-	.send_trailers = h2_send_trailers,
-	.flush = h2_flush,
-	.credit = h2_credit,
-	.raw_in = no_raw,
-	.raw_in_done = no_raw_done,
-	.raw_out = no_raw_out,
-	.raw_out_done = no_raw_done,
-	.release = stream_release,
-	.reset = stream_reset,
-};
+#define CODEC(name_, encode_request_)                                                              \
+	{                                                                                          \
+		.name = (name_), .encode_request = (encode_request_),                              \
+		.encode_response = h2_encode_response, .send_head = h2_send_head,                  \
+		.send_info = h2_send_info, .send_body = h2_send_body,                              \
+		.send_trailers = h2_send_trailers, .flush = h2_flush, .credit = h2_credit,         \
+		.raw_in = no_raw, .raw_in_done = no_raw_done, .raw_out = no_raw_out,               \
+		.raw_out_done = no_raw_done, .decline = no_decline, .release = stream_release, .reset = stream_reset,     \
+	}
+
+const struct codec h2_codec = CODEC("h2", h2_encode_request);
+const struct codec h2c_codec = CODEC("h2c", h2c_encode_request);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * h2.h - the HTTP/2 codec: many streams on one connection (RFC 9113).
+ * h2.h - the HTTP/2 codec, in both roles: many streams on one connection (RFC 9113).
  *
  * Below it is a session (core/http/h2_session.h), which turns bytes into frames
  * and back; this file ties it to a transport and its streams to their users.
@@ -46,6 +46,8 @@ struct h2_owner {
 	void (*request)(struct h2 *c, struct stream *s, struct http_head *head, bool end,
 			const struct http_refusal *refusal);
 	void (*phase)(struct h2 *c, enum codec_phase phase);
+	/* Client role: a stream has ended, or the peer's limits or doings have changed: look anew. */
+	void (*changed)(struct h2 *c);
 	/* The connection is ending, and no stream is left. Once. */
 	void (*ended)(struct h2 *c, enum reason reason);
 	/* The memory may go. */
@@ -77,6 +79,7 @@ struct h2_stream {
 	uint32_t code;  /* What a reset by us says. */
 	uint8_t method; /* enum http_method. */
 	bool granted : 1;
+	bool in_begun : 1;  /* Client role: the response's head has come. */
 	bool in_ended : 1;  /* The peer's message is complete, */
 	bool in_told : 1;   /* and the user knows. */
 	bool in_dead : 1;   /* Nothing more of it is delivered. */
@@ -85,6 +88,7 @@ struct h2_stream {
 	bool out_sent : 1;  /* and is on the wire, */
 	bool out_told : 1;  /* which the user knows. */
 	bool waits : 1;     /* The session found nothing to pull. */
+	bool own : 1;       /* The body is the head's own text: 'sent' does not count it. */
 	bool failed : 1;    /* No buffer for what had to be sent. */
 	bool dead : 1;      /* The session has forgotten it. */
 };
@@ -99,22 +103,27 @@ struct h2 {
 	struct ring_op soon;
 	struct list streams, touched, flown;
 	struct h2_stream
-		*telling; /* Whose user is being told something; NULL when it has ended it. */
+		*telling;  /* Whose user is being told something; NULL when it has ended it. */
+	uint64_t heard_ns; /* When bytes came last. */
 	uint32_t n_streams;
 	uint32_t n_messages; /* Ended well. */
 	uint32_t n_begun;
 	uint32_t lingered; /* Bytes that came and nobody looked at. */
 	uint32_t out_len;  /* Of 'out'. */
 	uint16_t reason;   /* enum reason, to be told at the end. */
+	uint8_t role;      /* enum h2_role. */
 	uint8_t state;     /* enum h2_state. */
 	uint8_t phase;     /* enum codec_phase. */
 	bool writing : 1;
 	bool eof : 1;
 	bool phase_told : 1;
-	bool gone : 1; /* The transport is. */
+	bool gone : 1;   /* The transport is. */
+	bool ending : 1; /* Its streams are hearing of it; none begins. */
+	bool suspect : 1; /* Client role: it has let a request time out, and has said nothing since. */
 };
 
-extern const struct codec h2_codec;
+/* They differ in the scheme of requests: "https", and "http". */
+extern const struct codec h2_codec, h2c_codec;
 
 /*
  * Server role, over c->transport, which is connected, quiet and the codec's from now on. 'first':
@@ -122,6 +131,13 @@ extern const struct codec h2_codec;
  */
 void h2_start(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner,
 	      struct ring_buf *first);
+
+/* Client role, the same. 0 or -ENOMEM, and the transport is still the caller's. */
+GW_MUST_USE int h2_dial(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner);
+/* The peer would take another stream now. */
+bool h2_has_room(const struct h2 *c);
+/* The next request's stream, where there is room; or NULL. The user sets user and owner, then sends. */
+struct stream *h2_open_stream(struct h2 *c);
 
 /* Begin nothing new; ends when no stream is left. Told to the peer. */
 void h2_last(struct h2 *c);
@@ -143,7 +159,11 @@ void h2_settle(struct h2 *c);
 void h2_soon(struct h2 *c);
 void h2_touch(struct h2_stream *s);
 /* The user hears of it, and the stream is gone. */
-void h2_stream_fault(struct h2_stream *s, uint16_t status, enum reason reason);
+void h2_stream_fault(struct h2_stream *s, const struct stream_fault *fault);
+/* What its user is told when the connection ends under it. */
+struct stream_fault h2_stream_lost(const struct h2_stream *s, enum reason reason);
+/* The session knows of it. */
+bool h2_stream_is_known(const struct h2_stream *s);
 void h2_stream_free(struct h2_stream *s);
 void h2_fault_all(struct h2 *c, enum reason reason);
 
@@ -151,6 +171,7 @@ struct h2_stream *h2_stream_begin(struct h2 *c, int32_t id);
 void h2_in_bytes(struct h2 *c, struct ring_buf *buf, int32_t res);
 /* Tell users what came for them. */
 void h2_in_deliver(struct h2 *c);
+uint8_t h2_in_method(void *owner, void *stream);
 void h2_in_head(void *owner, int32_t id, void *stream, struct http_head *head, bool end,
 		const struct http_refusal *refusal);
 void h2_in_data(void *owner, void *stream, const uint8_t *bytes, uint32_t len);
@@ -167,6 +188,7 @@ int32_t h2_out_pull(void *owner, void *stream, uint32_t max, bool *ret_end,
 void h2_out_copy(void *owner, void *stream, uint8_t *to, uint32_t len);
 void h2_out_ended(void *owner, void *stream);
 void h2_encode_request(struct writer *out, const struct stream_message *message);
+void h2c_encode_request(struct writer *out, const struct stream_message *message);
 void h2_encode_response(struct stream *s, struct writer *out, const struct stream_message *message);
 void h2_send_head(struct stream *s, struct slice bytes, const struct stream_message *message,
 		  bool end);

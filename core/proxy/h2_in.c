@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "core/http/speech.h"
 #include "core/proxy/exchange.h"
 #include "core/proxy/h2.h"
 #include "core/proxy/proxy.h"
@@ -37,14 +38,12 @@ static void open(struct h2 *c, struct h2_stream *s, struct http_head *head, bool
 	h2_touch(s);
 }
 
-void h2_in_head(void *owner, int32_t id, void *stream, struct http_head *head, bool end,
-		const struct http_refusal *refusal)
+static void request(struct h2 *c, int32_t id, struct http_head *head, bool end,
+		    const struct http_refusal *refusal)
 {
-	struct h2 *c = owner;
 	uint32_t total = c->proxy->options->h2_total_max;
 	struct h2_stream *s;
 
-	GW_ASSERT(!stream);
 	if (c->n_streams >= H2_STREAMS_MAX) {
 		h2_session_charge(c->session, H2_SCORE_RESET, REASON_H2_RESET_FLOOD);
 		refuse(c, id, REASON_H2_CONCURRENCY);
@@ -58,6 +57,46 @@ void h2_in_head(void *owner, int32_t id, void *stream, struct http_head *head, b
 	open(c, s, head, end, refusal);
 	if (total > 0 && c->n_begun >= total)
 		h2_last(c);
+}
+
+static void response(struct h2 *c, struct h2_stream *s, struct http_head *head, bool end,
+		     const struct http_refusal *refusal)
+{
+	if (refusal) {
+		const struct stream_fault fault = { .status = refusal->status,
+						    .reason = refusal->reason };
+
+		h2_session_reset(c->session, s->id, H2_CODE_PROTOCOL_ERROR);
+		h2_stream_fault(s, &fault);
+		return;
+	}
+	if (head->status >= 200) {
+		s->in_begun = true;
+		s->in_ended = s->in_told = end;
+	}
+	c->telling = s;
+	s->stream.user->head(&s->stream, head, end && head->status >= 200);
+	if (c->telling != s)
+		return;
+	c->telling = NULL;
+	h2_touch(s);
+}
+
+uint8_t h2_in_method(void *owner, void *stream)
+{
+	(void)owner;
+	return ((struct h2_stream *)stream)->method;
+}
+
+void h2_in_head(void *owner, int32_t id, void *stream, struct http_head *head, bool end,
+		const struct http_refusal *refusal)
+{
+	struct h2 *c = owner;
+
+	if (c->role == H2_SERVER)
+		request(c, id, head, end, refusal);
+	else
+		response(c, stream, head, end, refusal);
 }
 
 /* --- Bodies. --------------------------------------------------------------------------------- */
@@ -76,14 +115,19 @@ static struct ring_buf *room_for(struct h2_stream *s)
 	return buf;
 }
 
-/* The client can still be told; the rest of its message is not looked at. */
+/* A client can still be told; the rest of its message is not looked at. The stream may be gone. */
 static void no_buffer(struct h2_stream *s)
 {
-	const struct stream_fault fault = { 503, REASON_OVERLOAD_BUFFERS, false };
+	const struct stream_fault fault = { .status = 503, .reason = REASON_OVERLOAD_BUFFERS };
 
 	GW_COUNT_IF(true, "h2_body_without_buffer");
 	s->in_dead = true;
-	s->stream.user->malformed(&s->stream, &fault);
+	if (s->c->role == H2_SERVER) {
+		s->stream.user->malformed(&s->stream, &fault);
+		return;
+	}
+	h2_session_reset(s->c->session, s->id, H2_CODE_CANCEL);
+	h2_stream_fault(s, &fault);
 }
 
 void h2_in_data(void *owner, void *stream, const uint8_t *bytes, uint32_t len)
@@ -127,23 +171,55 @@ void h2_in_end(void *owner, void *stream, struct slice trailers)
 
 void h2_in_malformed(void *owner, void *stream, enum reason reason)
 {
-	(void)owner;
-	h2_stream_fault(stream, 0, reason);
+	struct h2 *c = owner;
+	struct h2_stream *s = stream;
+	struct stream_fault fault = { .reason = (uint16_t)reason };
+
+	if (c->role == H2_CLIENT)
+		fault = (struct stream_fault){ .status = s->in_begun ? 0 : 502,
+					       .reason = REASON_UPSTREAM_FRAMING };
+	h2_stream_fault(s, &fault);
 }
 
 /* Both messages are complete, or the peer gave the stream up. */
+static void server_closed(struct h2 *c, struct h2_stream *s)
+{
+	const struct stream_fault fault = { .reason = REASON_CLIENT_ABORT };
+
+	if (s->in_ended && s->out_sent)
+		return;
+	if (ring_now_ns(c->proxy->ring) - s->born_ns < YOUNG_NS)
+		h2_session_charge(c->session, H2_SCORE_RESET, REASON_H2_RESET_FLOOD);
+	h2_stream_fault(s, &fault);
+}
+
+/* A complete response is passed on, even if its peer did not want all of the request. */
+static void client_closed(struct h2_stream *s, uint32_t code)
+{
+	struct stream_fault fault = h2_stream_lost(s, REASON_UPSTREAM_RESET);
+
+	if (s->in_ended) {
+		h2_touch(s);
+		return;
+	}
+	fault.untouched = false;
+	if (!s->in_begun && code == H2_CODE_REFUSED_STREAM)
+		fault.untouched = fault.refused = true;
+	else if (!s->in_begun && code == H2_CODE_HTTP_1_1_REQUIRED)
+		fault.reason = REASON_UPSTREAM_PROTOCOL_MISMATCH;
+	h2_stream_fault(s, &fault);
+}
+
 void h2_in_closed(void *owner, void *stream, uint32_t code)
 {
 	struct h2_stream *s = stream;
 	struct h2 *c = owner;
 
-	(void)code;
 	s->dead = true;
-	if (s->in_ended && s->out_sent)
-		return;
-	if (ring_now_ns(c->proxy->ring) - s->born_ns < YOUNG_NS)
-		h2_session_charge(c->session, H2_SCORE_RESET, REASON_H2_RESET_FLOOD);
-	h2_stream_fault(s, 0, REASON_CLIENT_ABORT);
+	if (c->role == H2_SERVER)
+		server_closed(c, s);
+	else
+		client_closed(s, code);
 }
 
 /* --- To the users. --------------------------------------------------------------------------- */
@@ -183,6 +259,20 @@ static void tell_end(struct h2_stream *s)
 	ring_buf_give(s->c->proxy->ring, trailers);
 }
 
+/* What has gone wrong on our side, or with the rest of a request that was answered already. */
+static void look_after(struct h2_stream *s)
+{
+	struct stream_fault fault = { .status = 503, .reason = REASON_OVERLOAD_BUFFERS };
+
+	if (s->failed && h2_stream_is_known(s))
+		h2_session_reset(s->c->session, s->id, H2_CODE_INTERNAL_ERROR);
+	if (!s->failed && s->c->role == H2_CLIENT && s->dead && s->in_told && !s->out_sent)
+		fault = h2_stream_lost(s, REASON_UPSTREAM_RESET);
+	else if (!s->failed)
+		return;
+	h2_stream_fault(s, &fault);
+}
+
 static void deliver(struct h2 *c, struct h2_stream *s)
 {
 	struct ring *ring = c->proxy->ring;
@@ -198,8 +288,8 @@ static void deliver(struct h2 *c, struct h2_stream *s)
 	for (struct list_node *node; s->in_dead && (node = list_pop_front(&s->in));)
 		ring_buf_give(ring, list_entry(node, struct ring_buf, link));
 	s->stream.user->flush(&s->stream, false);
-	if (c->telling == s && s->failed)
-		h2_stream_fault(s, 503, REASON_OVERLOAD_BUFFERS);
+	if (c->telling == s)
+		look_after(s);
 	c->telling = NULL;
 }
 
@@ -222,7 +312,7 @@ void h2_credit(struct stream *stream, uint64_t n)
 
 		s->credit += n;
 		s->owed -= again;
-		if (!s->in_ended)
+		if (!s->in_ended && h2_stream_is_known(s))
 			h2_session_grant(s->c->session, s->id, again);
 		else
 			h2_session_grant_connection(s->c->session, again);
@@ -261,29 +351,48 @@ static void keep_section(struct h2 *c)
 
 static void input_ended(struct h2 *c, int32_t res)
 {
+	struct stream_fault fault;
+
 	c->eof = true;
 	if (res < 0 || c->state >= H2_SAYING) {
 		h2_end(c, c->state >= H2_SAYING ? REASON_NONE : REASON_CLIENT_ABORT);
 		return;
 	}
-	/* Half-closed: what it has asked in full is still answered. */
+	/* Half-closed: messages that it has sent in full still count. */
 	for (struct list_node *node = c->streams.head.next, *next; node != &c->streams.head;
 	     node = next) {
 		struct h2_stream *s = list_entry(node, struct h2_stream, all);
 
 		next = node->next;
-		if (!s->in_ended) {
-			h2_session_reset(c->session, s->id, H2_CODE_CANCEL);
-			h2_stream_fault(s, 0, REASON_CLIENT_ABORT);
-		}
+		fault = h2_stream_lost(s, c->role == H2_SERVER ? REASON_CLIENT_ABORT
+							       : REASON_UPSTREAM_RESET);
+		if (!s->in_ended)
+			h2_stream_fault(s, &fault);
 	}
 	h2_settle(c);
 	if (c->state != H2_CLOSED)
 		transport_watch(&c->transport);
 }
 
+/* A server begins with SETTINGS (RFC 9113 3.4); who does not speaks something else. */
+static bool is_foreign(struct h2 *c, const struct ring_buf *buf)
+{
+	enum http_speech speech;
+
+	if (c->role == H2_SERVER || c->heard_ns > 0)
+		return false;
+	speech = http_speech_of(slice_make(ring_buf_data(buf), buf->len));
+	return speech == HTTP_SPEECH_HTTP1 || speech == HTTP_SPEECH_TLS;
+}
+
 static void feed(struct h2 *c, struct ring_buf *buf)
 {
+	if (is_foreign(c, buf)) {
+		h2_end(c, REASON_UPSTREAM_PROTOCOL_MISMATCH);
+		return;
+	}
+	c->heard_ns = ring_now_ns(c->proxy->ring);
+	c->suspect = false;
 	h2_shared_limit(c->proxy->h2, &c->proxy->options->limits);
 	h2_session_feed(c->session, c->block ? c->block : &c->proxy->h2_block, ring_buf_data(buf),
 			buf->len, ring_now_ns(c->proxy->ring));
@@ -299,7 +408,9 @@ void h2_in_bytes(struct h2 *c, struct ring_buf *buf, int32_t res)
 		input_ended(c, res);
 		return;
 	}
-	metric_add(c->proxy->metrics, METRIC_CLIENT_BYTES_IN, (uint64_t)res);
+	metric_add(c->proxy->metrics,
+		   c->role == H2_SERVER ? METRIC_CLIENT_BYTES_IN : METRIC_UPSTREAM_BYTES_IN,
+		   (uint64_t)res);
 	if (c->state < H2_SAYING)
 		feed(c, buf);
 	else

@@ -83,7 +83,7 @@ static void tell_flown(struct h2 *c)
 {
 	for (struct list_node *node; (node = list_pop_front(&c->flown));) {
 		struct h2_stream *s = list_entry(node, struct h2_stream, flown);
-		uint32_t n = s->flying;
+		uint32_t n = s->own ? 0 : s->flying;
 
 		s->flying = 0;
 		s->out_told = s->out_sent;
@@ -94,7 +94,7 @@ static void tell_flown(struct h2 *c)
 /* All is said. */
 static void said(struct h2 *c)
 {
-	if (c->state == H2_SAYING && c->eof)
+	if (c->state == H2_SAYING && (c->eof || c->role == H2_CLIENT))
 		h2_end(c, REASON_NONE);
 	else if (c->state == H2_SAYING)
 		h2_enter(c, H2_LINGER);
@@ -134,7 +134,9 @@ void h2_out_written(struct h2 *c, int res)
 		h2_end(c, c->state >= H2_SAYING ? REASON_NONE : REASON_CLIENT_ABORT);
 		return;
 	}
-	metric_add(c->proxy->metrics, METRIC_CLIENT_BYTES_OUT, c->out_len);
+	metric_add(c->proxy->metrics,
+		   c->role == H2_SERVER ? METRIC_CLIENT_BYTES_OUT : METRIC_UPSTREAM_BYTES_OUT,
+		   c->out_len);
 	tell_flown(c);
 	if (h2_session_wants_write(c->session) || c->state == H2_SAYING)
 		h2_out_pump(c);
@@ -155,6 +157,14 @@ void h2_encode_request(struct writer *out, const struct stream_message *message)
 	struct h1_framing framing = framing_of(message);
 
 	h2_write_request(out, message->head, SLICE("https"), message->host, message->extra,
+			 &framing);
+}
+
+void h2c_encode_request(struct writer *out, const struct stream_message *message)
+{
+	struct h1_framing framing = framing_of(message);
+
+	h2_write_request(out, message->head, SLICE("http"), message->host, message->extra,
 			 &framing);
 }
 
@@ -194,7 +204,7 @@ static void push(struct h2_stream *s, struct ring_buf *buf)
 /* There is more to pull. */
 static void resume(struct h2_stream *s)
 {
-	if (s->waits && !s->dead)
+	if (s->waits && h2_stream_is_known(s))
 		h2_session_resume(s->c->session, s->id);
 	s->waits = false;
 	h2_soon(s->c);
@@ -223,22 +233,34 @@ static void push_text(struct h2_stream *s, struct slice text)
 	push(s, buf);
 }
 
+static void send_request(struct h2_stream *s, struct slice bytes,
+			 const struct stream_message *message, bool end)
+{
+	s->method = message->method;
+	s->id = h2_session_request(s->c->session, bytes, end, s);
+	if (s->id < 0)
+		fail(s);
+}
+
 void h2_send_head(struct stream *stream, struct slice bytes, const struct stream_message *message,
 		  bool end)
 {
 	struct h2_stream *s = stream_of(stream);
-	bool has_text = !message->head && message->text.len > 0 && s->method != HTTP_HEAD;
+	bool has_text = message->text.len > 0 && s->method != HTTP_HEAD;
 
 	GW_ASSERT(!s->out_begun);
 	s->out_begun = true;
 	s->out_ended = end;
+	s->own = has_text;
 	if (has_text)
 		push_text(s, message->text);
-	if (!s->dead) {
+	if (s->c->role == H2_CLIENT)
+		send_request(s, bytes, message, end);
+	else if (!s->dead)
 		h2_session_respond(s->c->session, s->id, bytes, end && !has_text);
-		if (!end && (message->body != HTTP_BODY_LENGTH || message->length > SHORT_BODY))
-			h2_session_share(s->c->session, s->id);
-	}
+	if (s->c->role == H2_SERVER && !s->dead && !end &&
+	    (message->body != HTTP_BODY_LENGTH || message->length > SHORT_BODY))
+		h2_session_share(s->c->session, s->id);
 	h2_soon(s->c);
 }
 

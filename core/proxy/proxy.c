@@ -60,6 +60,13 @@ static size_t h2_memory(const struct proxy_options *opt)
 	       opt->h2_streams_max * H2_MEMORY_PER_STREAM;
 }
 
+static void endpoint_init(struct proxy_endpoint *endpoint)
+{
+	list_counted_init(&endpoint->idle);
+	list_init(&endpoint->sharing);
+	list_init(&endpoint->connecting);
+}
+
 int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 {
 	struct proxy *p = calloc(1, sizeof(*p));
@@ -72,12 +79,13 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	p->shared = parts->shared;
 	p->metrics = parts->metrics;
 	p->worker = parts->worker;
+	p->tunnels_until_ns = DEADLINE_NEVER;
 	list_init(&p->listeners);
 	list_counted_init(&p->idle);
 	rng_seed(&p->rng, parts->seed);
 	for (uint32_t i = 0; i < POLICY_SERVICES_MAX; i++)
 		for (uint32_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
-			list_counted_init(&p->services[i].endpoints[j].idle);
+			endpoint_init(&p->services[i].endpoints[j]);
 	r = reserve(p);
 	if (r == 0 && p->options->h2_streams_max > 0)
 		r = h2_shared_create(h2_memory(p->options), &p->h2);
@@ -148,9 +156,13 @@ bool proxy_is_quiet(const struct proxy *p)
 
 void proxy_drain(struct proxy *p)
 {
+	struct exchange *ex;
 	struct client *client;
 
 	p->draining = true;
+	p->tunnels_until_ns = ring_now_ns(p->ring) + p->options->tunnel_grace_ns;
+	for (uint32_t slot = 0; (ex = slab_next(&p->exchanges, &slot));)
+		exchange_drain(ex);
 	for (uint32_t slot = 0; (client = slab_next(&p->clients, &slot));)
 		client_last(client);
 	upstream_purge(p);

@@ -29,6 +29,7 @@
 
 struct certs;
 struct listener;
+struct tls_client;
 
 /*
  * A head that came in pieces, or one too large for its request's own room. The slab's
@@ -43,17 +44,18 @@ struct head_block {
 /* What the operator set, the same for all workers. Spans in nanoseconds; 0 is off. */
 struct proxy_options {
 	struct h1_limits limits;
-	uint64_t head_ns;        /* From a request's first byte to the end of its head. */
-	uint64_t keepalive_ns;   /* Between two requests. */
-	uint64_t write_stall_ns; /* For an answer of ours to leave. */
-	uint64_t handshake_ns;   /* From acceptance to the end of a TLS handshake. */
-	uint64_t linger_ns;      /* Without a byte of what follows the last reply. */
-	uint64_t splice_min;     /* Bodies from here on are spliced; UINT64_MAX: never. */
-	uint32_t clients_max;    /* Per worker, this and the next. */
+	uint64_t head_ns;         /* From a request's first byte to the end of its head. */
+	uint64_t keepalive_ns;    /* Between two requests. */
+	uint64_t write_stall_ns;  /* For an answer of ours to leave. */
+	uint64_t handshake_ns;    /* From acceptance to the end of a TLS handshake. */
+	uint64_t linger_ns;       /* Without a byte of what follows the last reply. */
+	uint64_t tunnel_grace_ns; /* From the beginning of a drain to the end of its tunnels. */
+	uint64_t splice_min;      /* Bodies from here on are spliced; UINT64_MAX: never. */
+	uint32_t clients_max;     /* Per worker, this and the next. */
 	uint32_t upstreams_max;
 	uint32_t heads_max;
-	uint32_t sealed_max;     /* Of clients_max so many speak TLS; 0: no listener does. */
-	uint32_t h2_streams_max; /* Streams of HTTP/2 in all; 0: no listener speaks it. */
+	uint32_t sealed_max;     /* So many connections speak TLS; 0: none does. */
+	uint32_t h2_streams_max; /* Streams of HTTP/2 in all; 0: nobody speaks it. */
 	uint32_t h2_total_max;   /* On one connection before it is told to go; 0: no limit. */
 	uint32_t per_client;     /* Connections of one address, over all workers; 0: no limit. */
 	uint32_t log_sample;     /* Log one of so many requests; 0: none. */
@@ -73,15 +75,20 @@ struct proxy_shared {
 /* Run-time state of an endpoint slot: outlives the tables that name it. */
 struct proxy_endpoint {
 	struct list_counted idle; /* Upstream connections; the latest used first. */
+	struct list sharing;      /* HTTP/2: in use, with room for more; */
+	struct list connecting;   /* being made. */
 	uint32_t n_active;        /* Requests in flight. */
 	uint32_t n_open;          /* Connections, idle ones included. */
 	uint16_t n_addrs;
 	uint16_t next_addr; /* Takes turns. */
+	uint32_t turn;      /* How often what is spoken with it changed: part of the pool's key. */
 	uint64_t
 		learned_idle_ns; /* The peer was seen to close idle connections after this; 0: not seen. */
 	struct policy_addr addrs[POLICY_ADDRS_MAX];
 	struct slice authority; /* Into authority_text. */
 	char authority_text[POLICY_HOST_TEXT_MAX + 1];
+	struct slice server_name; /* TLS: into server_name_text. */
+	char server_name_text[POLICY_SERVER_NAME_MAX];
 };
 
 struct proxy_service {
@@ -90,6 +97,8 @@ struct proxy_service {
 	uint32_t max_idle_all;
 	uint32_t max_requests;
 	uint64_t pool_idle_ns;
+	uint8_t protocol; /* enum policy_protocol. */
+	uint8_t trust;    /* Slot in proxy.trusts. */
 	struct proxy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
 };
 
@@ -105,12 +114,13 @@ struct proxy {
 
 	/* Objects. */
 	struct slab clients, upstreams, exchanges, heads;
-	struct slab sealed; /* Of those clients that speak TLS. */
+	struct slab sealed; /* Of those connections that speak TLS. */
 	struct slab h2_streams;
-	struct h2_shared *h2; /* NULL: no listener speaks HTTP/2. */
+	struct h2_shared *h2; /* NULL: nobody speaks HTTP/2. */
 	struct list listeners;
 
 	/* State. */
+	struct tls_client *trusts[POLICY_TRUSTS_MAX]; /* By slot; upstream_trust() sets them. */
 	const struct policy_table *table; /* Only compared: which generation 'services' mirrors. */
 	struct proxy_service services[POLICY_SERVICES_MAX];
 	struct rng rng;
@@ -118,6 +128,7 @@ struct proxy {
 	uint64_t log_counter;
 	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */
 	uint32_t n_upstreams_closing; /* Their places will be free soon. */
+	uint64_t tunnels_until_ns;    /* When tunnels are ended; UINT64_MAX: not yet known. */
 	bool draining;
 	bool aborting; /* What the kernel still hands over is not served. */
 
@@ -158,7 +169,7 @@ bool proxy_is_quiet(const struct proxy *proxy);
 
 /*
  * Finish: idle clients and pooled upstreams close, running requests end their
- * connections with their reply. Listeners are not touched (listener.h).
+ * connections with their reply, tunnels are ended after their grace. Listeners are not touched (listener.h).
  */
 void proxy_drain(struct proxy *proxy);
 

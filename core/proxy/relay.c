@@ -20,24 +20,31 @@ static void end(struct relay *r, enum relay_end how)
 /* What a move has come to. */
 enum outcome { OUTCOME_MOVED, OUTCOME_WAITS, OUTCOME_OVER };
 
-/* A source that fails leaves nothing to be read; what it gave before still goes out. */
+/* Nothing more is read; what was read before still goes out. */
+static enum outcome read_all(struct relay *r, enum relay_end how)
+{
+	r->left = 0;
+	r->how = how;
+	return OUTCOME_MOVED;
+}
+
 static enum outcome fill(struct relay *r)
 {
 	uint64_t want = r->left < r->pipe->size ? r->left : r->pipe->size;
 	int32_t n = ring_splice_in(r->ring, r->source, r->pipe, (uint32_t)want);
 
 	if (n > 0) {
-		r->left -= (uint32_t)n;
+		if (r->left != RELAY_NO_LENGTH)
+			r->left -= (uint32_t)n;
 		r->in += (uint32_t)n;
 		return OUTCOME_MOVED;
 	}
-	if (n != -EAGAIN) {
-		r->left = 0;
-		r->how = n == 0 ? RELAY_SOURCE_ENDED : RELAY_SOURCE_FAILED;
-		return OUTCOME_MOVED;
-	}
+	if (n != -EAGAIN)
+		return read_all(r, n == 0 ? RELAY_SOURCE_ENDED : RELAY_SOURCE_FAILED);
 	if (r->pipe->held > 0)
 		return OUTCOME_MOVED;
+	if (r->left == RELAY_NO_LENGTH)
+		return read_all(r, RELAY_DRY);
 	ring_poll(r->ring, &r->op, r->source, RING_READABLE);
 	return OUTCOME_WAITS;
 }

@@ -7,6 +7,9 @@
  * back-pressure. A turn moves at most RELAY_QUANTUM, then the rest waits for
  * the next one, so that no transfer keeps others waiting.
  *
+ * One without a length ends as soon as its source has nothing for now, and all
+ * that came has gone out: who waits for long is to hold no pipe meanwhile.
+ *
  * The operation is pinned until its final answer: after relay_stop() the memory
  * stays until relay_is_quiet().
  *
@@ -19,7 +22,15 @@
 
 enum { RELAY_QUANTUM = 256 * 1024 };
 
-enum relay_end { RELAY_OK, RELAY_SOURCE_ENDED, RELAY_SOURCE_FAILED, RELAY_SINK_FAILED };
+#define RELAY_NO_LENGTH UINT64_MAX
+
+enum relay_end {
+	RELAY_OK,
+	RELAY_DRY, /* Without a length: nothing more for now. */
+	RELAY_SOURCE_ENDED,
+	RELAY_SOURCE_FAILED,
+	RELAY_SINK_FAILED
+};
 
 struct relay;
 
@@ -36,7 +47,7 @@ struct relay {
 	struct ring *ring;
 	struct ring_pipe *pipe; /* NULL: not running. */
 	struct ring_op op;      /* Waits for a file, or for the next turn. */
-	uint64_t left;          /* To be read still. */
+	uint64_t left;          /* To be read still; RELAY_NO_LENGTH while that is not known. */
 	uint64_t in, out;       /* Bytes moved so far. */
 	uint32_t before;        /* In the pipe, in front of them. */
 	int32_t source, sink;
@@ -48,6 +59,7 @@ void relay_init(struct relay *relay, const struct relay_user *user, void *owner,
 /*
  * 'pipe' is the relay's from now on. What it holds already goes out in front,
  * and is not counted. The first bytes move when the caller's answer is over.
+ * 'len' may be RELAY_NO_LENGTH.
  */
 void relay_start(struct relay *relay, struct ring_pipe *pipe, int32_t source, int32_t sink,
 		 uint64_t len);

@@ -71,9 +71,15 @@ static void read_below(struct sealed *s, bool idle)
 
 /* --- The handshake. -------------------------------------------------------------------------- */
 
+/* Nobody asks for a server's: its name is right. */
+static bool is_client(const struct sealed *s)
+{
+	return s->tls.client;
+}
+
 static void tell_shaken(struct sealed *s)
 {
-	int r = s->shaken == 0 ? tls_identity(&s->tls, &s->identity) : 0;
+	int r = s->shaken == 0 && !is_client(s) ? tls_identity(&s->tls, &s->identity) : 0;
 
 	s->shaking = false;
 	s->identified = r > 0;
@@ -182,7 +188,7 @@ static void pull(struct sealed *s)
 	(void)make_room(s); /* For an alert. */
 	n = fill(s, buf, &last);
 	if (last <= 0 && last != -EAGAIN && last != -ENOBUFS)
-		read_is_over(s, last == 0 ? 0 : -ECONNRESET);
+		read_is_over(s, last);
 	drop_used_input(s);
 	if (!send_room(s))
 		drop_room(s);
@@ -232,13 +238,24 @@ static struct sealed *sealed_below(struct transport *inner)
 	return GW_CONTAINER_OF(inner, struct sealed, inner);
 }
 
+/* Only an end that is said is one (RFC 8446 6.1, RFC 9112 9.8). */
 static void inner_ended(struct sealed *s, int32_t res)
 {
+	if (res == 0 && is_client(s))
+		res = -ECONNABORTED;
 	read_is_over(s, res);
 	if (s->shaking)
 		shake_failed(s, res < 0 ? res : -ECONNRESET);
 	else if (!s->outer->in.armed) /* Also of a read that is none: what is watched has broken. */
 		tell_bytes(s, NULL, res);
+}
+
+static void note_first(struct sealed *s, const uint8_t *bytes, uint32_t len)
+{
+	while (len > 0 && s->n_first < HTTP_SPEECH_MAX) {
+		s->first[s->n_first++] = (char)*bytes++;
+		len--;
+	}
 }
 
 static void inner_bytes(struct transport *inner, struct ring_buf *buf, int32_t res, bool more)
@@ -252,6 +269,8 @@ static void inner_bytes(struct transport *inner, struct ring_buf *buf, int32_t r
 	}
 	GW_ASSERT(!s->in);
 	s->in = buf;
+	if (s->shaking && is_client(s))
+		note_first(s, ring_buf_data(buf), buf->len);
 	tls_give(&s->tls, ring_buf_data(buf), buf->len);
 	if (s->shaking)
 		shake(s);
@@ -283,11 +302,16 @@ static void inner_written(struct transport *inner, int res)
 	}
 }
 
+/* Of the client's side only: it speaks first. */
 static void inner_connected(struct transport *inner, int res)
 {
-	(void)inner;
-	(void)res;
-	GW_UNREACHABLE(); /* The file was connected when it was accepted. */
+	struct sealed *s = sealed_below(inner);
+
+	s->reached = res == 0;
+	if (res < 0)
+		shake_failed(s, res);
+	else
+		shake(s);
 }
 
 /* All is quiet below; what was to come soon may still be due. */
@@ -344,9 +368,8 @@ static void written_soon(struct ring_op *op, const struct ring_answer *answer)
 
 static void sealed_connect(struct transport *t, const struct ring_addr *addr)
 {
-	(void)t;
-	(void)addr;
-	GW_UNREACHABLE(); /* Of the server's side. */
+	GW_ASSERT(!t->closing && is_client(t->sealed) && !t->sealed->reached);
+	transport_connect(&t->sealed->inner, addr);
 }
 
 static void sealed_read(struct transport *t, uint32_t len_max, bool idle)
@@ -436,18 +459,36 @@ static const struct transport_ops sealed_ops = {
 	.close = sealed_close,
 };
 
-int sealed_accept(struct transport *t, struct sealed *s, const struct transport_user *user,
-		  struct ring *ring, int32_t file, struct tls_server *server)
+/* Over an engine that is there. */
+static void begin(struct transport *t, struct sealed *s, const struct transport_user *user,
+		  struct ring *ring, int32_t file)
 {
-	*s = (struct sealed){ .outer = t, .shaking = true };
-	if (tls_open(&s->tls, server) < 0)
-		return -ENOMEM;
 	*t = (struct transport){
 		.ops = &sealed_ops, .user = user, .ring = ring, .file = file, .sealed = s
 	};
 	ring_op_init(&t->in, read_soon);
 	ring_op_init(&t->out, written_soon);
 	clear_init(&s->inner, &inner_user, ring, file);
+}
+
+int sealed_accept(struct transport *t, struct sealed *s, const struct transport_user *user,
+		  struct ring *ring, int32_t file, struct tls_server *server)
+{
+	*s = (struct sealed){ .outer = t, .shaking = true, .reached = true };
+	if (tls_open(&s->tls, server) < 0)
+		return -ENOMEM;
+	begin(t, s, user, ring, file);
 	transport_read(&s->inner, true);
+	return 0;
+}
+
+int sealed_dial(struct transport *t, struct sealed *s, const struct transport_user *user,
+		struct ring *ring, int32_t file, struct tls_client *client,
+		const struct tls_peer *peer)
+{
+	*s = (struct sealed){ .outer = t, .shaking = true };
+	if (tls_dial(&s->tls, client, peer) < 0)
+		return -ENOMEM;
+	begin(t, s, user, ring, file);
 	return 0;
 }

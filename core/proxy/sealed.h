@@ -6,7 +6,7 @@
  *                                 sealed  engine (core/crypto/tls.h), one buffer each way
  *     ring       --- records ---  inner   a clear transport
  *
- * 'connected' tells that the handshake is over. Buffers are held while bytes
+ * 'connected' tells that the handshake is over, and so that a server is who it should be. Buffers are held while bytes
  * are on their way, none in between. A message larger than a buffer leaves as
  * several writes below, one after the other.
  *
@@ -15,6 +15,7 @@
 #pragma once
 
 #include "core/crypto/tls.h"
+#include "core/http/speech.h"
 #include "core/proxy/transport.h"
 
 struct sealed {
@@ -30,6 +31,9 @@ struct sealed {
 	bool identified;              /* if it has one. */
 	int16_t over_res;             /* How reading ended: 0 or -errno. */
 	int16_t shaken;               /* What the handshake came to, while that waits to be told. */
+	uint8_t n_first;
+	char first[HTTP_SPEECH_MAX]; /* A server's first bytes: what it speaks, if not TLS. */
+	bool reached : 1;            /* There is a connection below. */
 	bool shaking : 1;
 	bool failed : 1; /* The handshake: no more than an alert goes out. */
 	bool read_idle : 1;
@@ -47,3 +51,13 @@ struct sealed {
 GW_MUST_USE int sealed_accept(struct transport *t, struct sealed *s,
 			      const struct transport_user *user, struct ring *ring, int32_t file,
 			      struct tls_server *server);
+
+/*
+ * The client's side over a file made by ring_socket(), as above. transport_connect() is due;
+ * 'connected' then tells that both sides have shaken hands, or that they have not: the peer
+ * was not reached; or -ENOBUFS or -ENOMEM, for want of room; or another error, if the peer was
+ * reached, and then its first bytes and tls_failure() know more.
+ */
+GW_MUST_USE int sealed_dial(struct transport *t, struct sealed *s,
+			    const struct transport_user *user, struct ring *ring, int32_t file,
+			    struct tls_client *client, const struct tls_peer *peer);

@@ -29,6 +29,14 @@
  * once: then what was submitted may be put in there by this very call, to leave
  * as one with them, and *ret_sent is what 'sent' would have told of it.
  *
+ * Switching protocols (RFC 9110 7.8). A request may ask for it: message.upgrade. An
+ * answer with status 101 that grants it has it in head.upgrade, and is told on by a
+ * message with upgrade; the codec has checked that they match. Behind that head
+ * each side begins anew, however complete the request was: bytes of no protocol
+ * that we know, 'body' and raw, with a length of UINT64_MAX, until the end of that
+ * side is told or submitted. Of the client's bytes none is told before. An answer
+ * that does not switch is preceded by decline(). No connection is used again.
+ *
  * Reentrancy. Events never come from inside a call of the user.
  * The user ends with release() (both messages complete) or reset(); after that
  * no event comes and the handle is dead.
@@ -49,6 +57,7 @@ struct stream_fault {
 	uint16_t status; /* What to answer the client when it still can be told. */
 	uint16_t reason; /* enum reason. */
 	bool untouched; /* The peer had sent nothing of an answer: the request may be tried elsewhere. */
+	bool refused; /* And it says that it has done nothing: whatever the method. */
 };
 
 struct stream_user {
@@ -77,8 +86,9 @@ struct stream_message {
 	uint8_t method;               /* Requests: enum http_method. */
 	enum http_body body;          /* LENGTH, NONE, or CHUNKED for "not known". */
 	uint64_t length;
-	bool announce; /* No body follows, but say 'length' (answers to HEAD, 304). */
-	bool last;     /* The connection should end after this message. */
+	bool announce;   /* No body follows, but say 'length' (answers to HEAD, 304). */
+	bool last;       /* The connection should end after this message. */
+	uint8_t upgrade; /* enum http_upgrade: what a request asks for, a 101 switches to. */
 };
 
 /* What a connection of the server role is waiting for, told to its owner, who has the deadlines. */
@@ -99,6 +109,12 @@ struct codec {
 	/* 'bytes' came from encode_*(); used until the flush that follows, or 'end', and not after. */
 	void (*send_head)(struct stream *s, struct slice bytes,
 			  const struct stream_message *message, bool end);
+	/*
+	 * Server role: the request asked for an upgrade, was passed on with it, and is about
+	 * to be answered by something else. True when bytes have come behind it: they are
+	 * thrown away, for they may be no request, and the connection ends after the answer.
+	 */
+	bool (*decline)(struct stream *s);
 	/* Informational response; copied. */
 	void (*send_info)(struct stream *s, const struct http_head *head);
 	/* Takes 'buf', or NULL when only the end is told. */

@@ -25,7 +25,9 @@ struct sealed;
 struct transport_user {
 	/*
 	 * res > 0: 'buf' holds res bytes and is the user's now; 'more' were waiting
-	 * behind them. 0: end. Else -errno.
+	 * behind them. 0: end. -ECONNABORTED: an end that was not said as the peer's
+	 * protocol wants it, so bytes may be missing. -EPROTO: what came is not of
+	 * that protocol, or the peer has refused us by it. Else -errno.
 	 */
 	void (*bytes)(struct transport *t, struct ring_buf *buf, int32_t res, bool more);
 	/* The pending write is over: 0 or -errno. */

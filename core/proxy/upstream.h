@@ -7,8 +7,14 @@
  * upstream_cancel() came first.
  *
  * A pooled connection keeps its receive armed, so that one which the peer has
- * closed is known before it is used. It is reused only for the very address it
- * was made to (the pool key grows with TLS), last in, first out.
+ * closed is known before it is used. The pool's key is the endpoint, the very
+ * address, and its 'turn', which goes on when protocol, server name or TLS client
+ * change: what was made under others is not used again. Last in, first out.
+ *
+ * An HTTP/2 connection carries many requests. It is BUSY while it has one and
+ * listed with its endpoint as long as it would take another; requests that come
+ * while the first connection is being made wait for it together. When those that
+ * are there are full, another one is made.
  *
  * The table of connections never fills up with idle ones: some places are kept
  * for requests that need a new connection, and the one that has idled longest
@@ -20,8 +26,10 @@
 
 #include "core/proxy/deadline.h"
 #include "core/proxy/h1.h"
+#include "core/proxy/h2.h"
 #include "policy/table.h"
 
+struct tls_client;
 struct upstream;
 struct upstream_call;
 
@@ -32,10 +40,13 @@ struct upstream_call_user {
 
 struct upstream_call {
 	const struct upstream_call_user *user;
-	struct upstream *upstream; /* Private: being connected. */
+	struct upstream *upstream; /* Private: being connected, */
+	struct list_node link;     /* and in its list of calls. */
 	int32_t endpoint;          /* Slot that was chosen; -1 before. */
 	uint16_t service;
-	bool reused; /* The stream's connection has carried a request before. */
+	bool reused;         /* The stream's connection has carried a request before. */
+	uint8_t tls;         /* Of TLS 1.x, which that speaks; 0: in the clear, or not there. */
+	uint8_t tls_failure; /* 0: none; else 1 + enum metric_tls_failure. */
 };
 
 /* clang-format off */
@@ -57,16 +68,20 @@ struct upstream {
 	union {
 		struct transport transport; /* The codec's first member, there before it. */
 		struct h1 h1;
+		struct h2 h2;
 	};
 	struct proxy *proxy;
-	struct deadline deadline; /* Connecting, or idle. */
-	struct upstream_call *call;
-	struct list_node link; /* IDLE: in its endpoint's list, */
-	struct list_node all;  /* and in that of all endpoints. */
-	uint64_t since_ns;     /* When it began to connect, or became idle. */
+	struct deadline deadline;  /* Connecting, or idle. */
+	struct list_counted calls; /* CONNECTING: who waits for it. */
+	struct list_node
+		link; /* In one of its endpoint's lists: idle; HTTP/2: sharing, connecting. */
+	struct list_node all; /* IDLE: in that of all endpoints. */
+	uint64_t since_ns;    /* When it began to connect, or became idle. */
 	struct policy_addr addr;
+	uint32_t turn; /* The endpoint's, when this began. */
 	uint16_t service, endpoint;
-	uint8_t state; /* enum upstream_state. */
+	uint8_t protocol; /* enum policy_protocol. */
+	uint8_t state;    /* enum upstream_state. */
 };
 
 enum upstream_got { UPSTREAM_READY, UPSTREAM_COMING, UPSTREAM_FAILED };
@@ -95,6 +110,12 @@ void upstream_done(struct proxy *proxy, struct upstream_call *call);
 
 /* Before 'ready': forget it. */
 void upstream_cancel(struct upstream_call *call);
+
+/*
+ * TLS goes on with these clients, by slot of policy_service.trust; connections that were made with
+ * others leave the pool.
+ */
+void upstream_trust(struct proxy *proxy, struct tls_client *const *trusts, uint32_t n_trusts);
 
 /* Mirror the endpoints of a table; connections to addresses that are gone leave the pool. */
 void upstream_adopt(struct proxy *proxy, const struct policy_table *table);

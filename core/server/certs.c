@@ -12,7 +12,7 @@
 /* A configuration's paths as C strings: OpenSSL opens files by name. */
 struct paths {
 	struct tls_pair pairs[CONFIG_CERTIFICATES_MAX];
-	char text[2 * CONFIG_CERTIFICATES_MAX + 1][PATH_MAX];
+	char text[2 * CONFIG_CERTIFICATES_MAX + 1][PATH_MAX]; /* And authorities. */
 	uint32_t n;
 };
 
@@ -72,12 +72,47 @@ static int read_one(const struct config_listener *from, uint32_t listener, struc
 	return r;
 }
 
+static bool speaks_upstream(const struct config *config)
+{
+	enum form_scheme scheme = config_scheme(config);
+
+	return scheme == FORM_HTTPS || scheme == FORM_H2;
+}
+
+static int read_trust(const struct config_upstream_tls *tls, struct report *rep,
+		      struct certs *certs)
+{
+	static const struct report_place nowhere;
+	struct paths *paths = calloc(1, sizeof(*paths));
+	char why[TLS_WHY_MAX];
+	struct tls_trust_options opt = {
+		.least_1_3 = tls->min_version == CONFIG_TLS_1_3,
+		.unverified = !tls->verify,
+	};
+	int r;
+
+	if (!paths)
+		return -ENOMEM;
+	if (tls->ca.len)
+		opt.ca_file = path_of(paths, tls->ca);
+	if (tls->cert.len) {
+		paths->pairs[0].cert_file = path_of(paths, tls->cert);
+		paths->pairs[0].key_file = path_of(paths, tls->key);
+		opt.pair = &paths->pairs[0];
+	}
+	r = tls_trust_read(&opt, why, &certs->trusts[CERTS_UPSTREAM_TRUST]);
+	if (r == -EINVAL)
+		report_add(rep, REPORT_FILE, nowhere, SLICE("upstream_tls"), "%s", why);
+	free(paths);
+	return r;
+}
+
 static bool any_tls(const struct config *config)
 {
 	for (uint32_t i = 0; i < config->n_listeners; i++)
 		if (config->listeners[i].tls.n_certificates)
 			return true;
-	return false;
+	return speaks_upstream(config);
 }
 
 int certs_read(const struct config *config, struct report *rep, struct certs **ret_certs)
@@ -102,11 +137,35 @@ int certs_read(const struct config *config, struct report *rep, struct certs **r
 
 		r = one < 0 ? one : r; /* All that is wrong is told at once. */
 	}
+	if (r != -ENOMEM && speaks_upstream(config)) {
+		int one = read_trust(&config->upstream_tls, rep, certs);
+
+		r = one < 0 ? one : r;
+		certs->n_trusts = 1;
+	}
 	if (r == 0)
 		*ret_certs = certs;
 	else
 		certs_free(certs);
 	return r;
+}
+
+/* For peers of every endpoint that a table may have: core/proxy/upstream.c numbers them. */
+static int make_clients(struct certs *certs)
+{
+	size_t n = (size_t)certs->n_workers * certs->n_trusts;
+
+	if (n == 0)
+		return 0;
+	certs->clients = calloc(n, sizeof(certs->clients[0]));
+	if (!certs->clients)
+		return -ENOMEM;
+	for (size_t i = 0; i < n; i++)
+		if (tls_client_create(certs->trusts[i % certs->n_trusts],
+				      POLICY_SERVICES_MAX * POLICY_ENDPOINTS_MAX,
+				      &certs->clients[i]) < 0)
+			return -ENOMEM;
+	return 0;
 }
 
 int certs_serve(struct certs *certs, uint32_t n_workers)
@@ -123,7 +182,23 @@ int certs_serve(struct certs *certs, uint32_t n_workers)
 		if (one && tls_server_create(one, &certs->servers[i]) < 0)
 			return -ENOMEM;
 	}
-	return 0;
+	return make_clients(certs);
+}
+
+bool certs_have_listeners(const struct certs *certs)
+{
+	for (uint32_t i = 0; certs && i < certs->n_listeners; i++)
+		if (certs->credentials[i])
+			return true;
+	return false;
+}
+
+bool certs_believe_anybody(const struct certs *certs)
+{
+	for (uint32_t i = 0; certs && i < certs->n_trusts; i++)
+		if (!tls_trust_verifies(certs->trusts[i]))
+			return true;
+	return false;
 }
 
 void certs_renew_tickets(const struct certs *certs)
@@ -141,6 +216,10 @@ bool certs_are_idle(const struct certs *certs)
 	for (size_t i = 0; i < n; i++)
 		if (certs->servers[i] && tls_server_is_busy(certs->servers[i]))
 			return false;
+	n = certs ? (size_t)certs->n_workers * certs->n_trusts : 0;
+	for (size_t i = 0; i < n; i++)
+		if (tls_client_is_busy(certs->clients[i]))
+			return false;
 	return true;
 }
 
@@ -152,6 +231,11 @@ void certs_free(struct certs *certs)
 		tls_server_free(certs->servers[i]);
 	for (uint32_t i = 0; certs->credentials && i < certs->n_listeners; i++)
 		tls_credentials_free(certs->credentials[i]);
+	for (size_t i = 0; certs->clients && i < (size_t)certs->n_workers * certs->n_trusts; i++)
+		tls_client_free(certs->clients[i]);
+	for (uint32_t i = 0; i < certs->n_trusts; i++)
+		tls_trust_free(certs->trusts[i]);
+	free(certs->clients);
 	free(certs->servers);
 	free(certs->credentials);
 	free(certs);

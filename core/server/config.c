@@ -197,22 +197,18 @@ static void refuse_upstream(struct report *rep, const char *text, int why)
 	char shown[PATH_SHOWN_MAX];
 
 	(void)path_show(slice_of(text), shown);
-	if (why == -EPROTONOSUPPORT)
-		report_add(rep, REPORT_VALUE, nowhere, path,
-			   "%s: upstreams are spoken to in clear HTTP only; use http:// or put a "
-			   "TLS-terminating proxy in between",
-			   shown);
-	else if (why == -EDOM)
+	if (why == -EDOM)
 		report_add(
 			rep, REPORT_VALUE, nowhere, path,
 			"%s has a path, a query or a user name; an upstream is a host and a port "
 			"only, requests bring their own path",
 			shown);
 	else
-		report_add(rep, REPORT_VALUE, nowhere, path,
-			   "%s is not an upstream; allowed: http://host:port, http://[v6]:port or "
-			   "unix:/path",
-			   shown);
+		report_add(
+			rep, REPORT_VALUE, nowhere, path,
+			"%s is not an upstream; allowed: http://host:port, http://[v6]:port, the "
+			"same with https, h2 or h2c, or unix:/path",
+			shown);
 }
 
 static int add_upstream(const struct config_override *over, struct report *rep,
@@ -232,6 +228,17 @@ static int add_upstream(const struct config_override *over, struct report *rep,
 	}
 	*ret_upstream = (struct config_upstream){ .text = text, .url = url };
 	return 0;
+}
+
+/* They share the load of one service, and a service has one protocol. */
+static int refuse_mixture(struct report *rep, const char *text)
+{
+	char shown[PATH_SHOWN_MAX];
+
+	report_add(rep, REPORT_SEMANTIC, nowhere, (struct slice){ 0 },
+		   "%s: upstreams that share the load have one scheme",
+		   path_show(slice_of(text), shown));
+	return -EINVAL;
 }
 
 /* All overrides of "upstreams", from the first one on. */
@@ -255,6 +262,9 @@ static int apply_upstreams(const struct config_override *over, uint32_t n, struc
 		}
 
 		int r = add_upstream(&over[i], rep, block, &list[n_list]);
+
+		if (r == 0 && list[n_list].url.scheme != list[0].url.scheme)
+			r = refuse_mixture(rep, over[i].text);
 
 		n_list += r == 0;
 		worst = r < 0 ? r : worst;
@@ -322,6 +332,15 @@ static void check_listeners(const struct config *config, struct report *rep)
 	}
 }
 
+static void check_upstream_tls(const struct config *config, struct report *rep)
+{
+	const struct config_upstream_tls *tls = &config->upstream_tls;
+
+	if (!tls->cert.len != !tls->key.len)
+		report_add(rep, REPORT_SEMANTIC, nowhere, SLICE("upstream_tls"),
+			   "cert and key are one pair: both or neither");
+}
+
 /* Host names are compared in lower case (RFC 9110 4.2.3). */
 static void lower_hosts(const struct config *config)
 {
@@ -368,6 +387,7 @@ static int fill_block(const struct document *doc, const struct config_override *
 		uint32_t n_before = rep->n_all;
 
 		check_listeners(&block->config, rep);
+		check_upstream_tls(&block->config, rep);
 		lower_hosts(&block->config);
 		r = rep->n_all == n_before ? 0 : -EINVAL;
 	}

@@ -50,6 +50,14 @@ struct config_tls {
 	bool strict_names;
 };
 
+struct config_upstream_tls {
+	struct slice ca;          /* Path of a PEM file; empty: the system's. */
+	struct slice server_name; /* Empty: each endpoint's own. */
+	struct slice cert, key;   /* Paths of PEM files; empty: we show no certificate. */
+	uint32_t min_version;     /* enum config_tls_version. */
+	bool verify;
+};
+
 struct config_listener {
 	struct slice address; /* As ring_addr_parse() takes it: it has been checked. */
 	uint32_t protocols;
@@ -83,6 +91,8 @@ struct config_timeouts {
 	uint64_t write_stall_ns;
 	uint64_t connect_ns;
 	uint64_t response_head_ns;
+	uint64_t tunnel_idle_ns;
+	uint64_t tunnel_grace_ns;
 	uint64_t drain_grace_ns;
 	uint64_t drain_ns;
 };
@@ -116,6 +126,7 @@ struct config {
 	const struct slice *
 		allowed_hosts; /* Lower case; "*.example.org" stands for names below it. None: any host. */
 	uint64_t workers;         /* 0: one for each CPU that the process may use. */
+	uint32_t upgrades;        /* enum policy_upgrade bits that requests may ask for. */
 	struct slice health_path; /* Answered by the public listeners themselves; empty: off. */
 	struct config_admin admin;
 	struct config_control control;
@@ -124,10 +135,17 @@ struct config {
 	struct config_pool pool;
 	struct config_access_log access_log;
 	struct config_splice splice;
+	struct config_upstream_tls upstream_tls;
 	uint32_t n_upstreams;
 	const struct config_upstream
-		*upstreams; /* From --upstream or UPSTREAM_URL, not from the file. */
+		*upstreams; /* From --upstream or UPSTREAM_URL, not from the file; of one scheme. */
 };
+
+/* What upstreams are spoken to with; http without any. */
+static inline enum form_scheme config_scheme(const struct config *config)
+{
+	return config->n_upstreams ? config->upstreams[0].url.scheme : FORM_HTTP;
+}
 
 /* The schema of the file: for reference pages and for programs that check offline. */
 extern const struct schema config_schema;

@@ -6,6 +6,7 @@
 #include "core/crypto/tls_server.h"
 #include "core/http/head.h"
 #include "core/server/config.h"
+#include "policy/table.h"
 
 #define MS     GW_NS_PER_MS
 #define SECOND GW_NS_PER_S
@@ -322,6 +323,13 @@ static const struct schema_field timeouts_fields[] = {
 		"Until a connection to an upstream stands.", "another upstream is tried, or 504"),
 	TIMEOUT("response_head", response_head_ns, 10 * MS, 1 * HOUR, "15s",
 		"From the whole request sent to the head of the response.", "504"),
+	TIMEOUT("tunnel_idle", tunnel_idle_ns, 10 * MS, 24 * HOUR, "1h",
+		"A tunnel may stand so long without a byte, either way.",
+		"it is ended, and both sides are told so"),
+	TIMEOUT("tunnel_grace", tunnel_grace_ns, 0, 24 * HOUR, "15s",
+		"From the beginning of a drain: how long tunnels go on as before. They have no end of "
+		"their own, so what of drain is left behind it is for both sides to finish.",
+		"they are ended, and both sides are told so"),
 	TIMEOUT("drain_grace", drain_grace_ns, 0, 10 * MINUTE, "0s",
 		"After TERM or QUIT: how long requests are accepted on as before while /readyz already "
 		"says no, so that balancers can turn away first.",
@@ -447,7 +455,96 @@ static const struct schema splice_schema = {
 	.fields = splice_fields,
 };
 
+/* --- upstream_tls --------------------------------------------------------------------------- */
+
+static const struct schema_word word_system[] = {
+	{ "system", SCHEMA_EMPTY,
+	  "those that the system trusts; SSL_CERT_FILE names another file" },
+	{ NULL, 0, NULL },
+};
+
+static int is_server_name(struct slice text)
+{
+	bool is_pattern = slice_starts_with(text, SLICE("*."));
+
+	return !is_pattern && text.len && text.ptr[0] != '[' ? form_host_pattern(text) : -1;
+}
+
+static const struct schema_field upstream_tls_fields[] = {
+	{ .key = "ca",
+	  SCHEMA_MEMBER(config_upstream_tls, ca),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_LIVE,
+	  .words = word_system,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .preset = "system",
+	  .example = "/etc/sluice/upstreams.pem",
+	  .help = "Who may vouch for upstreams: a PEM file with the authorities, read again on HUP." },
+	{ .key = "verify",
+	  SCHEMA_MEMBER(config_upstream_tls, verify),
+	  .type = SCHEMA_BOOL,
+	  .flags = SCHEMA_LIVE,
+	  .preset = "true",
+	  .help = "false: whoever answers at the address is believed, so anybody on the way there can "
+		  "read and change what passes. For tests; the log and a metric say so." },
+	{ .key = "server_name",
+	  SCHEMA_MEMBER(config_upstream_tls, server_name),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_LIVE,
+	  .words = word_off,
+	  .check = is_server_name,
+	  .expected = "a host name or an IP address",
+	  .preset = "off",
+	  .example = "api.internal",
+	  .help = "The name that every upstream is asked for and that its certificate must be for. "
+		  "off: the host in its URL, where an IP address is looked for among the "
+		  "certificate's addresses." },
+	{ .key = "cert",
+	  SCHEMA_MEMBER(config_upstream_tls, cert),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_LIVE,
+	  .words = word_off,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .preset = "off",
+	  .example = "/etc/sluice/gateway.pem",
+	  .help = "A PEM file: the certificate to show to upstreams that ask for one, then those that "
+		  "chain it to a root. Needs key." },
+	{ .key = "key",
+	  SCHEMA_MEMBER(config_upstream_tls, key),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_LIVE,
+	  .words = word_off,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .preset = "off",
+	  .example = "/etc/sluice/gateway.key",
+	  .help = "A PEM file: that certificate's private key, without a pass phrase." },
+	{ .key = "min_version",
+	  SCHEMA_MEMBER(config_upstream_tls, min_version),
+	  .type = SCHEMA_ENUM,
+	  .flags = SCHEMA_LIVE,
+	  .words = tls_versions,
+	  .preset = "1.2",
+	  .help = "The oldest version of TLS that is spoken." },
+};
+
+static const struct schema upstream_tls_schema = {
+	.title = "upstream_tls",
+	.help = "TLS with upstreams whose URL begins with https.",
+	.size = sizeof(struct config_upstream_tls),
+	.n_fields = ARRAY_SIZE(upstream_tls_fields),
+	.fields = upstream_tls_fields,
+};
+
 /* --- The whole ------------------------------------------------------------------------------ */
+
+static const struct schema_word upgrades[] = {
+	{ "none", 0, "no upgrade is passed on" },
+	{ "websocket", POLICY_UPGRADE_WEBSOCKET, "WebSocket (RFC 6455)" },
+	{ NULL, 0, NULL },
+};
 
 static const struct schema_field allowed_host = {
 	.type = SCHEMA_TEXT,
@@ -481,6 +578,7 @@ static const struct schema_field fields[] = {
 	SECTION(limits, NULL),
 	SECTION(timeouts, NULL),
 	SECTION(pool, NULL),
+	SECTION(upstream_tls, NULL),
 	SECTION(access_log, NULL),
 	{ .key = "allowed_hosts",
 	  SCHEMA_COUNTED(config, allowed_hosts, n_allowed_hosts),
@@ -490,6 +588,14 @@ static const struct schema_field fields[] = {
 	  .example = "[\"api.example.com\", \"*.example.org\"]",
 	  .help = "Hosts that requests may be for; all others are answered 421. \"*.example.org\" "
 		  "stands for every name below example.org. None: any host." },
+	{ .key = "upgrades",
+	  SCHEMA_MEMBER(config, upgrades),
+	  .type = SCHEMA_SET,
+	  .words = upgrades,
+	  .flags = SCHEMA_LIVE,
+	  .preset = "none",
+	  .help = "Protocols that a client may have its connection turned into, with the upstream's "
+		  "consent. Other requests for an upgrade are passed on without it, as plain HTTP." },
 	{ .key = "health_path",
 	  SCHEMA_MEMBER(config, health_path),
 	  .type = SCHEMA_TEXT,

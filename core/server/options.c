@@ -26,8 +26,9 @@ static const struct flag flags[] = {
 	  "serve clients here: 127.0.0.1:8080, [::1]:8080, :8080 (all\n"
 	  "addresses) or unix:/path; may be repeated" },
 	{ 0, "--upstream", "URL", "upstreams", OPTIONS_SERVE,
-	  "send requests there: http://host:port, http://[v6]:port or\n"
-	  "unix:/path; repeated, they share the load" },
+	  "send requests there: http://host:port, http://[v6]:port,\n"
+	  "the same with https, h2 or h2c, or unix:/path; repeated,\n"
+	  "they share the load" },
 	{ 0, "--workers", "N", "workers", OPTIONS_SERVE,
 	  "threads that move data: auto (one per CPU) or 1 to 256" },
 	{ 0, "--control", "PATH", "control.path", OPTIONS_SERVE,

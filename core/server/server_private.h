@@ -76,6 +76,8 @@ void server_tear_down(struct server *s);
 void server_tell(struct server *s, uint64_t word);
 void server_enter(struct server *s, enum server_state next);
 const char *server_state_name(const struct server *s);
+/* Whether certificates of upstreams are verified: as loud as it may be when they are not. */
+void server_tell_trust(struct server *s);
 void server_timers_init(struct server *s);
 void server_signalled(struct ring_op *op, const struct ring_answer *answer);
 void server_table_changed(void *owner, const struct policy_table *table);

@@ -226,10 +226,23 @@ static void reload(struct server *s)
 		list_push_back(&s->old_settings, &s->settings->link);
 	s->settings = next;
 	server_tell(s, (uint64_t)(uintptr_t)&next->options);
+	server_tell_trust(s);
 	if (targets_configure(s->targets, next->config) < 0)
 		LOG_ALWAYS(LOG_ERROR, "reload_without_memory", LOG_U64("workers", s->n_workers));
 	LOG_ALWAYS(LOG_INFO, "reloaded",
 		   LOG_U64("generation", targets_table(s->targets)->generation));
+}
+
+void server_tell_trust(struct server *s)
+{
+	bool anybody = certs_believe_anybody(s->settings->certs);
+
+	metric_gauge_set(s->own, METRIC_UPSTREAM_UNVERIFIED, anybody);
+	if (anybody)
+		LOG_ALWAYS(
+			LOG_WARN, "upstream_unverified",
+			LOG_STR("text", SLICE("upstream_tls.verify is false: whoever answers at an "
+					      "upstream's address is believed")));
 }
 
 static void stop_asked(struct server *s, bool now)

@@ -46,11 +46,18 @@ static int64_t gauge(const struct server *s, enum metric_gauge which)
 	return metric_sum_gauge(&view, which);
 }
 
+static struct slice trust_of(const struct certs *certs)
+{
+	if (!certs || certs->n_trusts == 0)
+		return SLICE("off");
+	return certs_believe_anybody(certs) ? SLICE("unverified") : SLICE("verified");
+}
+
 void server_status(void *owner, struct pack *out)
 {
 	struct server *s = owner;
 
-	pack_map(out, 9);
+	pack_map(out, 10);
 	pack_entry_text(out, "state", slice_of(server_state_name(s)));
 	pack_entry_text(out, "version", SLICE(GW_VERSION));
 	pack_entry_u64(out, "pid", (uint64_t)getpid());
@@ -63,4 +70,5 @@ void server_status(void *owner, struct pack *out)
 				  gauge(s, METRIC_CONNECTIONS_IDLE)));
 	pack_entry_u64(out, "requests_active", (uint64_t)gauge(s, METRIC_REQUESTS_ACTIVE));
 	pack_entry_u64(out, "upstream_idle", (uint64_t)gauge(s, METRIC_UPSTREAM_IDLE));
+	pack_entry_text(out, "upstream_tls", trust_of(s->settings->certs));
 }

@@ -25,7 +25,7 @@ static bool speaks_h2(const struct config *config)
 	for (uint32_t i = 0; i < config->n_listeners; i++)
 		if (config->listeners[i].protocols & CONFIG_HTTP2)
 			return true;
-	return false;
+	return config_scheme(config) == FORM_H2 || config_scheme(config) == FORM_H2C;
 }
 
 /* Many connections have few streams, few have many. */
@@ -53,11 +53,13 @@ int settings_create(struct config *config, struct certs *certs,
 		.write_stall_ns = config->timeouts.write_stall_ns,
 		.handshake_ns = config->timeouts.tls_handshake_ns,
 		.linger_ns = LINGER_NS,
+		.tunnel_grace_ns = config->timeouts.tunnel_grace_ns,
 		.splice_min = config->splice.enabled ? config->splice.min : UINT64_MAX,
 		.clients_max = capacity->clients,
 		.upstreams_max = capacity->upstreams,
 		.heads_max = capacity->clients / 4 > HEADS_MIN ? capacity->clients / 4 : HEADS_MIN,
-		.sealed_max = certs ? capacity->clients : 0,
+		.sealed_max = (certs_have_listeners(certs) ? capacity->clients : 0) +
+			      (certs && certs->n_trusts ? capacity->upstreams : 0),
 		.certs = certs,
 		.h2_streams_max = speaks_h2(config) ? h2_streams(capacity) : 0,
 		.h2_total_max = (uint32_t)config->limits.h2_streams,

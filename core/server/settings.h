@@ -19,7 +19,7 @@
 struct settings {
 	struct list_node link;
 	struct config *config; /* Owned, both. */
-	struct certs *certs;   /* NULL: no listener speaks TLS. */
+	struct certs *certs;   /* NULL: nobody speaks TLS. */
 	struct proxy_options options;
 };
 

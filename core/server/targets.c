@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "core/server/certs.h"
 
 /* Bounds of the time to live that is believed, and the wait after a failure. */
 #define TTL_MIN_S 1
@@ -173,7 +174,9 @@ static void put_settings(struct targets *t, struct policy_table *table, const st
 	table->enabled = true;
 	table->n_services = 1;
 	table->n_routes = 1;
-	table->routes[0] = (struct policy_route){ .max_body = UINT64_MAX, .retry = true };
+	table->routes[0] = (struct policy_route){ .max_body = UINT64_MAX,
+						  .retry = true,
+						  .upgrades = (uint8_t)config->upgrades };
 	put_hosts(table, config);
 	memcpy(service->name, "default", 7);
 	service->n_name = 7;
@@ -186,7 +189,38 @@ static void put_settings(struct targets *t, struct policy_table *table, const st
 		.body_idle_ns = config->timeouts.body_idle_ns,
 		.write_stall_ns = config->timeouts.write_stall_ns,
 		.pool_idle_ns = config->pool.idle_ns,
+		.tunnel_idle_ns = config->timeouts.tunnel_idle_ns,
 	};
+}
+
+static void put_protocol(struct policy_service *service, const struct config *config)
+{
+	static const uint8_t protocols[] = {
+		[FORM_HTTP] = POLICY_HTTP,
+		[FORM_HTTPS] = POLICY_HTTPS,
+		[FORM_H2C] = POLICY_H2C,
+		[FORM_H2] = POLICY_H2,
+	};
+
+	service->protocol = protocols[config_scheme(config)];
+	service->trust = CERTS_UPSTREAM_TRUST;
+}
+
+/* The upstreams are those that this process began with; what they must be called may change. */
+static void put_server_names(const struct targets *t, struct policy_service *service,
+			     const struct config *config)
+{
+	for (uint32_t i = 0; i < t->opt.config->n_upstreams; i++) {
+		struct policy_endpoint *endpoint = &service->endpoints[i];
+		struct slice name = config->upstream_tls.server_name;
+
+		if (name.len == 0)
+			name = t->opt.config->upstreams[i].url.host;
+		GW_ASSERT(name.len <= POLICY_SERVER_NAME_MAX);
+		if (name.len)
+			memcpy(endpoint->server_name, name.ptr, name.len);
+		endpoint->n_server_name = (uint8_t)name.len;
+	}
 }
 
 static struct policy_endpoint *add_endpoint(struct targets *t, struct policy_table *table,
@@ -281,7 +315,9 @@ int targets_open(const struct targets_options *opt, struct targets **ret_targets
 	if (r < 0)
 		goto free_first;
 	put_settings(t, &first->table, opt->config);
+	put_protocol(&first->table.services[0], opt->config);
 	put_endpoints(t, &first->table);
+	put_server_names(t, &first->table.services[0], opt->config);
 	publish(t, first);
 	for (uint32_t i = 0; i < t->n; i++) {
 		t->targets[i].targets = t;
@@ -319,6 +355,7 @@ int targets_configure(struct targets *t, const struct config *config)
 	if (!g)
 		return -ENOMEM;
 	put_settings(t, &g->table, config);
+	put_server_names(t, &g->table.services[0], config);
 	publish(t, g);
 	return 0;
 }

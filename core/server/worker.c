@@ -7,6 +7,7 @@
 #include "core/base/alloc_trap.h"
 #include "core/base/log.h"
 #include "core/proxy/exchange.h"
+#include "core/proxy/upstream.h"
 #include "core/server/certs.h"
 
 #define WAIT_MAX_NS (1000 * GW_NS_PER_MS)
@@ -25,6 +26,16 @@ static void show_certs(struct worker *w)
 
 	for (uint32_t i = 0; certs && i < w->parts.n_listeners; i++)
 		w->listeners[i].spec.tls = certs_of_worker(certs, w->parts.index)[i];
+}
+
+/* Whom the next connections to upstreams believe. */
+static void use_trusts(struct worker *w)
+{
+	const struct certs *certs = w->proxy->options->certs;
+
+	if (certs && certs->n_trusts)
+		upstream_trust(w->proxy, certs_clients_of_worker(certs, w->parts.index),
+			       certs->n_trusts);
 }
 
 static void posted(void *owner, uint64_t word)
@@ -53,6 +64,7 @@ static void posted(void *owner, uint64_t word)
 		GW_ASSERT(word >= WORKER_N_WORDS);
 		w->proxy->options = (const struct proxy_options *)(uintptr_t)word;
 		show_certs(w);
+		use_trusts(w);
 		atomic_store_explicit(&w->options, w->proxy->options, memory_order_release);
 		break;
 	}
@@ -123,6 +135,7 @@ static int set_up(struct worker *w)
 	w->proxy->log = w->log;
 	if (recorder_attach(&w->proxy->recorder, parts->index) < 0)
 		GW_COUNT_IF(true, "recorder_without_signal_stack");
+	use_trusts(w);
 	proxy_table(w->proxy);
 	r = listen_all(w);
 	if (r == 0)

@@ -96,6 +96,8 @@ class Batch:
                                "keepalive": "60s"}}  # 40,000 single bytes take a while.
         if "allowed_hosts" in needs:
             config["allowed_hosts"] = needs["allowed_hosts"]
+        if "upgrades" in needs:
+            config["upgrades"] = needs["upgrades"]
         self.gateway = case.gateway(
             self.origin.upstream, splice=splice, config=config,
             listener={"trusted_proxies": needs["trusted_proxies"]}

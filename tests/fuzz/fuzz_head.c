@@ -17,10 +17,12 @@ static struct h1_parser whole, cut, again;
 
 static void begin(struct h1_parser *parser, bool response)
 {
-	if (response)
-		h1_parse_response(parser, &h1_limits_default, HTTP_GET);
-	else
+	if (!response) {
 		h1_parse_request(parser, &h1_limits_default);
+		return;
+	}
+	h1_parse_response(parser, &h1_limits_default, HTTP_GET);
+	parser->head.upgrade = HTTP_UPGRADE_WEBSOCKET; /* Its request has asked for it. */
 }
 
 /* In a block of exactly that size, which the parser's head keeps pointing into. */
@@ -59,6 +61,7 @@ static size_t serialise(const struct http_head *head, bool response, char *text,
 		.length = head->content_length,
 		.announce = head->has_length,
 		.close = head->body == HTTP_BODY_UNTIL_CLOSE,
+		.upgrade = head->upgrade,
 	};
 
 	if (response)
@@ -83,6 +86,7 @@ static void check_fixed_point(bool response)
 		size_t second_len = serialise(&again.head, response, second, sizeof(second));
 
 		GW_ASSERT(again.head.body == whole.head.body);
+		GW_ASSERT(again.head.upgrade == whole.head.upgrade);
 		GW_ASSERT(slice_eq(slice_make(first, first_len), slice_make(second, second_len)));
 	} else {
 		GW_ASSERT(again.refusal.reason == REASON_HEADER_TOO_LARGE ||
@@ -108,6 +112,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len)
 	GW_ASSERT(cut.refusal.status == whole.refusal.status);
 	if (progress == H1_DONE) {
 		GW_ASSERT(cut.head.wire_len == whole.head.wire_len);
+		GW_ASSERT(cut.head.upgrade == whole.head.upgrade);
+		GW_ASSERT(!response || (whole.head.status == 101) == (whole.head.upgrade != 0));
 		check_fixed_point(response);
 	}
 	free(bytes);

@@ -41,6 +41,10 @@ struct line {
 	bool early;              /* Has answered, but not heard all yet. */
 	bool deaf;               /* Reads nothing any more. */
 	bool mute;               /* Says nothing any more. */
+	bool switched;           /* Has granted a tunnel, */
+	bool said_all;           /* has said all in it, */
+	bool heard_all;          /* and heard all. */
+	uint64_t tunnel_len;     /* Bytes of it that came. */
 	bool closed;
 };
 
@@ -98,6 +102,12 @@ static void next_request(struct line *l)
 	wire_begin(&l->wire, false);
 }
 
+/* Some end their side of a tunnel only when they have heard the other one's end. */
+static bool waits_for_end(const struct line *l)
+{
+	return !l->heard_all && plan_byte(l->deal->plan.nonce, true, 1) % 2 == 0;
+}
+
 static void replied(struct line *l)
 {
 	const struct plan *p = &l->deal->plan;
@@ -107,6 +117,14 @@ static void replied(struct line *l)
 	l->bytes = (struct plan_bytes){ 0 };
 	if (p->reply_body == PLAN_UNTIL_CLOSE)
 		l->deal->reply_whole |= l->deal->plan.trouble != PLAN_TROUBLE_RESET_BODY;
+	if (p->tunnel) {
+		l->said_all = true;
+		if (l->heard_all)
+			hang_up(l, false);
+		else if (!waits_for_end(l))
+			sim_end_finish(l->end);
+		return;
+	}
 	if (p->reply_close || p->trouble == PLAN_TROUBLE_GARBAGE ||
 	    p->trouble == PLAN_TROUBLE_CONFLICT || p->trouble == PLAN_TROUBLE_BAD_CHUNK) {
 		hang_up(l, false);
@@ -155,6 +173,7 @@ static bool reply_piece(struct line *l)
 		return false;
 	}
 	l->pos += (uint32_t)r;
+	l->switched = l->deal->plan.tunnel && l->pos >= l->bytes.head_len;
 	sim_say(l->o->w->ring, "origin says %016" PRIx64 " up to %u of %u", l->deal->plan.nonce,
 		l->pos, l->bytes.cut);
 	if (l->pos >= l->bytes.whole && l->deal->plan.reply_body != PLAN_UNTIL_CLOSE)
@@ -277,6 +296,9 @@ static void check_fields(struct line *l, const struct plan *p)
 		sim_fail(l->o->w->ring, "%016" PRIx64 ": a field was lost", p->nonce);
 	if (l->wire.framing == WIRE_LENGTH && l->wire.left != p->ask_len)
 		sim_fail(l->o->w->ring, "%016" PRIx64 ": another length", p->nonce);
+	if (wire_count(&l->wire, SLICE("upgrade")) != p->asks_tunnel ||
+	    wire_count(&l->wire, SLICE("connection")) != p->asks_tunnel)
+		sim_fail(l->o->w->ring, "%016" PRIx64 ": what was asked for is not", p->nonce);
 	if (p->ask_body == PLAN_EMPTY && l->wire.framing == WIRE_CHUNKED)
 		sim_fail(l->o->w->ring, "%016" PRIx64 ": a body from nowhere", p->nonce);
 }
@@ -341,17 +363,18 @@ static void check_trailers(struct line *l, const struct plan *p)
 static void heard_end(struct line *l)
 {
 	struct deal *deal = l->deal;
+	bool asks_tunnel = deal->plan.asks_tunnel;
 
 	deal->n_held++;
 	l->heard = true;
-	if (!deal->ask_whole)
+	if (!(asks_tunnel ? deal->ask_head : deal->ask_whole))
 		sim_fail(l->o->w->ring, "%016" PRIx64 ": complete here, but not sent so",
 			 deal->plan.nonce);
-	if (l->wire.body_len != deal->plan.ask_len)
+	if (l->wire.body_len != (asks_tunnel ? 0 : deal->plan.ask_len))
 		sim_fail(l->o->w->ring, "%016" PRIx64 ": %" PRIu64 " body bytes", deal->plan.nonce,
 			 l->wire.body_len);
 	check_trailers(l, &deal->plan);
-	if (deal->plan.ask_len > l->o->w->max_body)
+	if (deal->plan.ask_len > l->o->w->max_body && !asks_tunnel)
 		sim_fail(l->o->w->ring, "%016" PRIx64 ": too large, but whole", deal->plan.nonce);
 	if (l->early)
 		next_request(l);
@@ -359,11 +382,43 @@ static void heard_end(struct line *l)
 		reply_begins(l);
 }
 
+/* Rule 11. */
+static void heard_tunnel(struct line *l, struct slice in)
+{
+	const struct plan *p = &l->deal->plan;
+
+	if (!l->switched)
+		sim_fail(l->o->w->ring, "%016" PRIx64 ": bytes before the tunnel", p->nonce);
+	for (size_t i = 0; i < in.len; i++)
+		if ((uint8_t)in.ptr[i] != plan_byte(p->nonce, false, l->tunnel_len + i))
+			sim_fail(l->o->w->ring,
+				 "%016" PRIx64 ": wrong byte in a tunnel at %" PRIu64, p->nonce,
+				 l->tunnel_len + i);
+	l->tunnel_len += in.len;
+}
+
+/* True when there is something to be said still. */
+static bool heard_tunnel_end(struct line *l)
+{
+	const struct deal *deal = l->deal;
+
+	if ((l->tunnel_len != deal->plan.ask_len || !deal->ask_whole) && !l->o->w->draining)
+		sim_fail(l->o->w->ring, "%016" PRIx64 ": a tunnel ended after %" PRIu64 " of %u",
+			 deal->plan.nonce, l->tunnel_len, deal->plan.ask_len);
+	l->heard_all = true;
+	return !l->said_all && !l->mute;
+}
+
 static void listen_to(struct line *l, struct slice in)
 {
 	struct slice piece;
 
 	while (!l->closed && !l->deaf) {
+		if (l->heard && l->deal->plan.tunnel) {
+			if (in.len > 0)
+				heard_tunnel(l, in);
+			return;
+		}
 		if (l->heard && in.len > 0 && l->bytes.text && l->pos >= l->bytes.whole) {
 			hang_up(l, true); /* In the middle of its surplus. */
 			return;
@@ -396,10 +451,13 @@ static void something(struct sim_end *end, void *owner)
 	char bytes[16384];
 	int32_t n = -EAGAIN;
 
-	while (!l->closed && !l->deaf && (n = sim_end_read(end, bytes, sizeof(bytes))) > 0)
+	while (!l->closed && !l->deaf && !l->heard_all &&
+	       (n = sim_end_read(end, bytes, sizeof(bytes))) > 0)
 		listen_to(l, slice_make(bytes, (size_t)n));
 	if (l->closed)
 		return;
+	if (n == 0 && l->switched && !sim_end_is_reset(end) && heard_tunnel_end(l))
+		n = -EAGAIN;
 	if ((n <= 0 && n != -EAGAIN) || sim_end_is_reset(end)) {
 		hang_up(l, false);
 		return;

@@ -166,6 +166,41 @@ struct plan plan_make(uint64_t nonce, bool calm)
 	return p;
 }
 
+/* Nothing but what can go wrong with a tunnel, too. */
+static bool may_be_tunnel(const struct plan *p)
+{
+	bool cut = p->cut == PLAN_CUT_FIN_BODY || p->cut == PLAN_CUT_STALL_BODY;
+	bool trouble =
+		p->trouble != PLAN_TROUBLE_NONE && p->trouble != PLAN_TROUBLE_RESET_SOON &&
+		p->trouble != PLAN_TROUBLE_CLOSE_SOON && p->trouble != PLAN_TROUBLE_STALL_SOON &&
+		p->trouble != PLAN_TROUBLE_RESET_HEAD && p->trouble != PLAN_TROUBLE_RESET_BODY;
+
+	return p->flaw == PLAN_FLAW_NONE && !cut && !trouble;
+}
+
+void plan_add_tunnel(struct plan *p)
+{
+	struct rng rng;
+
+	rng_seed(&rng, p->nonce ^ 0x74756e6e656c);
+	if (!may_be_tunnel(p) || !one_in(&rng, 2))
+		return;
+	p->method = PLAN_GET;
+	p->http10 = p->close = p->expect = p->ask_trailers = false;
+	p->ask_body = PLAN_EMPTY;
+	p->ask_len = 2 + some_length(&rng);
+	p->asks_tunnel = true;
+	p->tunnel = !one_in(&rng, 3);
+	if (p->tunnel) {
+		p->status = 101;
+		p->reply_body = PLAN_UNTIL_CLOSE;
+		p->reply_trailers = false;
+		p->reply_close = true;
+	} else if (p->reply_body == PLAN_EMPTY && !plan_is_bodiless(p)) {
+		p->reply_body = PLAN_LENGTH;
+	}
+}
+
 /* --- Writing ------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 3))) static void add(struct plan_bytes *b, const char *format, ...)
@@ -262,7 +297,9 @@ static void add_request_fields(struct plan_bytes *b, const struct plan *p)
 	if (p->expect || p->flaw == PLAN_FLAW_EXPECTATION)
 		add(b, "Expect: %s\r\n",
 		    p->flaw == PLAN_FLAW_EXPECTATION ? "more" : "100-continue");
-	if (p->close)
+	if (p->asks_tunnel)
+		add(b, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+	else if (p->close)
 		add(b, "Connection: close\r\n");
 	else if (p->http10)
 		add(b, "Connection: keep-alive\r\n");
@@ -301,7 +338,7 @@ struct plan_bytes plan_request(const struct plan *p)
 	add_request_fields(&b, p);
 	add_request_framing(&b, p);
 	end_head(&b);
-	if (p->ask_body == PLAN_LENGTH)
+	if (p->ask_body == PLAN_LENGTH || p->asks_tunnel)
 		add_payload(&b, p->nonce, false, 0, p->ask_len);
 	else if (p->ask_body == PLAN_CHUNKED)
 		add_chunks(&b, p, false,
@@ -329,7 +366,9 @@ static void add_reply_head(struct plan_bytes *b, const struct plan *p)
 		add(b, "Content-Length: %u\r\n", p->reply_len);
 	if (p->reply_body == PLAN_CHUNKED || both)
 		add(b, "Transfer-Encoding: chunked\r\n");
-	if (p->reply_close)
+	if (p->tunnel)
+		add(b, "Connection: Upgrade\r\nUpgrade: websocket\r\n");
+	else if (p->reply_close)
 		add(b, "Connection: close\r\n");
 	end_head(b);
 }

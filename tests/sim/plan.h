@@ -92,6 +92,8 @@ struct plan {
 	uint16_t status;
 	bool expect, http10, close, ask_trailers;
 	bool reply_close, reply_trailers;
+	bool asks_tunnel; /* Behind the head come bytes that are meant for a tunnel. */
+	bool tunnel;      /* The origin grants it; the reply's body is the other way of it. */
 	uint8_t n_interim;
 	uint16_t pad; /* Bytes of an additional field. */
 	enum plan_flaw flaw;
@@ -101,6 +103,9 @@ struct plan {
 
 /* 'calm': neither flaw, nor cut, nor trouble, nor an end of the connection by the client. */
 struct plan plan_make(uint64_t nonce, bool calm);
+
+/* Perhaps it asks for a tunnel instead. From dice of its own. */
+void plan_add_tunnel(struct plan *plan);
 
 uint8_t plan_byte(uint64_t nonce, bool reply, uint64_t at);
 const char *plan_method_name(enum plan_method method);

@@ -213,5 +213,7 @@ struct sim_conn *sim_net_connect(struct ring *ring);
 void sim_net_conn_free(struct ring *ring, struct sim_conn *conn);
 void sim_net_send_rst(struct ring *ring, struct sim_end *from);
 bool sim_net_readable(const struct sim_end *end);
+/* Others than its end or a reset. */
+bool sim_net_has_bytes(const struct sim_end *end);
 uint32_t sim_net_room(const struct sim_end *end);
 void sim_net_free(struct ring *ring);

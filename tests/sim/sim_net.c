@@ -142,6 +142,11 @@ bool sim_net_readable(const struct sim_end *end)
 	return end->in->arrived > end->in->head || end->in->fin_arrived || end->reset;
 }
 
+bool sim_net_has_bytes(const struct sim_end *end)
+{
+	return end->in->arrived > end->in->head;
+}
+
 uint32_t sim_net_room(const struct sim_end *end)
 {
 	return end->out->send_size - in_flight(end->out);

@@ -106,7 +106,7 @@ int32_t ring_splice_in(struct ring *ring, int32_t file, struct ring_pipe *pipe, 
 		return -EAGAIN;
 	}
 	n = 1 + (uint32_t)sim_pick(ring, n);
-	while (n > 0) {
+	while (n > 0 && (moved == 0 || sim_net_has_bytes(end))) { /* A reset is told by itself. */
 		uint32_t at = (own->start + pipe->held) % pipe->size;
 		int32_t r = sim_end_read(end, own->mem + at, piece(own, at, n));
 

@@ -17,6 +17,12 @@ static void drop_bytes(struct visitor *v)
 	v->bytes = (struct plan_bytes){ 0 };
 }
 
+void visitor_drop_request(struct visitor *v)
+{
+	drop_bytes(v);
+	v->asking++;
+}
+
 void visitor_over(struct visitor *v, bool reset)
 {
 	struct ring *ring = v->w->ring;
@@ -67,7 +73,7 @@ static void finish(struct visitor *v)
 /* Does the connection end with this request, as far as the visitor can know? */
 static bool ends_connection(const struct plan *p)
 {
-	return p->close || p->flaw != PLAN_FLAW_NONE || p->cut != PLAN_CUT_NONE;
+	return p->close || p->flaw != PLAN_FLAW_NONE || p->cut != PLAN_CUT_NONE || p->tunnel;
 }
 
 static bool begin_request(struct visitor *v)
@@ -85,6 +91,8 @@ static bool begin_request(struct visitor *v)
 		return false;
 	if (v->asking >= v->answering + v->manners.pipeline_max)
 		return false;
+	if (v->asking > v->answering && visitor_deal(v, v->asking - 1)->plan.asks_tunnel)
+		return false;
 	/* Behind a reply that may end the connection everything is lost; a calm visitor waits. */
 	if (v->w->calm && v->asking > v->answering && visitor_deal(v, v->asking - 1)->plan.http10)
 		return false;
@@ -94,7 +102,7 @@ static bool begin_request(struct visitor *v)
 	deal->asked = true;
 	v->bytes = plan_request(&deal->plan);
 	v->pos = 0;
-	v->may_continue = !deal->plan.expect;
+	v->may_continue = !deal->plan.expect && !deal->plan.asks_tunnel;
 	sim_say(v->w->ring,
 		"visitor %u asks %016" PRIx64 " %s 1.%d body %d of %u flaw %d cut %d; "
 		"status %u body %d of %u trouble %d",
@@ -141,12 +149,19 @@ static uint32_t piece_of(const struct visitor *v)
 
 static void sent(struct visitor *v, uint32_t n)
 {
+	struct deal *deal = visitor_deal(v, v->asking);
+
 	v->pos += n;
+	deal->ask_head = v->pos >= v->bytes.head_len;
 	if (v->pos < v->bytes.len)
 		return;
-	visitor_deal(v, v->asking)->ask_whole = v->bytes.whole == v->bytes.len;
+	deal->ask_whole = v->bytes.whole == v->bytes.len;
 	v->asking++;
 	drop_bytes(v);
+	if (deal->plan.asks_tunnel)
+		finish(v);
+	if (v->heard_end)
+		visitor_over(v, false);
 }
 
 /* One piece. True when another may follow at once. */
@@ -162,9 +177,12 @@ static bool send_piece(struct visitor *v)
 		cut(v);
 		return false;
 	}
-	if (n == 0) { /* The body waits for 100, but not for ever. */
+	if (n == 0 && v->w->calm && visitor_deal(v, v->asking)->plan.asks_tunnel)
+		return false;
+	if (n == 0) { /* The body waits for 100, but not for ever; a tunnel's bytes for 101. */
 		sim_event_at(v->w->ring, &v->send, ring_now_ns(v->w->ring) + 1000 * MS);
 		v->may_continue = true;
+		v->w->n_impatient += visitor_deal(v, v->asking)->plan.asks_tunnel;
 		return false;
 	}
 	r = sim_end_write(v->end, v->bytes.text + v->pos, n);
@@ -174,7 +192,7 @@ static bool send_piece(struct visitor *v)
 	}
 	visitor_progress(v);
 	sent(v, (uint32_t)r);
-	return true;
+	return !v->over;
 }
 
 static void send_some(struct ring *ring, struct sim_event *event)

@@ -33,7 +33,8 @@ struct visitor {
 	bool silent;        /* Sends nothing any more. */
 	bool finished;      /* Has ended its side. */
 	bool told_close;
-	bool shrugs; /* Does not look at what still comes. */
+	bool shrugs;    /* Does not look at what still comes. */
+	bool heard_end; /* Of a tunnel, in which it still has something to say. */
 	bool over;
 };
 
@@ -41,6 +42,12 @@ static inline struct deal *visitor_deal(const struct visitor *v, uint32_t i)
 {
 	GW_ASSERT(i < v->n);
 	return &v->w->deals[v->first + i];
+}
+
+/* Some of what was meant for a tunnel has been sent. */
+static inline bool visitor_was_early(const struct visitor *v)
+{
+	return v->asking > v->answering || (v->bytes.text && v->pos > v->bytes.head_len);
 }
 
 /* How many of the deals have been begun. */
@@ -55,6 +62,8 @@ static inline void visitor_progress(struct visitor *v)
 }
 
 void visitor_over(struct visitor *v, bool reset);
+/* Nothing of the request that is being sent is of any use now. */
+void visitor_drop_request(struct visitor *v);
 /* The visitor itself has had enough. */
 void visitor_leave(struct visitor *v, bool reset);
 

@@ -86,6 +86,34 @@ static void judge_own(struct visitor *v, const struct plan *p)
 	world_saw(v->w, own_ending(status));
 }
 
+/* From here on both may say what they have to say. */
+static void judge_switch(struct visitor *v, const struct plan *p)
+{
+	struct slice connection, upgrade;
+
+	if (!wire_field(&v->wire, SLICE("connection"), &connection) ||
+	    !wire_field(&v->wire, SLICE("upgrade"), &upgrade) ||
+	    !slice_eq(connection, SLICE("upgrade")) || !slice_eq(upgrade, SLICE("websocket")))
+		sim_fail(v->w->ring, "%016" PRIx64 ": switches without saying so", p->nonce);
+	if (visitor_was_early(v))
+		world_saw(v->w, WORLD_TUNNEL_EARLY);
+	v->may_continue = true;
+	sim_event_later(v->w->ring, &v->send);
+}
+
+/* An answer instead of a tunnel: what was meant for it is not to be said any more. */
+static void judge_no_switch(struct visitor *v)
+{
+	world_saw(v->w, WORLD_TUNNEL_DECLINED);
+	if (visitor_was_early(v)) {
+		world_saw(v->w, WORLD_TUNNEL_VAIN);
+		v->silent = true;
+		v->shrugs = true; /* It may have come when the answer had left. */
+	} else if (v->bytes.text && v->pos == v->bytes.head_len) {
+		visitor_drop_request(v);
+	}
+}
+
 static void judge_head(struct visitor *v)
 {
 	struct ring *ring = v->w->ring;
@@ -95,7 +123,7 @@ static void judge_head(struct visitor *v)
 	if (v->answering >= visitor_n_asked(v))
 		sim_fail(ring, "visitor %u: %u without a question", v->first, v->wire.status);
 	deal = visitor_deal(v, v->answering);
-	if (v->wire.status < 200) {
+	if (v->wire.status < 200 && v->wire.status != 101) {
 		judge_interim(v, &deal->plan);
 		return;
 	}
@@ -110,7 +138,9 @@ static void judge_head(struct visitor *v)
 		sim_fail(ring, "%016" PRIx64 ": status %u", nonce, v->wire.status);
 	if (deal->plan.flaw != PLAN_FLAW_NONE)
 		sim_fail(ring, "%016" PRIx64 ": flawed, but answered by an origin", nonce);
-	if (v->asking == v->answering && v->bytes.text)
+	if (v->wire.status == 101)
+		judge_switch(v, &deal->plan);
+	else if (v->asking == v->answering && v->bytes.text)
 		world_saw(v->w, WORLD_EARLY_REPLY);
 }
 
@@ -152,12 +182,14 @@ static void judge_end(struct visitor *v)
 	const struct plan *p = &deal->plan;
 	uint64_t want = plan_is_bodiless(p) || p->reply_body == PLAN_EMPTY ? 0 : p->reply_len;
 
-	if (v->wire.status < 200) {
+	if (v->wire.status < 200 && v->wire.status != 101) {
 		visitor_begin_reply(v);
 		return;
 	}
 	if (v->from_origin) {
-		if (v->wire.body_len != want || !deal->reply_whole)
+		/* A tunnel may be ended by a drain. */
+		if ((v->wire.body_len != want || !deal->reply_whole) &&
+		    !(p->tunnel && v->w->draining))
 			sim_fail(v->w->ring, "%016" PRIx64 ": a cut reply looks whole", p->nonce);
 		judge_trailers(v, p);
 		world_saw(v->w, WORLD_REPLY_WHOLE);
@@ -169,6 +201,10 @@ static void judge_end(struct visitor *v)
 	v->shrugs = v->told_close && !v->from_origin && p->method == PLAN_HEAD &&
 		    (own_ending(v->wire.status) == WORLD_OWN_408 ||
 		     own_ending(v->wire.status) == WORLD_OWN_503);
+	if (v->wire.status == 101)
+		world_saw(v->w, WORLD_TUNNEL);
+	else if (p->asks_tunnel)
+		judge_no_switch(v);
 	v->answering++;
 	if (v->told_close && v->asking != v->answering - 1)
 		v->silent = true; /* What was pipelined behind it is lost. */
@@ -209,14 +245,21 @@ static void judge(struct visitor *v, struct slice in)
 /* The gateway has ended the connection. */
 void visitor_ended(struct visitor *v, bool reset)
 {
+	bool more_to_say = !reset && v->wire.status == 101 && !v->silent && v->bytes.text;
 	enum wire_event event = reset && !v->wire.begun ? WIRE_MORE
 				: reset                 ? WIRE_BAD
 							: wire_eof(&v->wire);
 
+	if (v->heard_end && !reset)
+		return; /* Known. */
 	if (event == WIRE_END)
 		judge_end(v);
 	else if (event == WIRE_BAD)
 		world_saw(v->w, WORLD_REPLY_CUT);
+	if (more_to_say && event == WIRE_END) {
+		v->heard_end = true;
+		return;
+	}
 	if (v->w->calm && (event == WIRE_BAD || (!v->told_close && v->answering < v->n)))
 		sim_fail(v->w->ring, "visitor %u: calm, but only %u of %u answered (%s)", v->first,
 			 v->answering, v->n, reset ? "reset" : "closed");

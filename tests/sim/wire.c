@@ -138,7 +138,7 @@ static const char *framing_flaw(struct wire *w)
 				      : WIRE_NO_BODY;
 	if (w->is_response &&
 	    (w->bodiless || w->status < 200 || w->status == 204 || w->status == 304))
-		w->framing = WIRE_NO_BODY;
+		w->framing = w->status == 101 ? WIRE_UNTIL_CLOSE : WIRE_NO_BODY;
 	if (!w->is_response && wire_count(w, SLICE("host")) != 1)
 		return "not one host";
 	return NULL;

@@ -100,6 +100,7 @@ static void some_options(struct world *w, struct proxy_options *opt)
 		.head_ns = 10 * S,
 		.keepalive_ns = w->calm ? 100 * S : 20 * S, /* No calm visitor reads for so long. */
 		.linger_ns = 5 * S,
+		.tunnel_grace_ns = 5 * S,
 		.splice_min = below(w, 3) ? 1u << below(w, 16) : UINT64_MAX,
 		.clients_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
 		.upstreams_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
@@ -117,6 +118,7 @@ static void some_limits(struct world *w)
 	rng_seed(&rng, w->seed ^ 0x6d6178);
 	w->max_body = !w->calm && rng_below(&rng, 3) == 0 ? rng_below(&rng, 30000) : UINT64_MAX;
 	w->logs = rng_below(&rng, 3) == 0;
+	w->tunnels = rng_below(&rng, 3) == 0;
 }
 
 static struct ring_addr origin_addr(uint32_t i)
@@ -153,6 +155,7 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 	table->n_services = 1;
 	table->n_routes = 1;
 	table->routes[0] = (struct policy_route){ .max_body = w->max_body, .retry = true };
+	table->routes[0].upgrades = w->tunnels ? POLICY_UPGRADE_WEBSOCKET : 0;
 	service->n_name = 3;
 	memcpy(service->name, "sim", 3);
 	service->max_idle = (uint16_t)below(w, 5);
@@ -164,6 +167,7 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 		.body_idle_ns = 10 * S,
 		.write_stall_ns = 20 * S, /* A write of 32 KiB to the slowest calm reader. */
 		.pool_idle_ns = 8 * S,
+		.tunnel_idle_ns = 300 * S, /* No visitor waits for so long. */
 	};
 	for (uint32_t i = 0; i < n; i++)
 		add_endpoint(service, (first + i) % WORLD_ORIGINS);
@@ -255,8 +259,11 @@ static void people(struct world *w)
 		uint32_t first = w->n_deals;
 
 		w->n_deals += 1 + (uint32_t)below(w, WORLD_DEALS_MAX / WORLD_VISITORS_MAX);
-		for (uint32_t k = first; k < w->n_deals; k++)
+		for (uint32_t k = first; k < w->n_deals; k++) {
 			w->deals[k].plan = plan_make(w->seed * WORLD_DEALS_MAX + k, w->calm);
+			if (w->tunnels)
+				plan_add_tunnel(&w->deals[k].plan);
+		}
 		w->visitors[w->n_visitors++] = visitor_new(w, first, w->n_deals - first);
 	}
 }

@@ -18,6 +18,8 @@
  *  9 A drain resets no connection that had begun before it.
  * 10 Each request is logged once, with the status and length that its visitor got,
  *    and no span is negative.
+ * 11 Bytes meant for a tunnel reach an origin that has granted it, in order, and no other;
+ *    its end does when its visitor has ended it, or in a drain.
  */
 #pragma once
 
@@ -40,7 +42,11 @@
 	X(INTERIM) X(CONTINUED) X(TRAILERS) X(PIPELINED) X(EARLY_REPLY) X(HALF_CLOSED) \
 	X(ADOPTED)           /* A second policy. */ \
 	X(DRAINED) X(ABORTED) X(CALM) \
-	X(LOGGED)          /* Each request, and compared. */
+	X(LOGGED)          /* Each request, and compared. */ \
+	X(TUNNEL)          /* Both ways, to both ends. */ \
+	X(TUNNEL_EARLY)    /* Its visitor did not wait for it, */ \
+	X(TUNNEL_VAIN)     /* and did not get one. */ \
+	X(TUNNEL_DECLINED) /* An answer instead. */
 /* clang-format on */
 
 enum world_ending {
@@ -57,6 +63,7 @@ enum { WORLD_VISITORS_MAX = 10, WORLD_DEALS_MAX = 40, WORLD_ORIGINS = 3 };
 struct deal {
 	struct plan plan;
 	bool asked;            /* Some of it was sent. */
+	bool ask_head;         /* Its head. */
 	bool ask_whole;        /* All of it, validly. */
 	bool reply_whole;      /* An origin has sent all of a reply. */
 	uint8_t n_seen;        /* Its head reached an origin, */
@@ -76,12 +83,14 @@ struct world {
 	bool calm;
 	uint64_t max_body; /* Of a request, at the gateway. */
 	bool logs;
+	bool tunnels; /* Are asked for, and allowed. */
 	struct ring *ring;
 	struct proxy *proxy;
 	struct listener *listener;
 	struct ring_addr front;
 	struct deal deals[WORLD_DEALS_MAX];
 	uint32_t n_deals;
+	uint32_t n_impatient; /* Deals behind which bytes may pass for a request. */
 	struct visitor *visitors[WORLD_VISITORS_MAX];
 	uint32_t n_visitors, n_visitors_over;
 	struct origin *origins[WORLD_ORIGINS];

@@ -11,21 +11,52 @@ EVERYWHERE = os.environ.get("GW_TLS") == "1"
 NAME = "everywhere.test"
 
 
-class Cert:
-    """Files of a certificate and its key; signs others when it is an authority."""
+def run(*argv):
+    subprocess.run(argv, check=True, capture_output=True, timeout=30)
 
-    def __init__(self, folder, name, sans=(), issuer=None):
+
+def alternative(san):
+    """A name, an IP address as "IP:...", or bytes that no configuration can say: a DNS name in DER.
+    """
+    return san if san.startswith(("IP:", "DER:")) else f"DNS:{san}"
+
+
+def der_name(raw):
+    """A DNS name of any bytes, as an alternative."""
+    inner = bytes([0x82, len(raw)]) + raw
+    return "DER:" + (bytes([0x30, len(inner)]) + inner).hex(":")
+
+
+class Cert:
+    """Files of a certificate and its key; signs others when it is an authority. 'days' below 0: it
+    has expired so long ago.
+    """
+
+    def __init__(self, folder, name, sans=(), issuer=None, days=30):
         self.name = name
         self.cert = os.path.join(folder, f"{name}.pem")
         self.key = os.path.join(folder, f"{name}.key")
         argv = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt",
                 "ec_paramgen_curve:P-256", "-nodes", "-keyout", self.key, "-out", self.cert,
                 "-days", "30", "-subj", f"/CN={name}"]
+        extension = "subjectAltName=" + ",".join(alternative(s) for s in sans)
         if sans:
-            argv += ["-addext", "subjectAltName=" + ",".join(f"DNS:{s}" for s in sans)]
+            argv += ["-addext", extension]
         if issuer:
             argv += ["-CA", issuer.cert, "-CAkey", issuer.key]
-        subprocess.run(argv, check=True, capture_output=True, timeout=30)
+        run(*argv)
+        if days < 0:
+            self._sign_again(folder, issuer, extension, days)
+
+    def _sign_again(self, folder, issuer, extension, days):
+        """With dates that 'openssl req' does not take."""
+        extensions = os.path.join(folder, f"{self.name}.ext")
+        asked = os.path.join(folder, f"{self.name}.csr")
+        with open(extensions, "w", encoding="ascii") as f:
+            f.write(extension + "\n")
+        run("openssl", "req", "-new", "-key", self.key, "-subj", f"/CN={self.name}", "-out", asked)
+        run("openssl", "x509", "-req", "-in", asked, "-CA", issuer.cert, "-CAkey", issuer.key,
+            "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out", self.cert)
 
     def as_config(self):
         return {"cert": self.cert, "key": self.key}
@@ -39,6 +70,21 @@ def client_context(trusted, shown=None, most=None):
         context.load_cert_chain(shown.cert, shown.key)
     if most:
         context.maximum_version = most
+    return context
+
+
+def origin_context(shown, clients=None, most=None, protocols=None):
+    """An ssl context of an origin; 'clients': who vouches for those that it asks for a certificate.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(shown.cert, shown.key)
+    if clients:
+        context.load_verify_locations(clients.cert)
+        context.verify_mode = ssl.CERT_REQUIRED
+    if most:
+        context.maximum_version = most
+    if protocols:
+        context.set_alpn_protocols(protocols)
     return context
 
 

@@ -8,6 +8,7 @@ afterwards. Each connection has its own thread.
 import fcntl
 import os
 import socket
+import ssl
 import struct
 import termios
 import threading
@@ -85,7 +86,7 @@ class Connection:
         """Read what is there, waiting for it; False when the gateway has ended its side."""
         try:
             data = self.sock.recv(262144)
-        except ConnectionResetError:
+        except (ConnectionResetError, ssl.SSLError):
             self.peer_end = "reset"
             self.upstream.notify()
             return False
@@ -130,6 +131,16 @@ class Connection:
                 return
             pause.wait(0.002)
 
+    def say_end(self):
+        """TLS: nothing more comes, by close_notify. The socket stays open."""
+        self.we_ended = True
+        self.sock.settimeout(0.0)
+        try:
+            self.sock.unwrap()
+        except (OSError, ValueError):  # It does not wait for the same from the gateway.
+            pass
+        self.sock.settimeout(PATIENCE_S)
+
     def close(self):
         self.we_ended = True
         self.sock.close()
@@ -143,9 +154,22 @@ class Connection:
         set_reset_on_close(self.sock)
         self.sock.close()
 
+    def shake(self):
+        """TLS, where the upstream speaks it; False when the gateway refuses it."""
+        if not self.upstream.tls:
+            return True
+        try:
+            self.sock = self.upstream.tls.wrap_socket(self.sock, server_side=True)
+        except OSError as e:
+            self.error = repr(e)
+            return False
+        return True
+
     def run(self, handler):
         done = 0
         try:
+            if not self.shake():
+                return
             while self.sock.fileno() >= 0:
                 while len(self.messages) <= done:
                     if not self.receive():
@@ -173,12 +197,14 @@ class Connection:
 
 
 class Upstream:
-    """Listens on loopback (IPv4, IPv6) or a Unix path, until stop()."""
+    """Listens on loopback (IPv4, IPv6) or a Unix path, until stop(). 'tls': an ssl context."""
 
     connection_type = Connection
 
-    def __init__(self, handler=echo, family="ipv4", path=None, port=0, backlog=512, rcvbuf=None):
+    def __init__(self, handler=echo, family="ipv4", path=None, port=0, backlog=512, rcvbuf=None,
+                 tls=None):
         self.handler = handler
+        self.tls = tls
         self.connections = []
         self.messages = []  # Of all connections, in the order in which their heads arrived.
         self.violations = []
@@ -203,7 +229,7 @@ class Upstream:
             self.sock.bind(("127.0.0.1" if self.family == "ipv4" else "::1", port))
             self.port = self.sock.getsockname()[1]
             host = "127.0.0.1" if self.family == "ipv4" else "[::1]"
-            self.url = f"http://{host}:{self.port}"
+            self.url = f"{'https' if self.tls else 'http'}://{host}:{self.port}"
         self.sock.listen(backlog)
 
     def _accept(self):

@@ -29,13 +29,16 @@ static int fill_table(void **state)
 		.enabled = true,
 		.n_services = 1,
 		.n_routes = 1,
-		.routes = { { .max_body = 1000, .retry = true } },
+		.routes = { { .max_body = 1000,
+			      .retry = true,
+			      .upgrades = POLICY_UPGRADE_WEBSOCKET } },
 	};
 	table.services[0].timeouts = (struct policy_timeouts){ .connect_ns = 1,
 							       .response_head_ns = 2,
 							       .body_idle_ns = 3,
 							       .write_stall_ns = 4,
-							       .pool_idle_ns = 5 };
+							       .pool_idle_ns = 5,
+							       .tunnel_idle_ns = 6 };
 	return 0;
 }
 
@@ -117,7 +120,8 @@ static void a_verdict_holds_all_that_is_needed(void **state)
 	assert_true(v.service == 0 && v.route == 0 && v.max_body == 1000);
 	assert_true(v.timeouts.connect_ns == 1 && v.timeouts.response_head_ns == 2);
 	assert_true(v.timeouts.body_idle_ns == 3 && v.timeouts.write_stall_ns == 4);
-	assert_true(v.timeouts.pool_idle_ns == 5);
+	assert_true(v.timeouts.pool_idle_ns == 5 && v.timeouts.tunnel_idle_ns == 6);
+	assert_int_equal(v.upgrades, POLICY_UPGRADE_WEBSOCKET);
 }
 
 /* --- Choosing. ------------------------------------------------------------------------------- */

@@ -85,6 +85,27 @@ static void set_host_text(void)
 	table.hosts[POLICY_HOSTS_MAX - 1].len = POLICY_HOST_TEXT_MAX + 1;
 }
 
+static void set_protocol(void)
+{
+	table.services[0].protocol = POLICY_N_PROTOCOLS;
+}
+
+static void set_trust(void)
+{
+	table.services[0].trust = POLICY_TRUSTS_MAX;
+}
+
+static void set_server_name(void)
+{
+	table.services[0].endpoints[POLICY_ENDPOINTS_MAX - 1].n_server_name =
+		POLICY_SERVER_NAME_MAX + 1;
+}
+
+static void set_no_server_name(void)
+{
+	table.services[0].protocol = POLICY_HTTPS;
+}
+
 static void check(void)
 {
 	table_check(&table);
@@ -106,6 +127,10 @@ static const struct {
 	{ "family", set_family },
 	{ "path", set_path },
 	{ "host's text", set_host_text },
+	{ "protocol", set_protocol },
+	{ "trust", set_trust },
+	{ "server name", set_server_name },
+	{ "no server name", set_no_server_name },
 };
 
 static void bounds_are_checked(void **state)

@@ -453,6 +453,52 @@ static void a_poll_answers_when_ready(void **state)
 	rt_end(ring);
 }
 
+/* A peer that has ended its side, and reads nothing: it is waited for, not asked again and again. */
+static void a_half_closed_peer_is_waited_for(void **state)
+{
+	static char block[65536];
+	struct ring *ring = rt_ring();
+	struct rt_op writable, accept;
+	struct ring_addr addr;
+	int32_t listener = rt_listen(ring, &addr), file;
+	uint64_t n_cqes;
+	int fd = rt_dial(&addr);
+
+	(void)state;
+	rt_op_init(&writable);
+	rt_op_init(&accept);
+	ring_accept(ring, &accept.op, listener);
+	RT_UNTIL(ring, accept.n_answers == 1);
+	file = accept.last.res;
+	assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	for (int i = 0; i < 2; i++) { /* Answered, then cancelled. */
+		while (send(ring->files[file].fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+			;
+		ring_poll(ring, &writable.op, file, RING_WRITABLE);
+		rt_settle(ring);
+		n_cqes = ring->stats.cqes;
+		for (int turn = 0; turn < 20; turn++)
+			assert_int_equal(ring_turn(ring, 0), 0);
+		assert_int_equal(ring->stats.cqes, n_cqes);
+		assert_int_equal(writable.n_answers, i);
+		if (i == 0)
+			while (writable.n_answers == 0) {
+				while (recv(fd, block, sizeof(block), MSG_DONTWAIT) > 0)
+					;
+				assert_int_equal(ring_turn(ring, RT_STEP_NS), 0);
+			}
+		else
+			ring_cancel(ring, &writable.op);
+		RT_UNTIL(ring, writable.n_final == (uint32_t)i + 1);
+		assert_true(i ? writable.last.res == -ECANCELED : writable.last.res >= 0);
+	}
+	ring_close(ring, file);
+	ring_close(ring, listener);
+	close(fd);
+	RT_UNTIL(ring, accept.n_final == 1);
+	rt_end(ring);
+}
+
 /* Neither bytes nor the peer's own end; cancelled, it is answered once. */
 static void a_watch_answers_the_end_of_both_sides(void **state)
 {
@@ -615,6 +661,7 @@ int main(void)
 		cmocka_unit_test(soon_is_the_next_turn),
 		cmocka_unit_test(next_follows_the_answer),
 		cmocka_unit_test(a_poll_answers_when_ready),
+		cmocka_unit_test(a_half_closed_peer_is_waited_for),
 		cmocka_unit_test(a_watch_answers_the_end_of_both_sides),
 		cmocka_unit_test(connections_are_made_and_refused),
 		cmocka_unit_test(a_connect_can_be_cancelled),

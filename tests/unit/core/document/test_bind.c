@@ -33,7 +33,7 @@ static const struct schema_word modes[] = { { "slow", 1, "in time" },
 					    { "fast", 2, NULL },
 					    { NULL, 0, NULL } };
 static const struct schema_word set[] = {
-	{ "a", 1, NULL }, { "b", 2, NULL }, { "c", 4, NULL }, { NULL, 0, NULL }
+	{ "a", 1, NULL }, { "b", 2, NULL }, { "c", 4, NULL }, { "none", 0, NULL }, { NULL, 0, NULL }
 };
 static const struct schema_word texts[] = { { "none", SCHEMA_EMPTY, NULL },
 					    { "self", SCHEMA_AS_IS, NULL },
@@ -195,6 +195,19 @@ static void every_type_is_filled(void **state)
 	assert_int_equal(thing.word.len, 0);
 }
 
+/* A set with nothing in it is said by a word of its own, and written back so. */
+static void a_set_may_be_empty(void **state)
+{
+	struct thing thing;
+
+	(void)state;
+	assert_non_null(strstr(bound("set: none", false, sizeof(block), &thing), "set: [none]\n"));
+	assert_int_equal(thing.set, 0);
+	(void)bound("set: [none, c]", false, sizeof(block), &thing);
+	assert_int_equal(thing.set, 4);
+	assert_null(strstr(bound("set: [a]", false, sizeof(block), &thing), "[none"));
+}
+
 /* What a change does not say stays; lists go as a whole; their elements have presets again. */
 static void changes_leave_the_rest_alone(void **state)
 {
@@ -221,8 +234,8 @@ static const struct {
 	{ "mode: fats",
 	  "f:1:7: mode: \"fats\" is not allowed; did you mean \"fast\"? allowed: slow or fast" },
 	{ "mode: [fast]", "f:1:7: mode: a list is of the wrong type; allowed: slow or fast" },
-	{ "set: [a, d]", "f:1:10: set[1]: \"d\" is not allowed; allowed: a, b or c" },
-	{ "set: {}", "f:1:6: set: a map is of the wrong type; allowed: a, b or c" },
+	{ "set: [a, d]", "f:1:10: set[1]: \"d\" is not allowed; allowed: a, b, c or none" },
+	{ "set: {}", "f:1:6: set: a map is of the wrong type; allowed: a, b, c or none" },
 	{ "items: [{name: a}, {name: b}, {name: c}, {name: d}]",
 	  "f:1:8: items: has 4 elements; at most 3 are allowed" },
 	{ "items: [{name: 123456789}]",
@@ -317,6 +330,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(presets_are_filled_in),
 		cmocka_unit_test(every_type_is_filled),
+		cmocka_unit_test(a_set_may_be_empty),
 		cmocka_unit_test(changes_leave_the_rest_alone),
 		cmocka_unit_test(wrong_values_are_refused),
 		cmocka_unit_test(a_full_arena_is_told),

@@ -246,32 +246,39 @@ static const struct {
 	int want;
 	const char *host, *path;
 	uint16_t port;
+	enum form_scheme scheme;
 } urls[] = {
-	{ "http://127.0.0.1:3000", 0, "127.0.0.1", "", 3000 },
-	{ "http://localhost:3000/", 0, "localhost", "", 3000 },
-	{ "HTTP://a.example", 0, "a.example", "", 80 },
-	{ "http://[::1]:1", 0, "::1", "", 1 },
-	{ "http://[fd00::2]", 0, "fd00::2", "", 80 },
-	{ "unix:/run/app.sock", 0, "", "/run/app.sock", 0 },
-	{ "https://a.example", -EPROTONOSUPPORT, NULL, NULL, 0 },
-	{ "HTTPS://a.example:443/", -EPROTONOSUPPORT, NULL, NULL, 0 },
-	{ "http://a/x", -EDOM, NULL, NULL, 0 },
-	{ "http://a//", -EDOM, NULL, NULL, 0 },
-	{ "http://a?x", -EDOM, NULL, NULL, 0 },
-	{ "http://u@a/", -EDOM, NULL, NULL, 0 },
-	{ "http://a:0", -EINVAL, NULL, NULL, 0 },
-	{ "http://a:99999", -EINVAL, NULL, NULL, 0 },
-	{ "http://a:", -EINVAL, NULL, NULL, 0 },
-	{ "http://", -EINVAL, NULL, NULL, 0 },
-	{ "http:///", -EINVAL, NULL, NULL, 0 },
-	{ "http://:80", -EINVAL, NULL, NULL, 0 },
-	{ "http://::1:80", -EINVAL, NULL, NULL, 0 },
-	{ "http://[a]:80", -EINVAL, NULL, NULL, 0 },
-	{ "http://a b", -EINVAL, NULL, NULL, 0 },
-	{ "ftp://a/", -EINVAL, NULL, NULL, 0 },
-	{ "a:80", -EINVAL, NULL, NULL, 0 },
-	{ "unix:", -EINVAL, NULL, NULL, 0 },
-	{ "", -EINVAL, NULL, NULL, 0 },
+	{ "http://127.0.0.1:3000", 0, "127.0.0.1", "", 3000, FORM_HTTP },
+	{ "http://localhost:3000/", 0, "localhost", "", 3000, FORM_HTTP },
+	{ "HTTP://a.example", 0, "a.example", "", 80, FORM_HTTP },
+	{ "http://[::1]:1", 0, "::1", "", 1, FORM_HTTP },
+	{ "http://[fd00::2]", 0, "fd00::2", "", 80, FORM_HTTP },
+	{ "unix:/run/app.sock", 0, "", "/run/app.sock", 0, FORM_HTTP },
+	{ "https://a.example", 0, "a.example", "", 443, FORM_HTTPS },
+	{ "HTTPS://a.example:8443/", 0, "a.example", "", 8443, FORM_HTTPS },
+	{ "https://[::1]", 0, "::1", "", 443, FORM_HTTPS },
+	{ "h2c://a.example", 0, "a.example", "", 80, FORM_H2C },
+	{ "h2://a.example", 0, "a.example", "", 443, FORM_H2 },
+	{ "https://a/x", -EDOM, NULL, NULL, 0, FORM_HTTP },
+	{ "https://", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "h3://a", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http://a/x", -EDOM, NULL, NULL, 0, FORM_HTTP },
+	{ "http://a//", -EDOM, NULL, NULL, 0, FORM_HTTP },
+	{ "http://a?x", -EDOM, NULL, NULL, 0, FORM_HTTP },
+	{ "http://u@a/", -EDOM, NULL, NULL, 0, FORM_HTTP },
+	{ "http://a:0", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http://a:99999", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http://a:", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http://", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http:///", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http://:80", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http://::1:80", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http://[a]:80", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "http://a b", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "ftp://a/", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "a:80", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "unix:", -EINVAL, NULL, NULL, 0, FORM_HTTP },
+	{ "", -EINVAL, NULL, NULL, 0, FORM_HTTP },
 };
 
 static void urls_name_a_host_and_a_port(void **state)
@@ -286,7 +293,8 @@ static void urls_name_a_host_and_a_port(void **state)
 		if (r < 0)
 			continue;
 		if (!slice_eq(url.host, slice_of(urls[i].host)) ||
-		    !slice_eq(url.path, slice_of(urls[i].path)) || url.port != urls[i].port)
+		    !slice_eq(url.path, slice_of(urls[i].path)) || url.port != urls[i].port ||
+		    url.scheme != urls[i].scheme)
 			fail_msg("'%s': '%.*s' %u '%.*s'", urls[i].text, SLICE_ARG(url.host),
 				 url.port, SLICE_ARG(url.path));
 	}

@@ -50,6 +50,8 @@ static const struct {
 	{ { .body = HTTP_BODY_CHUNKED, .length = 5 }, "transfer-encoding: chunked\r\n\r\n" },
 	{ { .body = HTTP_BODY_UNTIL_CLOSE, .close = true }, "connection: close\r\n\r\n" },
 	{ { .body = HTTP_BODY_NONE, .keep_alive = true }, "connection: keep-alive\r\n\r\n" },
+	{ { .body = HTTP_BODY_NONE, .upgrade = HTTP_UPGRADE_WEBSOCKET },
+	  "connection: upgrade\r\nupgrade: websocket\r\n\r\n" },
 	{ { .body = HTTP_BODY_LENGTH, .length = 10, .close = true },
 	  "content-length: 10\r\nconnection: close\r\n\r\n" },
 };

@@ -216,6 +216,57 @@ static void responses_are_understood(void **state)
 	}
 }
 
+/* What is asked for is known of a request; of its answer, what that makes of it. */
+static const struct {
+	const char *lines;
+	uint16_t status; /* 0: a request. */
+	enum http_upgrade before, after;
+	enum reason reason;
+} upgrades[] = {
+	{ "Host: a\nConnection: upgrade\nUpgrade: websocket\n", 0, HTTP_UPGRADE_NONE,
+	  HTTP_UPGRADE_WEBSOCKET, REASON_NONE },
+	{ "Host: a\nConnection: upgrade\nUpgrade: websocket\nContent-Length: 0\n", 0,
+	  HTTP_UPGRADE_NONE, HTTP_UPGRADE_WEBSOCKET, REASON_NONE },
+	{ "Host: a\nConnection: upgrade\nUpgrade: websocket\nContent-Length: 1\n", 0,
+	  HTTP_UPGRADE_NONE, HTTP_UPGRADE_NONE, REASON_NONE },
+	{ "Host: a\nConnection: upgrade, close\nUpgrade: websocket\n", 0, HTTP_UPGRADE_NONE,
+	  HTTP_UPGRADE_NONE, REASON_NONE },
+	{ "Host: a\nUpgrade: websocket\n", 0, HTTP_UPGRADE_NONE, HTTP_UPGRADE_NONE, REASON_NONE },
+	{ "Connection: upgrade\nUpgrade: websocket\n", 101, HTTP_UPGRADE_WEBSOCKET,
+	  HTTP_UPGRADE_WEBSOCKET, REASON_NONE },
+	{ "Connection: upgrade\nUpgrade: websocket\n", 101, HTTP_UPGRADE_NONE, HTTP_UPGRADE_NONE,
+	  REASON_UPSTREAM_UPGRADE },
+	{ "Connection: upgrade\nUpgrade: h2c\n", 101, HTTP_UPGRADE_WEBSOCKET, HTTP_UPGRADE_NONE,
+	  REASON_UPSTREAM_UPGRADE },
+	{ "Connection: upgrade\nUpgrade: websocket\nContent-Length: x\n", 101,
+	  HTTP_UPGRADE_WEBSOCKET, HTTP_UPGRADE_WEBSOCKET, REASON_UPSTREAM_FRAMING },
+	{ "Connection: upgrade\nUpgrade: websocket\n", 200, HTTP_UPGRADE_WEBSOCKET,
+	  HTTP_UPGRADE_NONE, REASON_NONE },
+	{ "Connection: upgrade\nUpgrade: websocket\n", 103, HTTP_UPGRADE_WEBSOCKET,
+	  HTTP_UPGRADE_NONE, REASON_NONE },
+};
+
+static void upgrades_are_understood(void **state)
+{
+	static struct given given;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(upgrades); i++) {
+		struct http_refusal refusal;
+
+		fill(&given, upgrades[i].status ? "" : "/", upgrades[i].lines);
+		given.head.status = upgrades[i].status;
+		given.head.upgrade = upgrades[i].before;
+		refusal = upgrades[i].status ? judge_response(&given.head)
+					     : judge_request(&given.head, given.text, false);
+		if (refusal.reason != upgrades[i].reason)
+			fail_msg("%zu: %u", i, refusal.reason);
+		assert_int_equal(given.head.upgrade, upgrades[i].after);
+		for (uint32_t j = 0; j < given.head.n_fields; j++)
+			assert_true(given.head.fields[j].dropped);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -223,6 +274,7 @@ int main(void)
 		cmocka_unit_test(requests_are_understood),
 		cmocka_unit_test(cookies_are_bounded),
 		cmocka_unit_test(responses_are_understood),
+		cmocka_unit_test(upgrades_are_understood),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -54,6 +54,19 @@ static void encode_response(struct stream *s, struct writer *out,
 	writer_put(out, message->text);
 }
 
+/* Both sides begin anew. */
+static void fake_switch(struct fake_stream *f)
+{
+	f->in.ended = false;
+	f->in.window = 0;
+	f->in.credited = 0;
+	f->in.delivered = 0;
+	f->in.switched = true;
+	f->out.ended = false;
+	f->out.all = false;
+	f->out.body = HTTP_BODY_UNTIL_CLOSE;
+}
+
 static void end(struct fake_stream *f)
 {
 	assert_false(f->out.ended);
@@ -72,10 +85,24 @@ static void send_head(struct stream *s, struct slice bytes, const struct stream_
 	f->out.seed = seed_in(bytes, f->conn->role == FAKE_SERVER ? '#' : '/');
 	f->out.status = message->status;
 	f->out.body = (uint8_t)message->body;
+	f->out.upgrade = message->upgrade;
+	if (message->upgrade && f->conn->role == FAKE_SERVER)
+		fake_switch(f);
 	f->out.length = message->length;
 	f->out.last = message->last;
 	if (last)
 		end(f);
+}
+
+/* Of bytes that came behind a request, the test says that there are some. */
+static bool decline(struct stream *s)
+{
+	struct fake_stream *f = fake_of(s);
+
+	assert_int_equal(f->conn->role, FAKE_SERVER);
+	assert_true(f->in.ended && !f->out.begun);
+	f->in.n_declined++;
+	return f->in.early;
 }
 
 static void send_info(struct stream *s, const struct http_head *head)
@@ -177,7 +204,7 @@ static void release(struct stream *s)
 	struct fake_stream *f = fake_of(s);
 
 	assert_true(f->out.all);
-	assert_true(f->in.ended || f->conn->role == FAKE_SERVER);
+	assert_true(f->in.ended || f->conn->role == FAKE_SERVER || f->in.switched);
 	if (f->out.body == HTTP_BODY_LENGTH && f->out.seed)
 		assert_int_equal(f->out.told, f->out.length);
 	forget(f, FAKE_RELEASED);
@@ -196,6 +223,7 @@ static const struct codec fake_codec = {
 	.encode_request = encode_request,
 	.encode_response = encode_response,
 	.send_head = send_head,
+	.decline = decline,
 	.send_info = send_info,
 	.send_body = send_body,
 	.send_trailers = send_trailers,
@@ -234,6 +262,8 @@ void fake_head(struct fake_stream *f, struct http_head *head, bool last)
 	if (!fake_is_open(f))
 		return;
 	f->in.ended = last;
+	if (head->upgrade)
+		fake_switch(f);
 	f->stream.user->head(&f->stream, head, last);
 }
 
@@ -278,7 +308,7 @@ void fake_flush(struct fake_stream *f)
 
 void fake_malformed(struct fake_stream *f, uint16_t status, uint16_t reason)
 {
-	struct stream_fault fault = { status, reason, false };
+	struct stream_fault fault = { .status = status, .reason = reason, .untouched = false };
 
 	if (!fake_is_open(f))
 		return;
@@ -288,7 +318,7 @@ void fake_malformed(struct fake_stream *f, uint16_t status, uint16_t reason)
 
 void fake_reset(struct fake_stream *f, uint16_t status, uint16_t reason, bool untouched)
 {
-	struct stream_fault fault = { status, reason, untouched };
+	struct stream_fault fault = { .status = status, .reason = reason, .untouched = untouched };
 
 	if (!fake_is_open(f))
 		return;

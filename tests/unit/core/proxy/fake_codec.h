@@ -29,7 +29,10 @@ struct fake_in {
 	uint64_t window;   /* Bytes that may still be delivered. */
 	uint64_t credited; /* Granted by credit() so far. */
 	uint64_t delivered;
+	uint8_t n_declined;
 	bool ended;
+	bool early;    /* For the test: bytes have come behind the request. */
+	bool switched; /* A 101 has passed. */
 };
 
 /* What the gateway has told the peer. */
@@ -40,6 +43,7 @@ struct fake_out {
 	uint32_t seed;   /* That the bytes must show; 0: an answer of the gateway's own. */
 	uint16_t status; /* Responses. */
 	uint8_t body;    /* enum http_body. */
+	uint8_t upgrade; /* enum http_upgrade, of the head. */
 	uint8_t n_infos, n_flushes;
 	bool begun, ended, all; /* all: told that everything has left. */
 	bool last;

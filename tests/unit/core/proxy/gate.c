@@ -159,6 +159,7 @@ static void gate_table(void)
 		.response_head_ns = 20 * S,
 		.body_idle_ns = 10 * S,
 		.write_stall_ns = 15 * S,
+		.tunnel_idle_ns = 100 * S,
 	};
 	seat_offer(&g.seat, &g.table);
 }
@@ -172,6 +173,7 @@ static int gate_open(void **state)
 	g.options = (struct proxy_options){
 		.limits = h1_limits_default,
 		.write_stall_ns = 15 * S,
+		.tunnel_grace_ns = 30 * S,
 		.splice_min = 1,
 		.clients_max = 24,
 		.upstreams_max = 1,
@@ -235,9 +237,11 @@ static struct fake_stream *gate_other(const struct fake_stream *visitor)
 static void gate_check_flow(const struct exchange_flow *flow, const struct fake_stream *source,
 			    const struct fake_stream *sink)
 {
-	if (source->in.ended)
+	uint32_t window = source->in.switched ? EXCHANGE_TUNNEL_WINDOW : EXCHANGE_WINDOW;
+
+	if (source->in.ended || flow->ended)
 		return;
-	assert_int_equal(source->in.credited, flow->open ? EXCHANGE_WINDOW + sink->out.told : 0);
+	assert_int_equal(source->in.credited, flow->open ? window + sink->out.told : 0);
 	assert_true(source->in.delivered <= FAKE_WINDOW + source->in.credited);
 	assert_int_equal(flow->waiting, sink->out.pending);
 }
@@ -305,6 +309,7 @@ static void gate_answer(struct fake_stream *up, unsigned status, const char *fie
 
 	up->seed = up->out.seed;
 	h1_parse_response(&parser, &h1_limits_default, ex->head_request ? HTTP_HEAD : HTTP_GET);
+	parser.head.upgrade = up->out.upgrade;
 	assert_int_equal(h1_parse_feed(&parser, text, (uint32_t)len), H1_DONE);
 	fake_head(up, &parser.head, status >= 200 && gate_ends_at_once(&parser.head));
 	memset(text, 0xee, sizeof(text));

@@ -7,6 +7,7 @@
 /* Before cmocka, which makes a macro of "fail". */
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
+#include "core/proxy/upstream.h"
 #include "tests/sim/sim_net.h"
 
 #include <setjmp.h>
@@ -39,6 +40,12 @@ static uint32_t stage_upstreams_max = STAGE_PEERS;
 
 /* What the next stage's listener speaks TLS with; NULL: it speaks in the clear. */
 static struct tls_server *stage_tls;
+
+/* What the next stage's upstream speaks TLS with, as "site.test"; NULL: it speaks in the clear. */
+static struct tls_client *stage_trust;
+
+/* Origins read by themselves. */
+static bool stage_deaf;
 
 /* 'o' has heard something, may write more, or has just been connected to. */
 typedef void stage_origin_fn(struct peer_end *o);
@@ -109,7 +116,7 @@ static void origin_connected(void *owner, struct sim_end *end)
 
 	(void)owner;
 	assert_true(st.n_origins <= STAGE_PEERS);
-	*o = (struct peer_end){ .end = end };
+	*o = (struct peer_end){ .end = end, .deaf = stage_deaf };
 	sim_end_watch(end, origin_event, o);
 }
 
@@ -190,7 +197,9 @@ static void stage_table(void)
 	st.table = (struct policy_table){
 		.enabled = true, .generation = 1, .n_services = 1, .n_routes = 1
 	};
-	st.table.routes[0] = (struct policy_route){ .max_body = UINT64_MAX, .retry = true };
+	st.table.routes[0] = (struct policy_route){ .max_body = UINT64_MAX,
+						    .retry = true,
+						    .upgrades = POLICY_UPGRADE_WEBSOCKET };
 	service->n_name = 1;
 	service->name[0] = 's';
 	service->max_idle = 8;
@@ -200,13 +209,17 @@ static void stage_table(void)
 						      .response_head_ns = 15 * S,
 						      .body_idle_ns = 15 * S,
 						      .write_stall_ns = 30 * S,
-						      .pool_idle_ns = 30 * S };
+						      .pool_idle_ns = 30 * S,
+						      .tunnel_idle_ns = 600 * S };
 	service->endpoints[0].n_addrs = 1;
 	service->endpoints[0].addrs[0].family = AF_INET;
 	service->endpoints[0].addrs[0].port = stage_back.port;
 	memcpy(service->endpoints[0].addrs[0].ip, stage_back.ip, sizeof(stage_back.ip));
 	memcpy(service->endpoints[0].authority, "o:81", 4);
 	service->endpoints[0].authority_len = 4;
+	service->protocol = stage_trust ? POLICY_HTTPS : POLICY_HTTP;
+	memcpy(service->endpoints[0].server_name, "site.test", 9);
+	service->endpoints[0].n_server_name = 9;
 	table_check(&st.table);
 }
 
@@ -217,12 +230,14 @@ static void stage_options(void)
 					     .keepalive_ns = 60 * S,
 					     .write_stall_ns = 30 * S,
 					     .linger_ns = 2 * S,
+					     .tunnel_grace_ns = 10 * S,
 					     .splice_min = UINT64_MAX,
 					     .clients_max = STAGE_PEERS,
 					     .upstreams_max = stage_upstreams_max,
 					     .heads_max = 16,
 					     .handshake_ns = 10 * S,
-					     .sealed_max = stage_tls ? STAGE_PEERS : 0,
+					     .sealed_max = (stage_tls ? STAGE_PEERS : 0) +
+							   (stage_trust ? STAGE_PEERS : 0),
 					     .via = SLICE_INIT("stage") };
 }
 
@@ -259,6 +274,7 @@ static void stage_open(uint64_t seed, const struct ring_options *ring,
 							     .seed = seed },
 				      &st.proxy),
 			 0);
+	upstream_trust(st.proxy, &stage_trust, stage_trust ? 1 : 0);
 	assert_int_equal(ring_listen(st.ring, &stage_front, &(struct ring_listen){ 0 }, &file), 0);
 	listener_open(&st.listener, st.proxy, file,
 		      &(struct listener_spec){ .tls = stage_tls, .h1 = true });

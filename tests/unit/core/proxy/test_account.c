@@ -34,7 +34,8 @@ static void fill(struct account_record *r)
 			.generation = 5, .status = 502, .upstream_status = 200,
 			.reason = REASON_UPSTREAM_RESET, .method = HTTP_POST, .minor = 1,
 			.ender = ACCOUNT_BY_UPSTREAM, .phase = ACCOUNT_IN_WAIT, .retries = 6,
-			.reused = true,
+			.reused = true, .upstream_tls = 3,
+			.upstream_tls_failure = 1 + METRIC_TLS_FAILURE_NAME,
 		},
 		.wall_ns = 784111777123456000, .worker = 8,
 	};
@@ -83,7 +84,7 @@ static void all_facts_are_told(void **state)
 		"\"upstream_ttfb_ms\":5.000,\"ttfb_ms\":6.000,\"response_ms\":4.500,"
 		"\"upstream_addr\":\"10.0.0.1:80\",\"upstream_status\":200,"
 		"\"upstream_reused\":true,\"retries\":6,\"policy_generation\":5,"
-		"\"worker\":8}\n");
+		"\"worker\":8,\"upstream_tls_version\":\"1.3\",\"upstream_tls_failure\":\"name\"}\n");
 }
 
 static void what_did_not_happen_is_null(void **state)

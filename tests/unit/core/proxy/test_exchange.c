@@ -790,6 +790,260 @@ static void a_drain_lets_finish_and_an_abort_does_not(void **state)
 	assert_true(proxy_is_quiet(g.proxy));
 }
 
+/* --- Tunnels. -------------------------------------------------------------------------------- */
+
+#define UPGRADE "connection: upgrade\r\nupgrade: websocket\r\n"
+
+static struct fake_stream *ask_to_switch(uint32_t seed)
+{
+	g.table.routes[0].upgrades = POLICY_UPGRADE_WEBSOCKET;
+	return gate_ask(&g.visitors[0], seed, "GET", UPGRADE);
+}
+
+/* Behind a 101; the visitor's stream. */
+static struct fake_stream *tunnel(uint32_t seed)
+{
+	struct fake_stream *f = ask_to_switch(seed), *up = gate_other(f);
+
+	assert_int_equal(up->out.upgrade, HTTP_UPGRADE_WEBSOCKET);
+	assert_true(up->out.ended);
+	fake_pump(up, 0);
+	gate_answer(up, 101, UPGRADE);
+	assert_int_equal(f->out.status, 101);
+	assert_int_equal(f->out.upgrade, HTTP_UPGRADE_WEBSOCKET);
+	assert_int_equal(exchange_at(f)->state, EXCHANGE_TUNNEL);
+	assert_int_equal(gate_gauge(METRIC_TUNNELS_ACTIVE), 1);
+	gate_check();
+	return f;
+}
+
+static void assert_tunnel_over(const struct fake_stream *f, enum fake_life how)
+{
+	assert_int_equal(gate_gauge(METRIC_TUNNELS_ACTIVE), 0);
+	assert_over(f, how);
+}
+
+/* More than any body may be, both ways at once, and each end by itself. */
+static void a_tunnel_has_two_ways(void **state)
+{
+	struct fake_stream *f, *up;
+
+	(void)state;
+	g.table.routes[0].max_body = 5000;
+	f = tunnel(1);
+	up = gate_other(f);
+	for (int i = 0; i < 50; i++) {
+		fake_body(f, 3000, i == 49);
+		fake_flush(f);
+		fake_body(up, 5000, false);
+		fake_flush(up);
+		fake_pump(up, 3000);
+		fake_pump(f, 5000);
+		gate_check();
+	}
+	assert_int_equal(up->out.told, 150000);
+	assert_true(up->out.all && fake_is_open(f) && fake_is_open(up));
+	fake_body(up, 700, true);
+	gate_check();
+	assert_int_equal(up->life, FAKE_RELEASED); /* It has all, and has said all. */
+	assert_true(fake_is_open(f));
+	fake_pump(f, UINT64_MAX);
+	assert_int_equal(f->out.told, 250700);
+	assert_tunnel_over(f, FAKE_RELEASED);
+}
+
+/* The upstream ends first: the client may still say what it has to say. */
+static void a_tunnel_is_half_closed(void **state)
+{
+	struct fake_stream *f = tunnel(1), *up = gate_other(f);
+
+	(void)state;
+	fake_body(up, 0, true);
+	fake_pump(f, 0);
+	assert_true(f->out.all && fake_is_open(f) && fake_is_open(up));
+	gate_check();
+	fake_body(f, 9000, false);
+	fake_pump(up, 9000);
+	gate_check();
+	fake_body(f, 10, true);
+	fake_pump(up, UINT64_MAX);
+	assert_int_equal(up->out.told, 9010);
+	assert_int_equal(up->life, FAKE_RELEASED);
+	assert_tunnel_over(f, FAKE_RELEASED);
+}
+
+static void what_lies_in_a_tunnel_is_bounded(void **state)
+{
+	struct fake_stream *f = tunnel(1), *up = gate_other(f);
+
+	(void)state;
+	for (int i = 0; i < 20; i++) {
+		while (fake_body(up, 100000, false) > 0)
+			gate_check();
+		assert_int_equal(f->out.pending, EXCHANGE_TUNNEL_WINDOW);
+		fake_pump(f, 7777);
+	}
+	fake_reset(f, 0, REASON_CLIENT_ABORT, false);
+	assert_int_equal(up->life, FAKE_RESET);
+	assert_true(up->aborted);
+	assert_int_equal(n_rejected(REASON_CLIENT_ABORT), 1);
+	assert_tunnel_over(f, FAKE_RESET);
+}
+
+static void a_tunnel_is_cut_by_its_upstream(void **state)
+{
+	struct fake_stream *f = tunnel(1), *up = gate_other(f);
+
+	(void)state;
+	fake_body(up, 100, false);
+	fake_reset(up, 0, REASON_UPSTREAM_RESET_MIDBODY, false);
+	assert_false(f->out.ended || f->aborted);
+	assert_int_equal(n_rejected(REASON_UPSTREAM_RESET_MIDBODY), 1);
+	assert_tunnel_over(f, FAKE_RESET);
+}
+
+/* What a route does not allow, or a request asks for in vain, is a request like any other. */
+static void a_tunnel_needs_leave_and_consent(void **state)
+{
+	struct fake_stream *f = gate_ask(&g.visitors[0], 1, "GET", UPGRADE), *up = gate_other(f);
+
+	(void)state;
+	assert_int_equal(up->out.upgrade, HTTP_UPGRADE_NONE);
+	gate_answer(up, 200, LEN(0));
+	assert_int_equal(f->in.n_declined, 0);
+	fake_pump(up, 0);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+	for (uint32_t early = 0; early < 2; early++) {
+		f = ask_to_switch(2 + early);
+		f->in.early = early;
+		up = gate_other(f);
+		fake_pump(up, 0);
+		gate_answer(up, 200, LEN(10));
+		assert_int_equal(exchange_at(f)->state, EXCHANGE_RESPONDING);
+		assert_int_equal(f->in.n_declined, 1);
+		fake_body(up, 10, true);
+		fake_pump(f, UINT64_MAX);
+		assert_int_equal(up->life, FAKE_RELEASED);
+		assert_int_equal(n_rejected(REASON_UPGRADE_EARLY_DATA), early);
+		assert_over(f, FAKE_RELEASED);
+	}
+	f = ask_to_switch(4); /* An answer of ours is one, too. */
+	fake_reset(gate_other(f), 502, REASON_UPSTREAM_UPGRADE, false);
+	assert_own(f, 502);
+	assert_int_equal(f->in.n_declined, 1);
+	fake_pump(f, 0);
+	assert_over(f, FAKE_RELEASED);
+}
+
+static void a_request_for_a_tunnel_may_be_sent_twice(void **state)
+{
+	struct fake_stream *f, *up;
+
+	(void)state;
+	g.reused = true;
+	f = ask_to_switch(1);
+	fake_reset(gate_other(f), 502, REASON_UPSTREAM_RESET, true);
+	up = gate_other(f);
+	assert_true(g.fresh);
+	assert_int_equal(up->out.upgrade, HTTP_UPGRADE_WEBSOCKET);
+	assert_int_equal(f->in.n_declined, 0);
+	gate_answer(up, 101, UPGRADE);
+	assert_int_equal(exchange_at(f)->state, EXCHANGE_TUNNEL);
+	fake_reset(up, 502, REASON_UPSTREAM_RESET, true); /* Now something has begun. */
+	assert_int_equal(g.n_gets, 2);
+	assert_tunnel_over(f, FAKE_RESET);
+}
+
+/* A byte of either side keeps it for all of the span; then both are told its end. */
+static void an_idle_tunnel_ends_in_order(void **state)
+{
+	struct fake_stream *f = tunnel(1), *up = gate_other(f);
+
+	(void)state;
+	for (int i = 0; i < 6; i++) {
+		gate_wait(60 * S);
+		fake_body(i & 1 ? f : up, 1, false);
+		fake_pump(i & 1 ? up : f, 1);
+		gate_check();
+	}
+	gate_wait(100 * S - 10 * MS);
+	assert_false(f->out.ended || up->out.ended);
+	gate_wait(20 * MS);
+	assert_true(f->out.ended && up->out.ended);
+	assert_int_equal(exchange_at(f)->state, EXCHANGE_ENDING);
+	gate_check();
+	fake_body(f, 500, false); /* Too late: it goes nowhere. */
+	fake_body(up, 500, true);
+	gate_check();
+	fake_pump(up, 0);
+	assert_int_equal(up->out.told, 3);
+	fake_pump(f, 0);
+	assert_int_equal(f->out.told, 3);
+	assert_int_equal(up->life, FAKE_RELEASED);
+	assert_int_equal(n_rejected(REASON_TUNNEL_IDLE), 1);
+	assert_tunnel_over(f, FAKE_RELEASED);
+}
+
+/* Bytes that wait for their reader are not idle time: that is what write_stall is for. */
+static void a_tunnel_that_is_not_read_is_cut(void **state)
+{
+	(void)state;
+	for (uint32_t i = 0; i < 2; i++) {
+		struct fake_stream *f = tunnel(i + 1), *up = gate_other(f);
+
+		fake_body(i ? f : up, 5000, false);
+		gate_wait(15 * S - 10 * MS);
+		assert_true(fake_is_open(f));
+		gate_wait(20 * MS);
+		assert_int_equal(
+			n_rejected(i ? REASON_UPSTREAM_WRITE_TIMEOUT : REASON_SEND_TIMEOUT), 1);
+		assert_tunnel_over(f, FAKE_RESET);
+	}
+}
+
+static void a_tunnel_has_a_grace_in_a_drain(void **state)
+{
+	struct fake_stream *f = tunnel(1), *up = gate_other(f), *late;
+
+	(void)state;
+	proxy_drain(g.proxy);
+	gate_wait(29 * S);
+	late = ask_to_switch(2);
+	fake_pump(gate_other(late), 0);
+	fake_body(f, 100, false);
+	fake_pump(up, 100);
+	gate_check();
+	assert_true(fake_is_open(f) && !f->out.ended);
+	gate_wait(1 * S + 20 * MS);
+	assert_true(f->out.ended && up->out.ended);
+	fake_pump(up, 0);
+	fake_pump(f, 0);
+	assert_int_equal(n_rejected(REASON_DRAINING), 1);
+	assert_int_equal(f->life, FAKE_RELEASED);
+	/* One that began too late has none of it. */
+	up = gate_other(late);
+	gate_answer(up, 101, UPGRADE);
+	gate_wait(2 * MS);
+	assert_int_equal(late->out.status, 101);
+	assert_true(late->out.ended && up->out.ended);
+	fake_pump(late, 0);
+	fake_pump(up, 0);
+	assert_tunnel_over(late, FAKE_RELEASED);
+}
+
+static void a_tunnel_does_not_outlive_the_drain(void **state)
+{
+	struct fake_stream *f = tunnel(1);
+
+	(void)state;
+	proxy_drain(g.proxy);
+	proxy_abort(g.proxy);
+	assert_false(f->out.ended);
+	assert_tunnel_over(f, FAKE_RESET);
+	assert_true(proxy_is_quiet(g.proxy));
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, gate_open, gate_close)
 
 int main(void)
@@ -825,6 +1079,16 @@ int main(void)
 		TEST(a_client_keeps_up_a_rate),
 		TEST(an_upstream_that_answers_need_not_read),
 		TEST(a_drain_lets_finish_and_an_abort_does_not),
+		TEST(a_tunnel_has_two_ways),
+		TEST(a_tunnel_is_half_closed),
+		TEST(what_lies_in_a_tunnel_is_bounded),
+		TEST(a_tunnel_is_cut_by_its_upstream),
+		TEST(a_tunnel_needs_leave_and_consent),
+		TEST(a_request_for_a_tunnel_may_be_sent_twice),
+		TEST(an_idle_tunnel_ends_in_order),
+		TEST(a_tunnel_that_is_not_read_is_cut),
+		TEST(a_tunnel_has_a_grace_in_a_drain),
+		TEST(a_tunnel_does_not_outlive_the_drain),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

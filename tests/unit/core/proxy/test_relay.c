@@ -367,6 +367,50 @@ static void what_the_pipe_holds_does_not_wait(void **state)
 	}
 }
 
+/* One after the other, each with what had come until then; the last is told the end. */
+static void without_a_length_it_runs_dry(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(worlds); i++) {
+		struct sim_options sim = worlds[i].sim;
+		uint32_t n_dry = 0;
+
+		sim.seed = i + 1;
+		sim.steps_max = 10000000;
+		open_world(&sim, 1);
+		while (n_read < LEN || how_ended != RELAY_SOURCE_ENDED) {
+			n_ended = 0;
+			n_moved = 0;
+			relay_start(&relay, ring_pipe_take(ring), files[0], files[1],
+				    RELAY_NO_LENGTH);
+			if (n_dry == 3) /* What is in the pipe is to be read first. */
+				reading = false;
+			run(LEN, n_dry == 3 ? 50 : 200000);
+			assert_true(n_dry != 3 || n_ended == 1 || relay.pipe->held > 0);
+			reading = true;
+			run(LEN, 200000);
+			assert_int_equal(n_ended, 1);
+			assert_true(relay.in == relay.out && n_moved == relay.out);
+			if (how_ended == RELAY_SOURCE_ENDED)
+				break;
+			if (how_ended != RELAY_DRY)
+				fail_msg("%s: ended %d", worlds[i].name, how_ended);
+			n_dry++;
+			if (n_written == LEN)
+				sim_end_finish(ends[0]);
+			write_some(LEN);
+			turn();
+		}
+		for (int turns = 0; turns < 20000 && n_read < LEN; turns++) {
+			read_some();
+			turn();
+		}
+		assert_int_equal(n_read, LEN);
+		assert_true(n_dry > 0);
+		close_world();
+	}
+}
+
 /* At any time: no event but 'quiet', once, when the memory may go. */
 static void stopped_it_says_nothing_more(void **state)
 {
@@ -399,6 +443,7 @@ int main(void)
 		cmocka_unit_test(a_sink_that_is_gone_is_told),
 		cmocka_unit_test(what_the_pipe_holds_goes_first),
 		cmocka_unit_test(what_the_pipe_holds_does_not_wait),
+		cmocka_unit_test(without_a_length_it_runs_dry),
 		cmocka_unit_test(stopped_it_says_nothing_more),
 	};
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The pool of upstream connections, between real clients and origins (stage.c). */
-#include "core/proxy/upstream.c"
+#include "core/proxy/upstream_pool.c"
 
 #include "tests/unit/core/proxy/stage.c"
 

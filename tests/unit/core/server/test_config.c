@@ -93,8 +93,9 @@ static const struct {
 } broken[] = {
 	/* Keys. */
 	{ "limitz: {}\n", "f:1:1: unknown key \"limitz\"; did you mean \"limits\"?" },
-	{ "zzz: 1\n", "f:1:1: unknown key \"zzz\"; known here: listeners, workers, admin, control, "
-		      "limits, timeouts, pool, access_log, allowed_hosts, health_path, splice" },
+	{ "zzz: 1\n",
+	  "f:1:1: unknown key \"zzz\"; known here: listeners, workers, admin, control, "
+	  "limits, timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice" },
 	{ "limits: {head_byte: 1KiB}\n",
 	  "f:1:10: limits: unknown key \"head_byte\"; did you mean \"head_bytes\"?" },
 	{ "limits:\n  conections: 5\n",
@@ -114,7 +115,7 @@ static const struct {
 	  "allowed: \"1.2\" or \"1.3\"" },
 	{ "policy: /etc/p.yaml\n",
 	  "f:1:1: unknown key \"policy\"; known here: listeners, workers, admin, control, limits, "
-	  "timeouts, pool, access_log, allowed_hosts, health_path, splice" },
+	  "timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice" },
 	{ "workers: 1\nworkers: 2\n",
 	  "f:2:1: the key \"workers\" is there twice, first in line 1" },
 	{ "limits: {head_fields: 10, head_fields: 20}\n",
@@ -165,6 +166,8 @@ static const struct {
 	  "f:1:23: timeouts.keepalive: \"yes\" is not allowed; " ANY_TIME },
 	{ "timeouts: {write_stall: {a: 1}}\n",
 	  "f:1:25: timeouts.write_stall: a map is of the wrong type; " ANY_TIME },
+	{ "upgrades: [websocket, h2c]\n",
+	  "f:1:23: upgrades[1]: \"h2c\" is not allowed; allowed: none or websocket" },
 	{ "timeouts: {drain: off}\n",
 	  "f:1:19: timeouts.drain: \"off\" is not allowed; allowed: 0s to 24h" },
 	/* Sizes. */
@@ -246,10 +249,17 @@ static const struct {
 	  "f: listeners[1].address: \":80\" is also the address of listeners[0]" },
 	{ "listeners: [{address: \"127.0.0.1:9901\"}]\n",
 	  "f: listeners[0].address: \"127.0.0.1:9901\" is also the address of admin" },
+	{ "upstream_tls: {cert: /a.pem}\n",
+	  "f: upstream_tls: cert and key are one pair: both or neither" },
+	{ "upstream_tls: {ca: ca.pem}\n",
+	  "f:1:20: upstream_tls.ca: \"ca.pem\" is not allowed; allowed: system, or an absolute path" },
+	{ "upstream_tls: {server_name: \"*.a\"}\n",
+	  "f:1:29: upstream_tls.server_name: \"*.a\" is not allowed; allowed: off, or a host name or "
+	  "an IP address" },
 	/* Several at once, in the order of the schema. */
 	{ "timeouts: {head: 1, drain: 2}\nworkers: x\nfoo: 1\n",
 	  "f:3:1: unknown key \"foo\"; known here: listeners, workers, admin, control, limits, "
-	  "timeouts, pool, access_log, allowed_hosts, health_path, splice; "
+	  "timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice; "
 	  "f:2:10: workers: \"x\" is not allowed; allowed: auto, or 1 to 256; "
 	  "f:1:18: timeouts.head: 1 has no unit; allowed: 10ms to 10m; "
 	  "f:1:28: timeouts.drain: 2 has no unit; allowed: 0s to 24h" },
@@ -333,6 +343,9 @@ static void presets_are_those_of_the_design(void **state)
 	assert_int_equal(c->timeouts.write_stall_ns, 30 * s);
 	assert_int_equal(c->timeouts.connect_ns, 2 * s);
 	assert_int_equal(c->timeouts.response_head_ns, 15 * s);
+	assert_int_equal(c->timeouts.tunnel_idle_ns, 3600 * s);
+	assert_int_equal(c->timeouts.tunnel_grace_ns, 15 * s);
+	assert_int_equal(c->upgrades, 0);
 	assert_int_equal(c->timeouts.drain_grace_ns, 0);
 	assert_int_equal(c->timeouts.drain_ns, 30 * s);
 	assert_int_equal(c->access_log.path.len, 0);
@@ -475,15 +488,12 @@ static const struct {
 	{ { "control.path", "123", "--control" },
 	  "--control: control.path: \"123\" is not allowed; allowed: auto, off, or an absolute path "
 	  "of at most 107 bytes" },
-	{ { "upstreams", "https://a", "--upstream" },
-	  "--upstream: \"https://a\": upstreams are spoken to in clear HTTP only; use http:// or "
-	  "put a TLS-terminating proxy in between" },
 	{ { "upstreams", "http://a/b", "--upstream" },
 	  "--upstream: \"http://a/b\" has a path, a query or a user name; an upstream is a host and "
 	  "a port only, requests bring their own path" },
 	{ { "upstreams", "ftp://a", "UPSTREAM_URL" },
 	  "UPSTREAM_URL: \"ftp://a\" is not an upstream; allowed: http://host:port, "
-	  "http://[v6]:port or unix:/path" },
+	  "http://[v6]:port, the same with https, h2 or h2c, or unix:/path" },
 	{ { "listeners", "a\xff", "--listen" },
 	  "--listen: listeners[0].address: control characters or bytes that are not UTF-8" },
 };
@@ -498,6 +508,28 @@ static void overrides_are_checked_as_keys_are(void **state)
 	assert_string_equal(refusal_with("workers: x\n", &bad_overrides[0].over, 1),
 			    "f:1:10: workers: \"x\" is not allowed; allowed: auto, or 1 to 256; "
 			    "--workers: workers: \"x\" is not allowed; allowed: auto, or 1 to 256");
+}
+
+/* One service, one protocol. */
+static void upstreams_are_of_one_scheme(void **state)
+{
+	static const struct config_override urls[] = {
+		{ "upstreams", "https://a", "--upstream" },
+		{ "upstreams", "https://b:1", "--upstream" },
+		{ "upstreams", "unix:/s", "--upstream" },
+	};
+	struct config *c;
+	static struct report rep;
+
+	(void)state;
+	assert_string_equal(
+		refusal_with(NULL, urls, 3),
+		"--upstream: \"unix:/s\": upstreams that share the load have one scheme");
+	report_init(&rep, NULL);
+	assert_int_equal(config_load(NULL, urls, 2, &rep, &c), 0);
+	assert_int_equal(config_scheme(c), FORM_HTTPS);
+	assert_true(c->upstream_tls.verify && c->upstream_tls.ca.len == 0);
+	config_free(c);
 }
 
 static void a_reload_may_change_live_keys_only(void **state)
@@ -567,6 +599,7 @@ int main(void)
 		cmocka_unit_test(what_is_printed_is_read_back),
 		cmocka_unit_test(overrides_win),
 		cmocka_unit_test(overrides_are_checked_as_keys_are),
+		cmocka_unit_test(upstreams_are_of_one_scheme),
 		cmocka_unit_test(a_reload_may_change_live_keys_only),
 		cmocka_unit_test(pages_are_up_to_date),
 	};

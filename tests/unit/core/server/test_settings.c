@@ -34,9 +34,12 @@ static struct settings *make(const struct config_override *over, uint32_t n, uin
 static void options_follow_the_configuration(void **state)
 {
 	const struct config_override over[] = {
-		{ "timeouts.head", "7s", "test" },        { "timeouts.keepalive", "8s", "test" },
-		{ "timeouts.write_stall", "9s", "test" }, { "limits.per_client", "11", "test" },
+		{ "timeouts.head", "7s", "test" },
+		{ "timeouts.keepalive", "8s", "test" },
+		{ "timeouts.write_stall", "9s", "test" },
+		{ "limits.per_client", "11", "test" },
 		{ "health_path", "/up", "test" },
+		{ "timeouts.tunnel_grace", "12s", "test" },
 	};
 	struct settings *s = make(over, ARRAY_SIZE(over), 1000);
 
@@ -44,6 +47,7 @@ static void options_follow_the_configuration(void **state)
 	assert_int_equal(s->options.head_ns, 7 * GW_NS_PER_S);
 	assert_int_equal(s->options.keepalive_ns, 8 * GW_NS_PER_S);
 	assert_int_equal(s->options.write_stall_ns, 9 * GW_NS_PER_S);
+	assert_int_equal(s->options.tunnel_grace_ns, 12 * GW_NS_PER_S);
 	assert_int_equal(s->options.per_client, 11);
 	assert_int_equal(s->options.linger_ns, 2 * GW_NS_PER_S);
 	assert_int_equal(s->options.heads_max, 250);

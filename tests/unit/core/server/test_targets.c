@@ -124,8 +124,9 @@ static struct config *load(const char *const *upstreams, const char *idle)
 {
 	static struct report rep;
 	struct config_override over[8] = { { "pool.max_idle_per_upstream", idle, "test" },
-					   { "timeouts.connect", "3s", "test" } };
-	uint32_t n = 2;
+					   { "timeouts.connect", "3s", "test" },
+					   { "upgrades", "websocket", "test" } };
+	uint32_t n = 3;
 	struct config *c;
 
 	while (*upstreams)
@@ -190,6 +191,37 @@ static void addresses_are_known_at_once(void **state)
 	end();
 }
 
+static void a_scheme_is_a_protocol_with_server_names(void **state)
+{
+	static const char *const upstreams[] = { "https://origin.test:9009",
+						 "https://[2001:db8::7]:9", NULL };
+	static const char *const clear[] = { "http://192.0.2.7", NULL };
+	struct config next;
+
+	(void)state;
+	begin(clear);
+	assert_int_equal(offered->services[0].protocol, POLICY_HTTP);
+	end();
+	begin(upstreams);
+	assert_int_equal(offered->services[0].protocol, POLICY_HTTPS);
+	assert_slice(slice_make(endpoint(0)->authority, endpoint(0)->authority_len),
+		     "origin.test:9009");
+	assert_slice(slice_make(endpoint(0)->server_name, endpoint(0)->n_server_name),
+		     "origin.test");
+	assert_slice(slice_make(endpoint(1)->server_name, endpoint(1)->n_server_name),
+		     "2001:db8::7");
+	next = *config;
+	next.upstream_tls.server_name = SLICE("api.internal");
+	assert_int_equal(targets_configure(targets, &next), 0);
+	assert_slice(slice_make(endpoint(1)->server_name, endpoint(1)->n_server_name),
+		     "api.internal");
+	next.upstream_tls.server_name = SLICE("");
+	assert_int_equal(targets_configure(targets, &next), 0);
+	assert_slice(slice_make(endpoint(0)->server_name, endpoint(0)->n_server_name),
+		     "origin.test");
+	end();
+}
+
 static void without_upstreams_it_is_the_demo(void **state)
 {
 	static const char *const none[] = { NULL };
@@ -216,12 +248,14 @@ static void settings_are_told(void **state)
 	assert_int_equal(offered->n_hosts, 1);
 	assert_slice(slice_make(offered->hosts[0].text, offered->hosts[0].len), "*.a.test");
 	assert_true(offered->routes[0].retry && offered->routes[0].max_body == UINT64_MAX);
+	assert_int_equal(offered->routes[0].upgrades, POLICY_UPGRADE_WEBSOCKET);
 	assert_int_equal(service->max_idle, 4); /* Ten among three workers, rounded up. */
 	assert_int_equal(service->timeouts.connect_ns, 3 * GW_NS_PER_S);
 	assert_int_equal(service->timeouts.body_idle_ns, config->timeouts.body_idle_ns);
 	assert_int_equal(service->timeouts.write_stall_ns, config->timeouts.write_stall_ns);
 	assert_int_equal(service->timeouts.response_head_ns, config->timeouts.response_head_ns);
 	assert_int_equal(service->timeouts.pool_idle_ns, config->pool.idle_ns);
+	assert_int_equal(service->timeouts.tunnel_idle_ns, config->timeouts.tunnel_idle_ns);
 	end();
 }
 
@@ -353,6 +387,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(addresses_are_known_at_once),
+		cmocka_unit_test(a_scheme_is_a_protocol_with_server_names),
 		cmocka_unit_test(without_upstreams_it_is_the_demo),
 		cmocka_unit_test(settings_are_told),
 		cmocka_unit_test(a_name_becomes_addresses),
