@@ -376,12 +376,14 @@ static void gone(void *owner, int32_t last_id, uint32_t code)
 static void error(void *owner, bool connection, uint32_t code)
 {
 	struct h2 *c = owner;
+	uint32_t label = code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR;
 
 	if (c->role == H2_CLIENT)
 		return;
-	metric_inc_label(c->proxy->metrics,
-			 connection ? METRIC_H2_CONNECTION_ERRORS : METRIC_H2_STREAM_ERRORS,
-			 code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR);
+	if (connection)
+		metric_inc_label(c->proxy->metrics, METRIC_H2_CONNECTION_ERRORS, label);
+	else
+		metric_inc_label(c->proxy->metrics, METRIC_H2_STREAM_ERRORS, label);
 }
 
 static const struct h2_events events = {
