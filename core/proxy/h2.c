@@ -68,6 +68,7 @@ struct h2_stream *h2_stream_begin(struct h2 *c, int32_t id)
 	s->id = id;
 	s->code = c->role == H2_SERVER ? H2_CODE_INTERNAL_ERROR : H2_CODE_CANCEL;
 	s->credit = RING_BUF_DATA; /* May come along with the head. */
+	s->lacks = UINT64_MAX;
 	s->born_ns = ring_now_ns(c->proxy->ring);
 	list_init(&s->in);
 	list_init(&s->out);
@@ -163,14 +164,14 @@ static void stream_release(struct stream *stream)
 }
 
 /* A peer that has not taken what is there for a long time is told so, and remembered for it. */
-static uint32_t code_of(struct h2_stream *s)
+static uint32_t code_of(struct h2_stream *s, bool abort)
 {
 	if (s->c->role == H2_CLIENT)
 		return s->code;
 	if (!s->stream.user)
 		return H2_CODE_REFUSED_STREAM; /* Nobody has looked at it. */
-	if (s->out_len == 0 || !h2_session_is_stalled(s->c->session, s->id))
-		return s->code;
+	if (!abort || s->out_len == 0 || !h2_session_is_stalled(s->c->session, s->id))
+		return s->code; /* What the upstream has broken off is not its client's fault. */
 	h2_session_charge(s->c->session, H2_SCORE_STALLED, REASON_H2_STALLED);
 	return H2_CODE_CANCEL;
 }
@@ -190,10 +191,10 @@ static void stream_reset(struct stream *stream, bool abort)
 {
 	struct h2_stream *s = GW_CONTAINER_OF(stream, struct h2_stream, stream);
 
-	(void)abort; /* What waits for the peer's window would wait too long. */
+	/* Even if not 'abort': what waits for the peer's window would wait too long. */
 	suspect(s);
 	if (h2_stream_is_known(s))
-		h2_session_reset(s->c->session, s->id, code_of(s));
+		h2_session_reset(s->c->session, s->id, code_of(s, abort));
 	h2_stream_free(s);
 }
 
@@ -512,7 +513,8 @@ void h2_check(const struct h2 *c)
 		.send_info = h2_send_info, .send_body = h2_send_body,                              \
 		.send_trailers = h2_send_trailers, .flush = h2_flush, .credit = h2_credit,         \
 		.raw_in = no_raw, .raw_in_done = no_raw_done, .raw_out = no_raw_out,               \
-		.raw_out_done = no_raw_done, .decline = no_decline, .release = stream_release, .reset = stream_reset,     \
+		.raw_out_done = no_raw_done, .decline = no_decline, .release = stream_release,     \
+		.reset = stream_reset,                                                             \
 	}
 
 const struct codec h2_codec = CODEC("h2", h2_encode_request);
