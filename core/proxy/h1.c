@@ -244,7 +244,8 @@ static void server_released(struct h1 *c)
 
 static void client_released(struct h1 *c)
 {
-	bool waiting = (c->held || c->more) && !c->tunnel; /* It would be taken for the next answer. */
+	bool waiting = (c->held || c->more) &&
+		       !c->tunnel; /* It would be taken for the next answer. */
 	/* What waits sealed may be a ticket, or the word of an end. */
 	bool excess = !c->tunnel && (c->held || (c->more && !c->transport.sealed));
 

@@ -379,9 +379,11 @@ static void error(void *owner, bool connection, uint32_t code)
 
 	if (c->role == H2_CLIENT)
 		return;
-	metric_inc_label(c->proxy->metrics,
-			 connection ? METRIC_H2_CONNECTION_ERRORS : METRIC_H2_STREAM_ERRORS,
-			 code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR);
+	code = code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR;
+	if (connection)
+		metric_inc_label(c->proxy->metrics, METRIC_H2_CONNECTION_ERRORS, code);
+	else
+		metric_inc_label(c->proxy->metrics, METRIC_H2_STREAM_ERRORS, code);
 }
 
 static const struct h2_events events = {
@@ -510,7 +512,8 @@ void h2_check(const struct h2 *c)
 		.send_info = h2_send_info, .send_body = h2_send_body,                              \
 		.send_trailers = h2_send_trailers, .flush = h2_flush, .credit = h2_credit,         \
 		.raw_in = no_raw, .raw_in_done = no_raw_done, .raw_out = no_raw_out,               \
-		.raw_out_done = no_raw_done, .decline = no_decline, .release = stream_release, .reset = stream_reset,     \
+		.raw_out_done = no_raw_done, .decline = no_decline, .release = stream_release,     \
+		.reset = stream_reset,                                                             \
 	}
 
 const struct codec h2_codec = CODEC("h2", h2_encode_request);

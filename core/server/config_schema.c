@@ -324,8 +324,8 @@ static const struct schema_field timeouts_fields[] = {
 	TIMEOUT("response_head", response_head_ns, 10 * MS, 1 * HOUR, "15s",
 		"From the whole request sent to the head of the response.", "504"),
 	TIMEOUT("tunnel_idle", tunnel_idle_ns, 10 * MS, 24 * HOUR, "1h",
-		"A tunnel may stand so long without a byte, either way.",
-		"it is ended, and both sides are told so"),
+		"A tunnel, or a call of gRPC, may stand so long without a byte, either way.",
+		"it is ended, and both sides are told so; a call as body_idle does"),
 	TIMEOUT("tunnel_grace", tunnel_grace_ns, 0, 24 * HOUR, "15s",
 		"From the beginning of a drain: how long tunnels go on as before. They have no end of "
 		"their own, so what of drain is left behind it is for both sides to finish.",
