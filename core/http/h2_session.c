@@ -15,6 +15,7 @@ enum {
 	FIELDS_MAX = HTTP_FIELDS_MAX + 32, /* Of a section of ours: a head's, and what we add. */
 	SECTION_MAX = 131072, /* Compressed, of ours; larger heads than ours do not exist. */
 	SMALL_GRANT = 1024,
+	UNWANTED_FREE = 32768,   /* Bytes of fields behind the fault of their section. */
 	OVERHEAD_FREE = 1 << 20, /* Bytes that may be framing alone; see is_overhead(). */
 	FRAME_MAX = 16384,
 };
@@ -114,6 +115,9 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 		if (hd->length == 0 && !end_stream)
 			h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_EMPTY_FRAMES);
 		break;
+	case NGHTTP2_PING: /* We ask once at most: other answers are to nothing. */
+		h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_CTRL_FLOOD);
+		break;
 	case NGHTTP2_RST_STREAM:    /* By the age of its stream: 'closed' tells. */
 	case NGHTTP2_WINDOW_UPDATE: /* By its size: on_frame(). */
 	case NGHTTP2_GOAWAY:
@@ -125,6 +129,17 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 		break;
 	}
 	return 0;
+}
+
+/* Of a type that nobody knows: charged as others are, and passed over (RFC 9113 5.5). */
+static int on_unknown_frame(nghttp2_session *ng, void **ret_payload, const nghttp2_frame_hd *hd,
+			    void *user)
+{
+	(void)ng;
+	(void)ret_payload;
+	(void)hd;
+	(void)user;
+	return NGHTTP2_ERR_CANCEL;
 }
 
 static int on_begin_section(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
@@ -140,6 +155,14 @@ static int on_begin_section(nghttp2_session *ng, const nghttp2_frame *frame, voi
 	return 0;
 }
 
+/* A byte on the wire may unpack to thousands that have to be looked at, though nobody keeps them. */
+static void charge_unwanted(struct h2_session *s, size_t len)
+{
+	for (s->unwanted += (uint32_t)len; s->unwanted >= UNWANTED_FREE;
+	     s->unwanted -= UNWANTED_FREE)
+		h2_session_charge(s, H2_SCORE_MALFORMED, REASON_HEADERS_TOO_LARGE);
+}
+
 static int on_field(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
 		    size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
 		    void *user)
@@ -151,7 +174,9 @@ static int on_field(nghttp2_session *ng, const nghttp2_frame *frame, const uint8
 	(void)flags;
 	s->payload += name_len + value_len;
 	h2_block_add(s->block, slice_make(name, name_len), slice_make(value, value_len));
-	return 0;
+	if (s->block->fault.reason != REASON_NONE)
+		charge_unwanted(s, name_len + value_len);
+	return s->over ? NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE : 0;
 }
 
 /* nghttp2 would pass it over (RFC 9113 8.2.1 wants the message refused). */
@@ -179,6 +204,7 @@ static void on_trailers(struct h2_session *s, const nghttp2_frame *frame, void *
 		s->events->end(s->owner, stream, lines);
 		return;
 	}
+	h2_session_charge(s, H2_SCORE_MALFORMED, REASON_H2_RESET_FLOOD);
 	(void)nghttp2_submit_rst_stream(ng_of(s), NGHTTP2_FLAG_NONE, frame->hd.stream_id,
 					NGHTTP2_PROTOCOL_ERROR);
 	s->events->malformed(s->owner, stream, refusal.reason);
@@ -190,6 +216,8 @@ static void on_request(struct h2_session *s, const nghttp2_frame *frame)
 	struct http_refusal refusal = h2_block_request(s->block, s->secure, end_stream);
 	bool good = refusal.reason == REASON_NONE || refusal.keep;
 
+	if (refusal.reason != REASON_NONE && refusal.status == 0) /* Its reset is all it gets. */
+		h2_session_charge(s, H2_SCORE_MALFORMED, REASON_H2_RESET_FLOOD);
 	s->events->head(s->owner, frame->hd.stream_id, NULL, good ? &s->block->head : NULL,
 			end_stream, refusal.reason == REASON_NONE ? NULL : &refusal);
 }
@@ -269,11 +297,26 @@ static int on_data(nghttp2_session *ng, uint8_t flags, int32_t id, const uint8_t
 	return 0;
 }
 
-/* The fields that say how long a body is are at odds with its bytes (RFC 9113 8.1.1). */
-static bool is_about_length(const nghttp2_frame *frame, int error)
+static bool says_length(const struct http_head *head)
 {
-	return error == NGHTTP2_ERR_HTTP_MESSAGING &&
-	       (frame->hd.type == NGHTTP2_DATA || frame->hd.flags & NGHTTP2_FLAG_END_STREAM);
+	for (uint32_t i = 0; i < head->n_fields; i++)
+		if (slice_eq(http_text(head, head->fields[i].name), SLICE("content-length")))
+			return true;
+	return false;
+}
+
+/*
+ * The fields that say how long a body is are at odds with its bytes (RFC 9113 8.1.1). A head
+ * that ends the message may instead lack something.
+ */
+static bool is_about_length(const struct h2_session *s, const nghttp2_frame *frame, int error)
+{
+	if (error != NGHTTP2_ERR_HTTP_MESSAGING)
+		return false;
+	if (frame->hd.type != NGHTTP2_HEADERS)
+		return true;
+	return frame->hd.flags & NGHTTP2_FLAG_END_STREAM &&
+	       (frame->headers.cat == NGHTTP2_HCAT_HEADERS || says_length(&s->block->head));
 }
 
 /*
@@ -283,7 +326,7 @@ static bool is_about_length(const nghttp2_frame *frame, int error)
 static int on_invalid_frame(nghttp2_session *ng, const nghttp2_frame *frame, int error, void *user)
 {
 	struct h2_session *s = user;
-	bool length = is_about_length(frame, error);
+	bool length = is_about_length(s, frame, error);
 	struct http_refusal refusal = { .reason = length ? REASON_H2_CL_MISMATCH
 							 : REASON_H2_MALFORMED };
 	void *stream = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
@@ -428,17 +471,19 @@ static int write_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *
 		      nghttp2_data_source *source, void *user)
 {
 	struct h2_session *s = user;
+	void *stream = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 	char *at;
 
 	(void)source;
+	if (!stream) /* Given up while the frame waited for room: it is not sent. */
+		return NGHTTP2_ERR_TEMPORAL_CALLBACK_FAILURE;
 	if (writer_room(&s->room) < H2_FRAME_HEAD + len)
 		return NGHTTP2_ERR_WOULDBLOCK;
 	writer_bytes(&s->room, head, H2_FRAME_HEAD);
 	at = writer_reserve(&s->room, len);
 	if (len > 0)
-		s->events->copy(s->owner,
-				nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id),
-				(uint8_t *)at, (uint32_t)len);
+		s->events->copy(s->owner, stream, (uint8_t *)at, (uint32_t)len);
+	s->payload += len;
 	return 0;
 }
 
@@ -462,31 +507,49 @@ static bool is_last_frame(const nghttp2_frame *frame)
 	       frame->hd.flags & NGHTTP2_FLAG_END_STREAM;
 }
 
-/* Resets of ours that are the peer's fault count as its own do (CVE-2025-8671). */
+/*
+ * Resets that nghttp2 has decided on without a word: the fault is the peer's, and counts as
+ * its own reset does (CVE-2025-8671). Of a running stream, by PROTOCOL_ERROR, it is more DATA
+ * than was announced.
+ */
+static void on_reset_sent(struct h2_session *s, int32_t id, uint32_t code)
+{
+	void *stream = stream_of(s, id);
+
+	if (code != NGHTTP2_NO_ERROR)
+		s->events->error(s->owner, false, code);
+	switch (code) {
+	case NGHTTP2_PROTOCOL_ERROR:
+		if (!stream) /* Charged when it was refused. */
+			return;
+		h2_session_charge(s, H2_SCORE_MALFORMED, REASON_H2_RESET_FLOOD);
+		s->events->malformed(s->owner, stream, REASON_H2_CL_MISMATCH);
+		break;
+	case NGHTTP2_FLOW_CONTROL_ERROR:
+	case NGHTTP2_FRAME_SIZE_ERROR:
+	case NGHTTP2_STREAM_CLOSED:
+		h2_session_charge(s, H2_SCORE_RESET, REASON_H2_RESET_FLOOD);
+		if (stream)
+			s->events->malformed(s->owner, stream, REASON_H2_MALFORMED);
+		break;
+	default:
+		break;
+	}
+}
+
 static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 {
 	struct h2_session *s = user;
 
+	(void)ng;
 	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
 		end(s, reason_of(frame->goaway.error_code));
 		s->events->error(s->owner, true, frame->goaway.error_code);
 	}
 	if (is_last_frame(frame) && stream_of(s, frame->hd.stream_id))
 		s->events->ended(s->owner, stream_of(s, frame->hd.stream_id));
-	if (frame->hd.type != NGHTTP2_RST_STREAM)
-		return 0;
-	(void)ng;
-	if (frame->rst_stream.error_code != NGHTTP2_NO_ERROR)
-		s->events->error(s->owner, false, frame->rst_stream.error_code);
-	switch (frame->rst_stream.error_code) {
-	case NGHTTP2_FLOW_CONTROL_ERROR:
-	case NGHTTP2_FRAME_SIZE_ERROR:
-	case NGHTTP2_STREAM_CLOSED:
-		h2_session_charge(s, H2_SCORE_RESET, REASON_H2_RESET_FLOOD);
-		break;
-	default:
-		break;
-	}
+	if (frame->hd.type == NGHTTP2_RST_STREAM)
+		on_reset_sent(s, frame->hd.stream_id, frame->rst_stream.error_code);
 	return 0;
 }
 
@@ -713,6 +776,7 @@ static void pool_free(void *block, void *user)
 static void set_callbacks(nghttp2_session_callbacks *to)
 {
 	nghttp2_session_callbacks_set_on_begin_frame_callback(to, on_begin_frame);
+	nghttp2_session_callbacks_set_unpack_extension_callback(to, on_unknown_frame);
 	nghttp2_session_callbacks_set_on_begin_headers_callback(to, on_begin_section);
 	nghttp2_session_callbacks_set_on_header_callback(to, on_field);
 	nghttp2_session_callbacks_set_on_invalid_header_callback(to, on_invalid_field);
@@ -741,6 +805,8 @@ int h2_shared_create(size_t pool_size, struct h2_shared **ret_shared)
 	shared->mem =
 		(nghttp2_mem){ shared->pool, pool_malloc, pool_free, pool_calloc, pool_realloc };
 	set_callbacks(shared->callbacks);
+	for (unsigned type = NGHTTP2_CONTINUATION + 1; type <= UINT8_MAX; type++)
+		nghttp2_option_set_user_recv_extension_type(shared->option, (uint8_t)type);
 	nghttp2_option_set_no_auto_window_update(shared->option, 1);
 	nghttp2_option_set_no_closed_streams(shared->option, 1);
 	nghttp2_option_set_max_send_header_block_length(shared->option, SECTION_MAX);

@@ -85,7 +85,9 @@ struct h2_session {
 	void *owner;
 	struct h2_block *block; /* While feeding, or when a section is in it. */
 	uint64_t now_ns;
-	uint64_t wire, payload; /* Bytes received, and of them what messages are made of. */
+	uint64_t wire,
+		payload;   /* Bytes received; what messages were made of, in both directions. */
+	uint32_t unwanted; /* Bytes of fields that were looked at in vain, and not charged yet. */
 	struct h2_score score;
 	const uint8_t *left; /* Of a frame: what did not fit. */
 	size_t left_len;
