@@ -63,6 +63,7 @@ struct server {
 	uint32_t feature_mask;
 	uint64_t fault_seed;
 	uint64_t begun_ns;
+	bool reloading;      /* Not all workers have the new settings yet. */
 	uint64_t tickets_ns; /* When the keys of session tickets were new. */
 	uint8_t state;
 	bool control_is_closed;

@@ -149,10 +149,22 @@ static void renew_tickets(struct server *s)
 	certs_renew_tickets(s->settings->certs);
 }
 
+/* Told when it is true of every worker: of new connections, and of what is asked for from now on. */
+static void tell_reloaded(struct server *s)
+{
+	const struct policy_table *table = targets_table(s->targets);
+
+	if (!s->reloading || !all_use(s, &s->settings->options) || !all_have(s, table))
+		return;
+	s->reloading = false;
+	LOG_ALWAYS(LOG_INFO, "reloaded", LOG_U64("generation", table->generation));
+}
+
 static void ticked(struct ring_timer *timer)
 {
 	struct server *s = GW_CONTAINER_OF(timer, struct server, tick);
 
+	tell_reloaded(s);
 	renew_tickets(s);
 	release_old(s);
 	ring_timer_set(s->ring, timer, ring_now_ns(s->ring) + TICK_NS);
@@ -229,8 +241,7 @@ static void reload(struct server *s)
 	server_tell_trust(s);
 	if (targets_configure(s->targets, next->config) < 0)
 		LOG_ALWAYS(LOG_ERROR, "reload_without_memory", LOG_U64("workers", s->n_workers));
-	LOG_ALWAYS(LOG_INFO, "reloaded",
-		   LOG_U64("generation", targets_table(s->targets)->generation));
+	s->reloading = true;
 }
 
 void server_tell_trust(struct server *s)
