@@ -144,6 +144,8 @@ static int open_control(struct server *s)
 		.group = s->settings->config->control.group,
 		.owner = s,
 		.status = server_status,
+		.commands = server_commands,
+		.n_commands = SERVER_N_COMMANDS,
 		.closed = control_closed,
 	};
 	size_t len = control_path(s->settings->config->control.path, path, &why);
