@@ -255,6 +255,18 @@ static const struct schema_field limits_fields[] = {
 	  .help = "Connections at a time from one IPv4 address or one IPv6 /64. One address may be a "
 		  "whole office, a balancer or a benchmark: off unless set.",
 	  .over = "the connection is reset; others are not affected" },
+	{ .key = "tls_handshakes",
+	  SCHEMA_MEMBER(config_limits, tls_handshakes),
+	  .type = SCHEMA_NUMBER,
+	  .words = word_off,
+	  .min = 1,
+	  .max = 1000000,
+	  .flags = SCHEMA_LIVE,
+	  .preset = "off",
+	  .help = "TLS handshakes per second with clients of one IPv4 /24 or IPv6 /64, and a second's "
+		  "worth at once. What turns out to be resumed is given back; trusted proxies do not "
+		  "count. One network may be a whole provider's: off unless set.",
+	  .over = "the connection is closed before its handshake; others are not affected" },
 	{ .key = "head_bytes",
 	  SCHEMA_MEMBER(config_limits, head_bytes),
 	  .type = SCHEMA_SIZE,

@@ -200,6 +200,45 @@ def test_a_slow_handshake_ends(t):
     s.wait_refusal("tls_timeout", 2)
 
 
+def test_handshakes_of_a_network_are_limited(t):
+    """S10: a bucket for each /24; others, resumed sessions and trusted proxies are not touched."""
+    s = Site(t, config={"limits": {"tls_handshakes": 1}})
+
+    def served(source, context=None, session=None):
+        sock = socket.socket()
+        sock.bind((source, 0))
+        sock.settimeout(10)
+        sock.connect(s.g.address)
+        try:
+            sealed = (context or s.context).wrap_socket(sock, server_hostname=NAME,
+                                                        session=session)
+            sealed.sendall(request())
+            got = sealed.recv(100).startswith(b"HTTP/1.1 200")
+        except OSError:
+            return None
+        finally:
+            sock.close()
+        return sealed if got else None
+
+    resumable = client_context(s.certs[0])
+    first = served("127.0.0.1", resumable)
+    t.check(first, "the first")
+    n = sum(served(f"127.0.0.{2 + i}") is not None for i in range(20))
+    t.check(n < 20, "20 more at once are served")
+    s.wait_refusal("tls_handshake_limit", 20 - n)
+    for i in range(4):
+        t.check(served(f"127.0.{1 + i}.1"), f"network {i}")
+    listener = {"trusted_proxies": ["127.0.9.0/24"],
+                "tls": {"certificates": [c.as_config() for c in s.certs]}}
+    g, s.g = s.g, t.gateway(s.up, listener=listener, config={"limits": {"tls_handshakes": 2}})
+    t.check(all(served("127.0.9.1") for _ in range(6)), "a trusted proxy is refused")
+    session = served("127.0.0.1", resumable).session
+    t.check(all(served("127.0.0.1", resumable, session) for _ in range(10)),
+            "a resumed handshake is refused")
+    t.equal(g.metrics().sum("gateway_connections_closed_total", reason="tls_handshake_limit"),
+            20 - n, "refusals")
+
+
 def test_clients_are_asked_for_certificates(t):
     root = Cert(t.folder, "root")
     member = Cert(t.folder, "member", issuer=root)
