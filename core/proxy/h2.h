@@ -65,6 +65,7 @@ struct h2_stream {
 	struct list in;               /* Body that came and was not delivered. */
 	struct ring_buf *trailers_in; /* Behind it. */
 	uint64_t credit;              /* Bytes that may still be delivered. */
+	uint64_t left;                /* Of the announced length, not delivered; or UINT64_MAX. */
 	uint32_t delivered;           /* Before the user granted any. */
 	uint32_t owed;                /* Received, and not granted to the peer again. */
 
@@ -117,8 +118,9 @@ struct h2 {
 	bool writing : 1;
 	bool eof : 1;
 	bool phase_told : 1;
-	bool gone : 1;   /* The transport is. */
-	bool ending : 1; /* Its streams are hearing of it; none begins. */
+	bool gone : 1;      /* The transport is. */
+	bool dismissed : 1; /* The peer has said that it begins nothing more. */
+	bool ending : 1;    /* Its streams are hearing of it; none begins. */
 	bool suspect : 1; /* Client role: it has let a request time out, and has said nothing since. */
 };
 

@@ -26,6 +26,7 @@ static void open(struct h2 *c, struct h2_stream *s, struct http_head *head, bool
 		 const struct http_refusal *refusal)
 {
 	s->method = head ? head->method : HTTP_GET;
+	s->left = head && head->body == HTTP_BODY_LENGTH ? head->content_length : UINT64_MAX;
 	s->in_ended = s->in_told = end;
 	if (refusal && refusal->status == 0)
 		s->code = H2_CODE_PROTOCOL_ERROR;
@@ -72,6 +73,7 @@ static void response(struct h2 *c, struct h2_stream *s, struct http_head *head, 
 	}
 	if (head->status >= 200) {
 		s->in_begun = true;
+		s->left = UINT64_MAX; /* What an upstream says too much, no client is told. */
 		s->in_ended = s->in_told = end;
 	}
 	c->telling = s;
@@ -224,17 +226,21 @@ void h2_in_closed(void *owner, void *stream, uint32_t code)
 
 /* --- To the users. --------------------------------------------------------------------------- */
 
-/* True when 's' is still there. */
+/*
+ * True when 's' is still there. The last bytes of an announced length wait for the end: were
+ * more to come instead, the other side would have a message that its sender did not send.
+ */
 static bool tell_body(struct h2 *c, struct h2_stream *s)
 {
 	while (!list_is_empty(&s->in) && !s->in_dead) {
 		struct ring_buf *buf = list_entry(list_first(&s->in), struct ring_buf, link);
 		bool last;
 
-		if (buf->len > s->credit)
+		if (buf->len > s->credit || (buf->len >= s->left && !s->in_ended))
 			return true;
 		list_remove(&buf->link);
 		s->credit -= buf->len;
+		s->left -= s->left == UINT64_MAX ? 0 : buf->len;
 		s->delivered += s->granted ? 0 : buf->len;
 		last = s->in_ended && list_is_empty(&s->in) && !s->trailers_in;
 		s->in_told = last;
@@ -349,23 +355,24 @@ static void keep_section(struct h2 *c)
 	h2_block_move(c->block, scratch);
 }
 
+/* A client that is gone grants no window and acknowledges nothing: it is not half there. */
 static void input_ended(struct h2 *c, int32_t res)
 {
 	struct stream_fault fault;
 
 	c->eof = true;
-	if (res < 0 || c->state >= H2_SAYING) {
-		h2_end(c, c->state >= H2_SAYING ? REASON_NONE : REASON_CLIENT_ABORT);
+	if (res < 0 || c->role == H2_SERVER || c->state >= H2_SAYING) {
+		h2_end(c, c->n_streams == 0 || c->state >= H2_SAYING ? REASON_NONE
+								     : REASON_CLIENT_ABORT);
 		return;
 	}
-	/* Half-closed: messages that it has sent in full still count. */
+	/* Responses that have come in full are still passed on. */
 	for (struct list_node *node = c->streams.head.next, *next; node != &c->streams.head;
 	     node = next) {
 		struct h2_stream *s = list_entry(node, struct h2_stream, all);
 
 		next = node->next;
-		fault = h2_stream_lost(s, c->role == H2_SERVER ? REASON_CLIENT_ABORT
-							       : REASON_UPSTREAM_RESET);
+		fault = h2_stream_lost(s, REASON_UPSTREAM_RESET);
 		if (!s->in_ended)
 			h2_stream_fault(s, &fault);
 	}
