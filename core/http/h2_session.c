@@ -80,6 +80,9 @@ void h2_session_ping(struct h2_session *s)
 
 void h2_session_refuse_more(struct h2_session *s)
 {
+	if (s->refusing)
+		return;
+	s->refusing = true;
 	if (!s->over && nghttp2_submit_goaway(ng_of(s), NGHTTP2_FLAG_NONE,
 					      nghttp2_session_get_last_proc_stream_id(ng_of(s)),
 					      NGHTTP2_NO_ERROR, NULL, 0) < 0)

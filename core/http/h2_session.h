@@ -102,6 +102,7 @@ struct h2_session {
 	bool in_section : 1; /* A field section has begun and is not complete. */
 	bool over : 1;       /* Nothing that comes is looked at any more. */
 	bool warned : 1;     /* Asked to go away. */
+	bool refusing : 1;   /* Told that no more streams are looked at. */
 	bool secure : 1;     /* Over TLS. */
 };
 
@@ -139,6 +140,12 @@ uint32_t h2_session_write(struct h2_session *s, uint8_t *room, uint32_t size);
 static inline bool h2_session_is_over(const struct h2_session *s)
 {
 	return s->over;
+}
+
+/* From inside a 'head' event of the server's role: the method, also of what is refused. */
+static inline uint8_t h2_session_method(const struct h2_session *s)
+{
+	return s->block->head.method;
 }
 
 /* Why it is over; REASON_NONE when it ended in order. */

@@ -68,6 +68,7 @@ struct h2_stream *h2_stream_begin(struct h2 *c, int32_t id)
 	s->id = id;
 	s->code = c->role == H2_SERVER ? H2_CODE_INTERNAL_ERROR : H2_CODE_CANCEL;
 	s->credit = RING_BUF_DATA; /* May come along with the head. */
+	s->lacks = UINT64_MAX;
 	s->born_ns = ring_now_ns(c->proxy->ring);
 	list_init(&s->in);
 	list_init(&s->out);
@@ -171,14 +172,14 @@ static bool is_held_back(struct stream *stream)
 	       h2_session_is_stalled(s->c->session, s->id);
 }
 
-static uint32_t code_of(struct h2_stream *s)
+static uint32_t code_of(struct h2_stream *s, bool abort)
 {
 	if (s->c->role == H2_CLIENT)
 		return s->code;
 	if (!s->stream.user)
 		return H2_CODE_REFUSED_STREAM; /* Nobody has looked at it. */
-	if (!is_held_back(&s->stream))
-		return s->code;
+	if (!abort || !is_held_back(&s->stream))
+		return s->code; /* What the upstream has broken off is not its client's fault. */
 	h2_session_charge(s->c->session, H2_SCORE_STALLED, REASON_H2_STALLED);
 	return H2_CODE_CANCEL;
 }
@@ -198,10 +199,10 @@ static void stream_reset(struct stream *stream, bool abort)
 {
 	struct h2_stream *s = GW_CONTAINER_OF(stream, struct h2_stream, stream);
 
-	(void)abort; /* What waits for the peer's window would wait too long. */
+	/* Even if not 'abort': what waits for the peer's window would wait too long. */
 	suspect(s);
 	if (h2_stream_is_known(s))
-		h2_session_reset(s->c->session, s->id, code_of(s));
+		h2_session_reset(s->c->session, s->id, code_of(s, abort));
 	h2_stream_free(s);
 }
 
@@ -385,14 +386,14 @@ static void gone(void *owner, int32_t last_id, uint32_t code)
 static void error(void *owner, bool connection, uint32_t code)
 {
 	struct h2 *c = owner;
+	uint32_t label = code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR;
 
 	if (c->role == H2_CLIENT)
 		return;
-	code = code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR;
 	if (connection)
-		metric_inc_label(c->proxy->metrics, METRIC_H2_CONNECTION_ERRORS, code);
+		metric_inc_label(c->proxy->metrics, METRIC_H2_CONNECTION_ERRORS, label);
 	else
-		metric_inc_label(c->proxy->metrics, METRIC_H2_STREAM_ERRORS, code);
+		metric_inc_label(c->proxy->metrics, METRIC_H2_STREAM_ERRORS, label);
 }
 
 static const struct h2_events events = {
