@@ -350,6 +350,24 @@ def test_a_client_that_goes_away_ends_its_request(t):
     t.check(s.g.access(lambda r: r.get("reason") == "client_abort"), "the request goes on")
 
 
+def test_an_idle_client_holds_little(t):
+    """20 KiB of OpenSSL's: what the capacities are shared out by (core/server/environment.c)."""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        s = Site(t, config={"workers": 1})
+        context = client_context(s.certs[0], most=version)
+
+        def used(s=s):
+            return s.g.metrics().sum("gateway_tls_memory_used_bytes")
+
+        s.client(context=context).ask("GET", "/")
+        before = used()
+        clients = [s.client(context=context) for _ in range(100)]
+        for c in clients:
+            c.ask("GET", "/")
+        each = (used() - before) / len(clients)
+        t.check(each < 20 * 1024, f"{version.name}: {each} bytes for each")
+
+
 def test_a_slow_reader_holds_little(t):
     """Three buffers of body, one that is sealed, and OpenSSL's own: docs/THREAT-MODEL.md."""
     body = b"z" * 5_000_000
