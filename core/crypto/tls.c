@@ -324,6 +324,16 @@ uint8_t tls_minor(const struct tls *t)
 	return SSL_version(t->ssl) == TLS1_3_VERSION ? 3 : 2;
 }
 
+struct slice tls_cipher(const struct tls *t)
+{
+	return slice_of(SSL_CIPHER_get_name(SSL_get_current_cipher(t->ssl)));
+}
+
+struct slice tls_server_name(const struct tls *t)
+{
+	return slice_of(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name));
+}
+
 static bool put_digest(const X509 *cert, char text[64])
 {
 	static const char digits[] = "0123456789abcdef";

@@ -154,6 +154,7 @@ static struct exchange_client who_is(const struct client *client)
 		.identity = sealed && sealed->identified ? &sealed->identity : NULL,
 		.trusted = client->trusted,
 		.tls = sealed ? tls_minor(&sealed->tls) : 0,
+		.session = sealed ? &sealed->tls : NULL,
 		.h2 = client->is_h2,
 	};
 }

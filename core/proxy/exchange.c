@@ -168,6 +168,7 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 	}
 	memset(ex, 0, offsetof(struct exchange, log));
 	ex->log.host_len = ex->log.path_len = ex->log.id_len = ex->log.upstream_len = 0;
+	ex->log.sni_len = 0;
 	ex->proxy = proxy;
 	ex->client = s;
 	ex->call.user = &exchange_call_user;
@@ -182,6 +183,7 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 	metric_gauge_add(proxy->metrics, METRIC_REQUESTS_ACTIVE, 1);
 	account_begin(proxy, &ex->account, who->peer);
 	ex->account.tls = who->tls;
+	account_session(&ex->account, &ex->log, who->session);
 	ex->account.h2 = who->h2;
 	ex->until_ns = DEADLINE_NEVER;
 	if (head) {

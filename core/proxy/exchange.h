@@ -109,6 +109,7 @@ struct exchange_client {
 	const struct tls_identity *identity; /* Of its certificate; NULL: it has shown none. */
 	bool trusted;
 	uint8_t tls; /* The minor version of TLS 1.x that it speaks; 0: in the clear. */
+	const struct tls *session; /* Of TLS; NULL: in the clear. */
 	bool h2;
 };
 

@@ -89,7 +89,8 @@ static const struct schema_field tls_fields[] = {
 	  .preset = "off",
 	  .example = "/etc/sluice/clients.pem",
 	  .help = "A PEM file with the authorities that vouch for clients. With it, clients are asked "
-		  "for a certificate." },
+		  "for a certificate, and a request for a host that the listener's certificate is not "
+		  "for is answered 421." },
 	{ .key = "client_auth",
 	  SCHEMA_MEMBER(config_tls, client_auth),
 	  .type = SCHEMA_ENUM,
@@ -107,7 +108,8 @@ static const struct schema_field tls_fields[] = {
 	  .type = SCHEMA_BOOL,
 	  .preset = "false",
 	  .help = "Refuse a client that asks for a name which no certificate has, instead of showing "
-		  "it the first one." },
+		  "it the first one; and answer 421 to a request for a host that the certificate is "
+		  "not for." },
 };
 
 static const struct schema tls_schema = {

@@ -327,6 +327,8 @@ static int take_config(struct server *s, struct config *config, struct certs *ce
 		.clients = config->limits.connections,
 		.n_workers = config->workers ? (uint32_t)config->workers : environment_cpus(),
 		.n_listeners = config->n_listeners,
+		.tls_clients = certs_have_listeners(certs),
+		.tls_upstreams = certs && certs->n_trusts > 0,
 	};
 	int r = name_ourselves(s);
 

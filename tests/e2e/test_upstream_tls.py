@@ -403,15 +403,6 @@ def test_https_to_an_http2_port(t):
         origin.wait()
 
 
-def test_h2_is_not_spoken_yet(t):
-    try:
-        t.gateway("h2://127.0.0.1:1")
-    except Exception as e:
-        t.check("HTTP/2 is not spoken to upstreams yet" in str(e), f"it says {e}")
-        return
-    t.check(False, "it starts")
-
-
 def test_a_slow_handshake_ends(t):
     """It has the time of a connect."""
     stranger = Stranger(b"\x16\x03\x03\x00\x7a\x02\x00", False)
