@@ -120,6 +120,12 @@ void ring_free(struct ring *ring);
  */
 GW_MUST_USE int ring_turn(struct ring *ring, uint64_t wait_ns_max);
 
+/*
+ * In the middle of a turn: submit what was armed and posted, without waiting. For a thread that
+ * then waits for another one by itself. What the kernel refuses, the next turn submits.
+ */
+void ring_flush(struct ring *ring);
+
 /* Monotonic nanoseconds, read once per turn. */
 uint64_t ring_now_ns(const struct ring *ring);
 const struct ring_stats *ring_stats(const struct ring *ring);

@@ -134,7 +134,9 @@ static int ask(const struct call *call, const char *command)
 		(void)fprintf(stderr, "gwtool: %.*s%s%.*s (%.*s)\n", SLICE_ARG(where),
 			      where.len ? ": " : "", SLICE_ARG(text_of(result, SLICE("message"))),
 			      SLICE_ARG(text_of(result, SLICE("code"))));
-		r = EXIT_FAILED;
+		r = slice_eq(text_of(result, SLICE("code")), SLICE("config_rejected"))
+			    ? EXIT_CONFIG
+			    : EXIT_FAILED;
 	}
 	document_free(reply);
 	return r;
@@ -145,6 +147,13 @@ static int run_status(const struct call *call)
 	if (call->argc)
 		return usage("status takes no argument: ", call->argv[0]);
 	return ask(call, "status");
+}
+
+static int run_reload(const struct call *call)
+{
+	if (call->argc)
+		return usage("reload takes no argument: ", call->argv[0]);
+	return ask(call, "reload");
 }
 
 /* --- Offline -------------------------------------------------------------------------------- */
@@ -237,6 +246,9 @@ static int run_help(const struct call *call);
 
 static const struct command commands[] = {
 	{ "status", "", "what the daemon is doing", run_status },
+	{ "reload", "",
+	  "have it read its configuration, certificates and keys again; all or nothing",
+	  run_reload },
 	{ "check-config", "FILE", "is this a good sluice.yaml? The daemon need not run",
 	  run_check_config },
 	{ "schema", "config [--reference|--limits]",

@@ -64,11 +64,33 @@ static void make_lent(void)
 		BIO_meth_free(method);
 }
 
+static void see_decoder(OSSL_DECODER *decoder, void *arg)
+{
+	(void)decoder;
+	(void)arg;
+}
+
+/*
+ * Reading a certificate makes tables of the whole process larger the first time. That is done now:
+ * a worker would have to give back memory of another thread's for it.
+ */
+static void rehearse(void)
+{
+	OSSL_DECODER_do_all_provided(NULL, see_decoder, NULL);
+	ERR_clear_error();
+}
+
+static void prepare(void)
+{
+	make_lent();
+	rehearse();
+}
+
 int tls_init(void)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 
-	pthread_once(&once, make_lent);
+	pthread_once(&once, prepare);
 	return lent ? 0 : -ENOMEM;
 }
 
@@ -300,6 +322,16 @@ bool tls_is_resumed(const struct tls *t)
 uint8_t tls_minor(const struct tls *t)
 {
 	return SSL_version(t->ssl) == TLS1_3_VERSION ? 3 : 2;
+}
+
+struct slice tls_cipher(const struct tls *t)
+{
+	return slice_of(SSL_CIPHER_get_name(SSL_get_current_cipher(t->ssl)));
+}
+
+struct slice tls_server_name(const struct tls *t)
+{
+	return slice_of(SSL_get_servername(t->ssl, TLSEXT_NAMETYPE_host_name));
 }
 
 static bool put_digest(const X509 *cert, char text[64])

@@ -123,3 +123,13 @@ bool tls_is_resumed(const struct tls *t);
 GW_MUST_USE int tls_identity(const struct tls *t, struct tls_identity *ret_identity);
 /* Of TLS 1.x: 2 or 3. */
 uint8_t tls_minor(const struct tls *t);
+/* What bytes are sealed with, as OpenSSL names it; good for ever. */
+struct slice tls_cipher(const struct tls *t);
+/* The server name that the client asked for, as it wrote it; empty: none. Good while it is open. */
+struct slice tls_server_name(const struct tls *t);
+/*
+ * The server's side: are requests for this host, canonical, meant for this connection? Where
+ * clients are asked who they are, or names are strict, only if the certificate that was shown is
+ * for it (RFC 9110 7.4); elsewhere always.
+ */
+bool tls_serves(const struct tls *t, struct slice host);

@@ -109,8 +109,8 @@ void tls_names_free(struct tls_names *names)
 	*names = (struct tls_names){ 0 };
 }
 
-/* The first of those with this very text. */
-static uint32_t find(const struct tls_names *names, const char *text)
+/* Where those with this very text begin, or would. */
+static uint32_t place_of(const struct tls_names *names, const char *text)
 {
 	uint32_t low = 0, high = names->n;
 
@@ -122,9 +122,39 @@ static uint32_t find(const struct tls_names *names, const char *text)
 		else
 			high = middle;
 	}
-	if (low < names->n && strcmp(names->list[low].text, text) == 0)
-		return names->list[low].pair;
-	return TLS_NO_PAIR;
+	return low;
+}
+
+static bool is_at(const struct tls_names *names, uint32_t place, const char *text)
+{
+	return place < names->n && strcmp(names->list[place].text, text) == 0;
+}
+
+/* The first of those with this very text. */
+static uint32_t find(const struct tls_names *names, const char *text)
+{
+	uint32_t place = place_of(names, text);
+
+	return is_at(names, place, text) ? names->list[place].pair : TLS_NO_PAIR;
+}
+
+static bool has(const struct tls_names *names, uint32_t pair, const char *text)
+{
+	for (uint32_t i = place_of(names, text); is_at(names, i, text); i++)
+		if (names->list[i].pair == pair)
+			return true;
+	return false;
+}
+
+bool tls_names_cover(const struct tls_names *names, uint32_t pair, struct slice name)
+{
+	char text[TLS_NAME_MAX + 1];
+	const char *rest;
+
+	if (normalise(name, text) == 0)
+		return false;
+	rest = strchr(text, '.');
+	return has(names, pair, text) || (rest && rest > text && has(names, pair, rest));
 }
 
 uint32_t tls_names_find(const struct tls_names *names, struct slice name)

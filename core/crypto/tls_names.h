@@ -37,6 +37,8 @@ struct tls_names {
  */
 GW_MUST_USE int tls_names_add(struct tls_names *names, X509 *cert, uint32_t pair,
 			      char first[TLS_NAME_MAX + 1]);
+/* Is the pair's certificate for this name, by a name or a pattern of its own? */
+bool tls_names_cover(const struct tls_names *names, uint32_t pair, struct slice name);
 void tls_names_free(struct tls_names *names);
 
 /* The pair for a server name in any case, without a dot at its end; or TLS_NO_PAIR. */

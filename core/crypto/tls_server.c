@@ -301,6 +301,44 @@ SSL_CTX *tls_server_begin(struct tls_server *server)
 	return server->contexts[0];
 }
 
+static uint32_t shown_pair(const struct tls *t)
+{
+	const struct tls_server *server = t->server;
+
+	for (uint32_t i = 0; i < server->credentials->n_pairs; i++)
+		if (server->contexts[i] == SSL_get_SSL_CTX(t->ssl))
+			return i;
+	GW_UNREACHABLE();
+}
+
+/* An address is no name: it is looked for among the certificate's addresses. */
+static bool covers_address(const struct pair *pair, struct slice host)
+{
+	bool bracketed = host.len > 1 && host.ptr[0] == '[';
+	char text[TLS_NAME_MAX + 1];
+	int r;
+
+	host = bracketed ? slice_make(host.ptr + 1, host.len - 2) : host;
+	if (host.len > TLS_NAME_MAX)
+		return false;
+	memcpy(text, host.ptr, host.len);
+	text[host.len] = '\0';
+	r = X509_check_ip_asc(pair->shown.cert, text, 0);
+	ERR_clear_error();
+	return r == 1;
+}
+
+bool tls_serves(const struct tls *t, struct slice host)
+{
+	const struct tls_credentials *c = t->server->credentials;
+	uint32_t pair;
+
+	if (c->client_auth == TLS_CLIENT_NONE && !c->strict_names)
+		return true;
+	pair = shown_pair(t);
+	return tls_names_cover(&c->names, pair, host) || covers_address(&c->pairs[pair], host);
+}
+
 /* Released, so that whoever sees it may free what the connection has used. */
 void tls_server_end(struct tls_server *server)
 {

@@ -154,12 +154,12 @@ void h2_write_response(struct writer *out, const struct http_head *head, struct 
 }
 
 void h2_write_reply(struct writer *out, uint16_t status, struct slice content_type,
-		    struct slice extra, uint64_t length)
+		    struct slice extra, const struct h1_framing *framing)
 {
 	put_number(out, SLICE(":status"), status);
 	if (content_type.len > 0)
 		put_pair(out, SLICE("content-type"), content_type);
-	if (status != 204 && status != 304)
-		put_number(out, SLICE("content-length"), length);
 	h2_write_lines(out, extra);
+	if (status != 204 && status != 304)
+		put_framing(out, framing);
 }

@@ -24,9 +24,9 @@ void h2_write_request(struct writer *out, const struct http_head *head, struct s
 void h2_write_response(struct writer *out, const struct http_head *head, struct slice extra,
 		       const struct h1_framing *framing);
 
-/* The head of an answer of ours with 'length' bytes of body, as for h1_write_reply(). */
+/* The head of an answer of ours, as for h1_write_reply(). */
 void h2_write_reply(struct writer *out, uint16_t status, struct slice content_type,
-		    struct slice extra, uint64_t length);
+		    struct slice extra, const struct h1_framing *framing);
 
 /* Complete lines ("name: value\r\n"), such as trailers. */
 void h2_write_lines(struct writer *out, struct slice lines);

@@ -2,6 +2,7 @@
 #include "core/proxy/account.h"
 
 #include "core/base/jsonw.h"
+#include "core/crypto/tls.h"
 #include "core/proxy/proxy.h"
 
 static const uint8_t method_labels[HTTP_N_METHODS] = {
@@ -45,6 +46,14 @@ void account_head(struct account *a, struct account_text *text, const struct htt
 	text->path_len = copy(text->path, ACCOUNT_PATH, http_text(head, head->path));
 }
 
+void account_session(struct account *a, struct account_text *text, const struct tls *session)
+{
+	if (!a->sampled || !session)
+		return;
+	a->tls_cipher = tls_cipher(session);
+	text->sni_len = copy(text->sni, ACCOUNT_HOST, tls_server_name(session));
+}
+
 static void count(struct proxy *proxy, const struct account *a)
 {
 	struct metric_set *metrics = proxy->metrics;
@@ -83,6 +92,7 @@ static void record(struct proxy *proxy, const struct account *a, const struct ac
 	r->text.id_len = copy(r->text.id, ACCOUNT_ID, slice_make(text->id, text->id_len));
 	r->text.upstream_len = copy(r->text.upstream, ACCOUNT_UPSTREAM,
 				    slice_make(text->upstream, text->upstream_len));
+	r->text.sni_len = copy(r->text.sni, ACCOUNT_HOST, slice_make(text->sni, text->sni_len));
 	r->wall_ns = gw_wall_ns() - (a->ended_ns - a->begun_ns);
 	r->worker = proxy->worker;
 	log_commit(proxy->log);
@@ -205,5 +215,7 @@ void account_format(const void *record, struct writer *out)
 	put_number(out, SLICE("worker"), r->worker);
 	put_text(out, SLICE("upstream_tls_version"), tls_versions[a->upstream_tls]);
 	put_text(out, SLICE("upstream_tls_failure"), tls_failures[a->upstream_tls_failure]);
+	put_text(out, SLICE("tls_cipher"), a->tls_cipher);
+	put_text(out, SLICE("tls_sni"), slice_make(r->text.sni, r->text.sni_len));
 	writer_lit(out, "}\n");
 }

@@ -15,6 +15,7 @@
 #include "core/proxy/peer.h"
 
 struct proxy;
+struct tls;
 
 enum { ACCOUNT_HOST = 128, ACCOUNT_PATH = 512, ACCOUNT_ID = 64, ACCOUNT_UPSTREAM = 64 };
 
@@ -48,11 +49,12 @@ enum account_phase {
 
 /* Text that is logged, kept only while a request is sampled. */
 struct account_text {
-	uint16_t host_len, path_len, id_len, upstream_len;
+	uint16_t host_len, path_len, id_len, upstream_len, sni_len;
 	char host[ACCOUNT_HOST];
 	char path[ACCOUNT_PATH];
 	char id[ACCOUNT_ID];
 	char upstream[ACCOUNT_UPSTREAM];
+	char sni[ACCOUNT_HOST];
 };
 
 /* Moments are monotonic ns of the worker's clock; 0: it did not come to that. */
@@ -71,6 +73,7 @@ struct account {
 	uint16_t service;
 	uint8_t method;               /* enum http_method. */
 	uint8_t minor;                /* Of HTTP/1.x. */
+	struct slice tls_cipher;      /* The client's; never freed. */
 	uint8_t tls;                  /* The client's: of TLS 1.x, 0: in the clear. */
 	uint8_t upstream_tls;         /* The upstream's, the same. */
 	uint8_t upstream_tls_failure; /* 0: none; else 1 + enum metric_tls_failure. */
@@ -94,6 +97,8 @@ void account_begin(struct proxy *proxy, struct account *account, const struct pe
 
 /* Copies what the log will show of the head; the query and all fields stay out. */
 void account_head(struct account *account, struct account_text *text, const struct http_head *head);
+/* The same of its TLS session; NULL: there is none. */
+void account_session(struct account *account, struct account_text *text, const struct tls *session);
 void account_close(struct proxy *proxy, struct account *account, const struct account_text *text);
 
 /* log_format_fn of the access log: one JSON line. */

@@ -154,6 +154,7 @@ static struct exchange_client who_is(const struct client *client)
 		.identity = sealed && sealed->identified ? &sealed->identity : NULL,
 		.trusted = client->trusted,
 		.tls = sealed ? tls_minor(&sealed->tls) : 0,
+		.session = sealed ? &sealed->tls : NULL,
 		.h2 = client->is_h2,
 	};
 }
@@ -327,6 +328,16 @@ static enum reason handshake_reason(const struct sealed *sealed, int res)
 	return REASON_TLS_HANDSHAKE;
 }
 
+static void count_handshake(struct client *client, bool resumed)
+{
+	struct proxy *proxy = client->proxy;
+
+	metric_inc_label(proxy->metrics, METRIC_TLS_HANDSHAKES,
+			 resumed ? METRIC_HANDSHAKE_RESUMED : METRIC_HANDSHAKE_FULL);
+	if (resumed && client->charged) /* That was cheap. */
+		peer_rates_give(&proxy->shared->handshakes, &client->peer, client->charged);
+}
+
 static void shaken(struct transport *t, int res)
 {
 	struct client *client = client_of(t);
@@ -335,9 +346,7 @@ static void shaken(struct transport *t, int res)
 		end(client, handshake_reason(t->sealed, res));
 		return;
 	}
-	metric_inc_label(client->proxy->metrics, METRIC_TLS_HANDSHAKES,
-			 tls_is_resumed(&t->sealed->tls) ? METRIC_HANDSHAKE_RESUMED
-							 : METRIC_HANDSHAKE_FULL);
+	count_handshake(client, tls_is_resumed(&t->sealed->tls));
 	serve_sealed(client);
 }
 
@@ -437,6 +446,17 @@ static void refuse(struct proxy *proxy, int32_t file, enum reason reason)
 	ring_close(proxy->ring, file);
 }
 
+/* A full handshake costs us a signature, and whoever asks for one next to nothing. */
+static bool may_shake(struct client *client)
+{
+	struct proxy *proxy = client->proxy;
+	uint32_t max = proxy->options->handshakes;
+
+	client->charged = max && !client->trusted && client->peer.family != AF_UNIX ? max : 0;
+	return !client->charged || peer_rates_take(&proxy->shared->handshakes, &client->peer, max,
+						   ring_now_ns(proxy->ring));
+}
+
 /* 0; or -ENOMEM, and the transport is as it was. */
 static int shake(struct client *client)
 {
@@ -460,6 +480,8 @@ static void begin(struct client *client)
 	listener_took(client->listener);
 	if (!client->listener->spec.tls)
 		serve_clear(client);
+	else if (!may_shake(client))
+		end(client, REASON_TLS_HANDSHAKE_LIMIT);
 	else if (shake(client) < 0)
 		end(client, REASON_OVERLOAD_CONNECTIONS);
 }

@@ -44,9 +44,10 @@ struct client {
 	uint8_t phase;          /* enum codec_phase; IDLE before there is a codec. */
 	bool is_h2;             /* SERVING: by which codec. */
 	struct ring_buf *first; /* SNIFFING: what came so far. */
-	uint8_t n_lingers;      /* Spans of linger_ns in which more came. */
-	bool counted;           /* In proxy_shared.peers. */
-	bool trusted;           /* A proxy whose word on its clients is believed. */
+	uint32_t charged;  /* What its handshake was charged by: the limit then; 0: by nothing. */
+	uint8_t n_lingers; /* Spans of linger_ns in which more came. */
+	bool counted;      /* In proxy_shared.peers. */
+	bool trusted;      /* A proxy whose word on its clients is believed. */
 };
 
 /* Serve a file that was accepted, or close it when that cannot be. */

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/proxy/exchange.h"
 
+#include "core/http/grpc.h"
+
 #include "core/proxy/proxy.h"
 
 #define TO(state) (1u << EXCHANGE_##state)
@@ -139,6 +141,16 @@ void exchange_settle(struct exchange *ex)
 
 /* --- Life. ----------------------------------------------------------------------------------- */
 
+/* gRPC's deadline is the request's. */
+static void open_call(struct exchange *ex, const struct http_head *head)
+{
+	uint64_t span_ns;
+
+	ex->grpc = true;
+	if (grpc_timeout(head, &span_ns))
+		ex->until_ns = ring_now_ns(ex->proxy->ring) + span_ns;
+}
+
 static void open_refused(struct exchange *ex, const struct http_refusal *refusal)
 {
 	exchange_refuse(ex, refusal->status, refusal->reason, ACCOUNT_BY_CLIENT);
@@ -156,6 +168,7 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 	}
 	memset(ex, 0, offsetof(struct exchange, log));
 	ex->log.host_len = ex->log.path_len = ex->log.id_len = ex->log.upstream_len = 0;
+	ex->log.sni_len = 0;
 	ex->proxy = proxy;
 	ex->client = s;
 	ex->call.user = &exchange_call_user;
@@ -170,9 +183,13 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 	metric_gauge_add(proxy->metrics, METRIC_REQUESTS_ACTIVE, 1);
 	account_begin(proxy, &ex->account, who->peer);
 	ex->account.tls = who->tls;
+	account_session(&ex->account, &ex->log, who->session);
 	ex->account.h2 = who->h2;
+	ex->until_ns = DEADLINE_NEVER;
 	if (head) {
 		account_head(&ex->account, &ex->log, head);
+		if (who->h2 && grpc_is_call(head))
+			open_call(ex, head);
 		ex->head_request = head->method == HTTP_HEAD;
 		ex->expects = head->expect_continue;
 	}

@@ -83,6 +83,7 @@ struct exchange {
 	struct upstream_call call;
 	struct exchange_flow up, down;
 	struct deadline deadline;
+	uint64_t until_ns; /* The client gave it so long; DEADLINE_NEVER: it did not say. */
 	struct verdict verdict;
 	struct account account;
 	struct stream_message request; /* As encoded; its slices are not used again. */
@@ -97,6 +98,7 @@ struct exchange {
 	bool again;      /* It was. */
 	bool accounted;
 	bool head_request;
+	bool grpc; /* A call of gRPC: refusals are told in its form, and it may be silent for long. */
 	bool expects; /* 100-continue: the client may hold its body back. */
 	struct account_text log;
 	char text[EXCHANGE_TEXT]; /* The encoded request, kept until it is answered. */
@@ -107,6 +109,7 @@ struct exchange_client {
 	const struct tls_identity *identity; /* Of its certificate; NULL: it has shown none. */
 	bool trusted;
 	uint8_t tls; /* The minor version of TLS 1.x that it speaks; 0: in the clear. */
+	const struct tls *session; /* Of TLS; NULL: in the clear. */
 	bool h2;
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exchange's response: passed on from the upstream, or an answer of our own. */
+#include "core/http/grpc.h"
 #include "core/http/h1_write.h"
 #include "core/proxy/exchange.h"
 #include "core/proxy/proxy.h"
@@ -24,9 +25,9 @@ static void reply(struct exchange *ex, uint16_t status, struct slice type, struc
 		.content_type = type,
 		.text = text,
 		.status = status,
-		.body = ex->head_request ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
+		.body = ex->head_request || ex->grpc ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
 		.length = text.len,
-		.announce = true,
+		.announce = !ex->grpc,
 		.last = last || proxy->draining || (ex->expects && !ex->up.ended),
 	};
 
@@ -65,6 +66,20 @@ static struct slice lines_for(uint16_t status)
 	}
 }
 
+/* An answer of one head, which has gRPC's status. */
+static void refuse_call(struct exchange *ex, uint16_t status, enum reason reason)
+{
+	char text[128];
+	struct writer lines = writer_make(text, sizeof(text));
+
+	writer_lit(&lines, "grpc-status: ");
+	writer_u64(&lines, grpc_status(status, reason));
+	writer_lit(&lines, "\r\n");
+	writer_field(&lines, SLICE("grpc-message"), reason_label(reason));
+	GW_ASSERT(!lines.overflow);
+	reply(ex, 200, SLICE("application/grpc"), SLICE(""), writer_slice(&lines), false);
+}
+
 void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 		     enum account_ender ender)
 {
@@ -76,6 +91,10 @@ void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 		return;
 	}
 	exchange_blame(ex, reason, ender);
+	if (ex->grpc) {
+		refuse_call(ex, status, reason);
+		return;
+	}
 	writer_lit(&out, "{\"status\":");
 	writer_u64(&out, status);
 	writer_lit(&out, ",\"reason\":\"");

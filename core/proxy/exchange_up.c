@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The exchange's request: judged, encoded, sent, perhaps sent again. */
+#include "core/crypto/tls.h"
 #include "core/proxy/exchange.h"
 #include "core/proxy/forward.h"
 #include "core/proxy/proxy.h"
@@ -139,11 +140,21 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 	exchange_connect(ex, false, -1);
 }
 
+/* For somebody else than whom the client has shaken hands with (RFC 9110 7.4). */
+static bool is_misdirected(const struct http_head *head, const struct exchange_client *who)
+{
+	struct slice host = http_text(head, head->host);
+
+	return who->session && host.len && !tls_serves(who->session, host);
+}
+
 void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who)
 {
 	count_anomalies(ex->proxy, head);
 	if (is_health(ex, head))
 		answer_health(ex);
+	else if (is_misdirected(head, who))
+		exchange_refuse(ex, 421, REASON_MISDIRECTED, ACCOUNT_BY_CLIENT);
 	else if (is_ours(head))
 		exchange_reply(ex, 204, SLICE(""), SLICE(ALLOW));
 	else if (forward_is_loop(ex->proxy, head))

@@ -90,7 +90,7 @@ static uint64_t span_of(const struct exchange *ex, enum exchange_wait wait)
 	switch (wait) {
 	case EXCHANGE_WAIT_BODY:
 	case EXCHANGE_WAIT_MORE:
-		span_ns = t->body_idle_ns;
+		span_ns = ex->grpc ? t->tunnel_idle_ns : t->body_idle_ns;
 		break;
 	case EXCHANGE_WAIT_TAKE:
 		span_ns = t->write_stall_ns;
@@ -100,7 +100,7 @@ static uint64_t span_of(const struct exchange *ex, enum exchange_wait wait)
 							 : t->write_stall_ns;
 		break;
 	case EXCHANGE_WAIT_HEAD:
-		span_ns = t->response_head_ns;
+		span_ns = ex->grpc ? t->tunnel_idle_ns : t->response_head_ns;
 		break;
 	case EXCHANGE_WAIT_PASS:
 		span_ns = t->tunnel_idle_ns;
@@ -160,7 +160,7 @@ static void look(struct exchange *ex, struct exchange_flow *flow, enum exchange_
 		       now_ns - flow->looked_ns);
 	flow->looked_ns = now_ns;
 	refill(&flow->source, bytes_in(ex, flow), source_span(ex),
-	       from_client && ex->state != EXCHANGE_TUNNEL);
+	       from_client && ex->state != EXCHANGE_TUNNEL && !ex->grpc);
 	refill(&flow->sink, bytes_out(flow), span_of(ex, wait), !from_client);
 	if (wait != next && !waits[next].on_source)
 		flow->sink.left_ns = span_of(ex, next);
@@ -181,13 +181,23 @@ static uint64_t due_ns(const struct exchange_flow *flow)
 	return left == DEADLINE_NEVER ? DEADLINE_NEVER : flow->looked_ns + left;
 }
 
+/* An answer of ours is not held up by it. */
+static bool has_deadline(const struct exchange *ex)
+{
+	return ex->grpc && ex->state <= EXCHANGE_RESPONDING;
+}
+
 static uint64_t soonest_ns(const struct exchange *ex)
 {
 	uint64_t up_ns = due_ns(&ex->up), down_ns = due_ns(&ex->down);
 	uint64_t soonest = up_ns < down_ns ? up_ns : down_ns;
-	uint64_t until_ns = ex->proxy->tunnels_until_ns;
+	uint64_t until_ns = DEADLINE_NEVER;
 
-	return ex->state == EXCHANGE_TUNNEL && until_ns < soonest ? until_ns : soonest;
+	if (ex->state == EXCHANGE_TUNNEL)
+		until_ns = ex->proxy->tunnels_until_ns;
+	else if (has_deadline(ex))
+		until_ns = ex->until_ns;
+	return until_ns < soonest ? until_ns : soonest;
 }
 
 /* --- The exchange's waits. ------------------------------------------------------------------- */
@@ -226,6 +236,18 @@ static bool is_drained(const struct exchange *ex)
 	       ring_now_ns(ex->proxy->ring) >= ex->proxy->tunnels_until_ns;
 }
 
+static bool is_late(const struct exchange *ex)
+{
+	return has_deadline(ex) && ring_now_ns(ex->proxy->ring) >= ex->until_ns;
+}
+
+static enum reason reason_of(const struct exchange *ex, const struct exchange_flow *flow)
+{
+	if (flow->wait == EXCHANGE_WAIT_READ && ex->client->codec->is_held_back(ex->client))
+		return REASON_H2_STALLED;
+	return (enum reason)waits[flow->wait].reason;
+}
+
 void exchange_wait_expired(struct ring_timer *timer)
 {
 	struct exchange *ex = GW_CONTAINER_OF(timer, struct exchange, deadline.timer);
@@ -235,12 +257,14 @@ void exchange_wait_expired(struct ring_timer *timer)
 		return;
 	look_at_both(ex);
 	flow = left_ns(&ex->up) == 0 ? &ex->up : &ex->down;
-	if (is_drained(ex))
+	if (is_late(ex))
+		exchange_refuse(ex, 504, REASON_DEADLINE, ACCOUNT_BY_GATEWAY);
+	else if (is_drained(ex))
 		exchange_end_tunnel(ex, REASON_DRAINING);
 	else if (left_ns(flow) == 0 && flow->wait == EXCHANGE_WAIT_PASS)
 		exchange_end_tunnel(ex, (enum reason)waits[flow->wait].reason);
 	else if (left_ns(flow) == 0)
-		exchange_refuse(ex, waits[flow->wait].status, (enum reason)waits[flow->wait].reason,
+		exchange_refuse(ex, waits[flow->wait].status, reason_of(ex, flow),
 				(enum account_ender)waits[flow->wait].ender);
 	exchange_settle(ex);
 }

@@ -16,6 +16,11 @@
  *      ENDING     down      client, to take it        write_stall    500 B/s       cut, send_timeout
  *     TUNNEL      -         the end of a drain's      tunnel_grace   -             ended, draining
  *
+ *     gRPC: any     -         the end of its deadline     grpc-timeout   -             504 or cut, deadline
+ *
+ * A call of gRPC may be silent for long: what waits for a source's bytes, or for
+ * the response, has tunnel_idle, and no least rate.
+ *
  * (*) Of either direction. What is ended is told so on both sides, behind what had come.
  *
  * A flow waits for its sink while that has not taken all there is, and for its

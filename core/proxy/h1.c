@@ -244,7 +244,8 @@ static void server_released(struct h1 *c)
 
 static void client_released(struct h1 *c)
 {
-	bool waiting = (c->held || c->more) && !c->tunnel; /* It would be taken for the next answer. */
+	bool waiting = (c->held || c->more) &&
+		       !c->tunnel; /* It would be taken for the next answer. */
 	/* What waits sealed may be a ticket, or the word of an end. */
 	bool excess = !c->tunnel && (c->held || (c->more && !c->transport.sealed));
 
@@ -321,6 +322,7 @@ const struct codec h1_codec = {
 	.encode_response = h1_encode_response,
 	.send_head = h1_send_head,
 	.decline = h1_decline,
+	.is_held_back = h1_is_held_back,
 	.send_info = h1_send_info,
 	.send_body = h1_send_body,
 	.send_trailers = h1_send_trailers,

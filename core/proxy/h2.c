@@ -164,13 +164,21 @@ static void stream_release(struct stream *stream)
 }
 
 /* A peer that has not taken what is there for a long time is told so, and remembered for it. */
+static bool is_held_back(struct stream *stream)
+{
+	const struct h2_stream *s = GW_CONTAINER_OF(stream, struct h2_stream, stream);
+
+	return s->out_len > 0 && h2_stream_is_known(s) &&
+	       h2_session_is_stalled(s->c->session, s->id);
+}
+
 static uint32_t code_of(struct h2_stream *s, bool abort)
 {
 	if (s->c->role == H2_CLIENT)
 		return s->code;
 	if (!s->stream.user)
 		return H2_CODE_REFUSED_STREAM; /* Nobody has looked at it. */
-	if (!abort || s->out_len == 0 || !h2_session_is_stalled(s->c->session, s->id))
+	if (!abort || !is_held_back(&s->stream))
 		return s->code; /* What the upstream has broken off is not its client's fault. */
 	h2_session_charge(s->c->session, H2_SCORE_STALLED, REASON_H2_STALLED);
 	return H2_CODE_CANCEL;
@@ -309,7 +317,7 @@ static void session_is_over(struct h2 *c)
 /* One that has just come may be about to ask: its first request is not lost. */
 static bool has_left(const struct h2 *c)
 {
-	return c->state == H2_LEAVING && c->n_streams == 0 && c->n_begun > 0;
+	return c->state == H2_LEAVING && c->n_streams == 0 && (c->n_begun > 0 || c->dismissed);
 }
 
 void h2_settle(struct h2 *c)
@@ -369,6 +377,7 @@ static void gone(void *owner, int32_t last_id, uint32_t code)
 
 	(void)last_id; /* Streams beyond it are closed one by one. */
 	(void)code;
+	c->dismissed = true;
 	if (c->state ==
 	    H2_OPEN) /* A client that says good-bye: its streams still get their answers. */
 		h2_enter(c, H2_LEAVING);
@@ -513,8 +522,8 @@ void h2_check(const struct h2 *c)
 		.send_info = h2_send_info, .send_body = h2_send_body,                              \
 		.send_trailers = h2_send_trailers, .flush = h2_flush, .credit = h2_credit,         \
 		.raw_in = no_raw, .raw_in_done = no_raw_done, .raw_out = no_raw_out,               \
-		.raw_out_done = no_raw_done, .decline = no_decline, .release = stream_release,     \
-		.reset = stream_reset,                                                             \
+		.raw_out_done = no_raw_done, .decline = no_decline, .is_held_back = is_held_back,  \
+		.release = stream_release, .reset = stream_reset,                                  \
 	}
 
 const struct codec h2_codec = CODEC("h2", h2_encode_request);

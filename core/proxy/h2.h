@@ -119,8 +119,9 @@ struct h2 {
 	bool writing : 1;
 	bool eof : 1;
 	bool phase_told : 1;
-	bool gone : 1;   /* The transport is. */
-	bool ending : 1; /* Its streams are hearing of it; none begins. */
+	bool gone : 1;      /* The transport is. */
+	bool dismissed : 1; /* The peer has said that it begins nothing more. */
+	bool ending : 1;    /* Its streams are hearing of it; none begins. */
 	bool suspect : 1; /* Client role: it has let a request time out, and has said nothing since. */
 };
 

@@ -375,10 +375,18 @@ static void keep_section(struct h2 *c)
 	h2_block_move(c->block, scratch);
 }
 
+static void give_up(struct h2 *c, struct h2_stream *s)
+{
+	struct stream_fault fault = h2_stream_lost(
+		s, c->role == H2_SERVER ? REASON_CLIENT_ABORT : REASON_UPSTREAM_RESET);
+
+	if (h2_stream_is_known(s))
+		h2_session_reset(c->session, s->id, H2_CODE_CANCEL);
+	h2_stream_fault(s, &fault);
+}
+
 static void input_ended(struct h2 *c, int32_t res)
 {
-	struct stream_fault fault;
-
 	c->eof = true;
 	if (res < 0 || c->state >= H2_SAYING) {
 		h2_end(c, c->state >= H2_SAYING ? REASON_NONE : REASON_CLIENT_ABORT);
@@ -390,10 +398,8 @@ static void input_ended(struct h2 *c, int32_t res)
 		struct h2_stream *s = list_entry(node, struct h2_stream, all);
 
 		next = node->next;
-		fault = h2_stream_lost(s, c->role == H2_SERVER ? REASON_CLIENT_ABORT
-							       : REASON_UPSTREAM_RESET);
 		if (!s->in_ended)
-			h2_stream_fault(s, &fault);
+			give_up(c, s);
 	}
 	h2_settle(c);
 	if (c->state != H2_CLOSED)

@@ -182,7 +182,7 @@ void h2_encode_response(struct stream *s, struct writer *out, const struct strea
 		h2_write_response(out, message->head, message->extra, &framing);
 	else
 		h2_write_reply(out, message->status, message->content_type, message->extra,
-			       message->text.len);
+			       &framing);
 }
 
 /* What waits behind others is put together: a buffer for each few bytes would use up all. */

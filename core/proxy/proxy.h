@@ -22,7 +22,7 @@
 #include "core/http/chunk.h"
 #include "core/http/h1_parse.h"
 #include "core/http/h2_session.h"
-#include "core/proxy/peer.h"
+#include "core/proxy/peer_rate.h"
 #include "policy/decide.h"
 #include "policy/seat.h"
 #include "ring/ring.h"
@@ -58,7 +58,9 @@ struct proxy_options {
 	uint32_t h2_streams_max; /* Streams of HTTP/2 in all; 0: nobody speaks it. */
 	uint32_t h2_total_max;   /* On one connection before it is told to go; 0: no limit. */
 	uint32_t per_client;     /* Connections of one address, over all workers; 0: no limit. */
-	uint32_t log_sample;     /* Log one of so many requests; 0: none. */
+	uint32_t
+		handshakes; /* Full ones per second of one network, over all workers; 0: no limit. */
+	uint32_t log_sample; /* Log one of so many requests; 0: none. */
 	const struct certs
 		*certs; /* The server's: workers find their TLS servers there. NULL: none. */
 	struct slice health_path; /* Answered here; empty: off. */
@@ -68,8 +70,9 @@ struct proxy_options {
 
 /* What all workers look at. */
 struct proxy_shared {
-	struct peer_counts peers; /* Connections by client address. */
-	_Atomic bool unready;     /* /health says 503: set while draining. */
+	struct peer_counts peers;     /* Connections by client address. */
+	struct peer_rates handshakes; /* By client network. */
+	_Atomic bool unready;         /* /health says 503: set while draining. */
 };
 
 /* Run-time state of an endpoint slot: outlives the tables that name it. */

@@ -3,10 +3,15 @@
 
 #include <errno.h>
 
+#include "core/base/clock.h"
+
 /* Said in the clear to who speaks HTTP in the clear to us. */
 static const char plain_answer[] = "HTTP/1.1 400 Bad Request\r\nconnection: close\r\n"
 				   "content-type: application/json\r\ncontent-length: 40\r\n\r\n"
 				   "{\"status\":400,\"reason\":\"plain_on_tls\"}\r\n";
+
+#define AGAIN_NS      (5 * GW_NS_PER_MS)
+#define LAST_WORDS_NS (1 * GW_NS_PER_S) /* For what is on its way, before a connection closes. */
 
 static void pull(struct sealed *s);
 
@@ -24,11 +29,22 @@ static bool make_room(struct sealed *s)
 		return false;
 	if (!s->out) {
 		s->out = ring_buf_take(s->inner.ring);
-		if (GW_COUNT_IF(!s->out, "sealed_without_buffer"))
+		if (!s->out)
 			return false;
 		tls_room(&s->tls, s->out->mem, s->out->size);
 	}
 	return true;
+}
+
+static void wait_for(struct sealed *s, uint64_t span_ns)
+{
+	ring_timer_set(s->inner.ring, &s->again, ring_now_ns(s->inner.ring) + span_ns);
+}
+
+static void starve(struct sealed *s)
+{
+	GW_COUNT_IF(true, "sealed_without_buffer");
+	wait_for(s, AGAIN_NS);
 }
 
 static void drop_room(struct sealed *s)
@@ -94,7 +110,7 @@ static void shake_failed(struct sealed *s, int r)
 	s->failed = true;
 	s->shaken = (int16_t)r;
 	drop_input(s);
-	if (tls_failure(&s->tls) == TLS_FAILURE_PLAIN_HTTP && make_room(s)) {
+	if (!is_client(s) && tls_failure(&s->tls) == TLS_FAILURE_PLAIN_HTTP && make_room(s)) {
 		memcpy(s->tls.out, plain_answer, sizeof(plain_answer) - 1);
 		s->tls.out_len = sizeof(plain_answer) - 1;
 	}
@@ -106,11 +122,11 @@ static void shake(struct sealed *s)
 {
 	int r;
 
-	if (!make_room(s)) {
-		if (!is_writing_below(s))
-			shake_failed(s, -ENOBUFS);
+	s->starved_out = !make_room(s) && !is_writing_below(s);
+	if (s->starved_out)
+		starve(s);
+	if (s->starved_out || is_writing_below(s))
 		return; /* Goes on when that is written. */
-	}
 	r = tls_handshake(&s->tls);
 	if (r < 0 && r != -EAGAIN && r != -ENOBUFS) {
 		shake_failed(s, r);
@@ -165,10 +181,11 @@ static void pulled_nothing(struct sealed *s, int32_t last)
 		s->read_blocked = is_writing_below(s); /* Goes on when that is written. */
 		if (s->read_blocked)
 			return;
-		if (make_room(s))
-			pull(s);
+		s->starved_in = !make_room(s);
+		if (s->starved_in)
+			starve(s);
 		else
-			tell_bytes(s, NULL, -ENOBUFS);
+			pull(s);
 	} else {
 		tell_bytes(s, NULL, s->over_res);
 	}
@@ -181,8 +198,9 @@ static void pull(struct sealed *s)
 	uint32_t n;
 
 	s->read_blocked = false;
-	if (GW_COUNT_IF(!buf, "sealed_without_buffer")) {
-		tell_bytes(s, NULL, -ENOBUFS);
+	s->starved_in = !buf;
+	if (s->starved_in) {
+		starve(s);
 		return;
 	}
 	(void)make_room(s); /* For an alert. */
@@ -221,7 +239,12 @@ static void push(struct sealed *s)
 
 	if (is_writing_below(s))
 		return; /* A ticket, say. It goes on behind that. */
-	n = make_room(s) ? tls_write(&s->tls, s->data, s->data_len) : -ENOBUFS;
+	s->starved_out = !make_room(s);
+	if (s->starved_out) {
+		starve(s);
+		return;
+	}
+	n = tls_write(&s->tls, s->data, s->data_len);
 	if (n < 0) {
 		fail_write(s, n == -ENOBUFS ? -ENOBUFS : -EPIPE);
 		return;
@@ -229,6 +252,52 @@ static void push(struct sealed *s)
 	s->data += n;
 	s->data_len -= (uint32_t)n;
 	(void)send_room(s);
+}
+
+/* --- Ends. ----------------------------------------------------------------------------------- */
+
+/* The end of our side, as the engine says it, without waiting for anything. */
+static void say_end(struct sealed *s)
+{
+	if (s->shaking || s->failed || s->writing || !make_room(s))
+		return;
+	tls_end(&s->tls);
+	if (s->tls.out_len > 0)
+		ring_send_now(s->inner.ring, s->inner.file, s->out->mem, s->tls.out_len);
+	drop_room(s);
+}
+
+static void finish_below(struct sealed *s)
+{
+	s->finish_due = false;
+	say_end(s);
+	transport_finish(&s->inner);
+}
+
+static void close_below(struct sealed *s, bool abort)
+{
+	s->close_due = false;
+	ring_timer_cancel(s->inner.ring, &s->again);
+	if (!abort)
+		say_end(s);
+	transport_close(&s->inner, abort);
+}
+
+/* A buffer may have come free; or what was on its way before the close takes too long. */
+static void again(struct ring_timer *timer)
+{
+	struct sealed *s = GW_CONTAINER_OF(timer, struct sealed, again);
+
+	if (s->close_due) {
+		close_below(s, false);
+		return;
+	}
+	if (s->starved_out && s->shaking)
+		shake(s);
+	else if (s->starved_out)
+		push(s);
+	if (s->starved_in && !s->outer->closing)
+		pull(s);
 }
 
 /* --- What the transport below tells. --------------------------------------------------------- */
@@ -262,6 +331,11 @@ static void inner_bytes(struct transport *inner, struct ring_buf *buf, int32_t r
 {
 	struct sealed *s = sealed_below(inner);
 
+	if (s->close_due) { /* Nobody hears it any more. */
+		if (buf)
+			ring_buf_give(inner->ring, buf);
+		return;
+	}
 	s->more = more;
 	if (res <= 0) {
 		inner_ended(s, res);
@@ -283,6 +357,12 @@ static void inner_written(struct transport *inner, int res)
 	struct sealed *s = sealed_below(inner);
 
 	drop_room(s);
+	if (s->close_due) {
+		close_below(s, false);
+		return;
+	}
+	if (s->finish_due)
+		finish_below(s);
 	if (s->outer->out.armed) {
 		return; /* How the user's write ends is known, and will be told. */
 	} else if (s->failed) {
@@ -417,21 +497,14 @@ static int32_t sealed_raw_file(const struct transport *t)
 	return -1;
 }
 
-/* The end of our side, as the engine says it, without waiting for anything. */
-static void say_end(struct sealed *s)
-{
-	if (s->shaking || s->failed || s->writing || !make_room(s))
-		return;
-	tls_end(&s->tls);
-	if (s->tls.out_len > 0)
-		ring_send_now(s->inner.ring, s->inner.file, s->out->mem, s->tls.out_len);
-	drop_room(s);
-}
-
+/* Behind what the engine has on its way, or now. */
 static void sealed_finish(struct transport *t)
 {
-	say_end(t->sealed);
-	transport_finish(&t->sealed->inner);
+	struct sealed *s = t->sealed;
+
+	s->finish_due = is_writing_below(s);
+	if (!s->finish_due)
+		finish_below(s);
 }
 
 static void sealed_close(struct transport *t, bool abort)
@@ -440,12 +513,14 @@ static void sealed_close(struct transport *t, bool abort)
 
 	if (t->closing)
 		return;
-	if (!abort)
-		say_end(s);
 	t->closing = true;
 	t->file = -1;
 	drop_input(s);
-	transport_close(&s->inner, abort);
+	s->close_due = !abort && !s->writing && !s->shaking && is_writing_below(s);
+	if (s->close_due)
+		wait_for(s, LAST_WORDS_NS);
+	else
+		close_below(s, abort);
 }
 
 static const struct transport_ops sealed_ops = {
@@ -468,6 +543,7 @@ static void begin(struct transport *t, struct sealed *s, const struct transport_
 	};
 	ring_op_init(&t->in, read_soon);
 	ring_op_init(&t->out, written_soon);
+	ring_timer_init(&s->again, again);
 	clear_init(&s->inner, &inner_user, ring, file);
 }
 

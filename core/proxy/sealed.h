@@ -6,6 +6,9 @@
  *                                 sealed  engine (core/crypto/tls.h), one buffer each way
  *     ring       --- records ---  inner   a clear transport
  *
+ * Where there is no buffer, a read, a write or a handshake waits for one, as
+ * long as its user does: it is tried again every few milliseconds.
+ *
  * 'connected' tells that the handshake is over, and so that a server is who it should be. Buffers are held while bytes
  * are on their way, none in between. A message larger than a buffer leaves as
  * several writes below, one after the other.
@@ -41,6 +44,11 @@ struct sealed {
 	bool more : 1;         /* Bytes were waiting below. */
 	bool over : 1;         /* The peer sends no more, or nothing of sense. */
 	bool read_blocked : 1; /* The engine has to write before it reads on. */
+	bool starved_in : 1;   /* For want of a buffer: the user's read waits, */
+	bool starved_out : 1;  /* its write, or the handshake. */
+	bool finish_due : 1;   /* Behind what the engine has on its way: the end of our side, */
+	bool close_due : 1;    /* and of the connection. */
+	struct ring_timer again;
 };
 
 /*

@@ -76,8 +76,9 @@ struct config_control {
 };
 
 struct config_limits {
-	uint64_t connections; /* Of clients, in all; 0: what descriptors and memory allow. */
-	uint64_t per_client;  /* Connections of one address; 0: no limit. */
+	uint64_t connections;    /* Of clients, in all; 0: what descriptors and memory allow. */
+	uint64_t per_client;     /* Connections of one address; 0: no limit. */
+	uint64_t tls_handshakes; /* Full ones per second of one network; 0: no limit. */
 	uint64_t head_bytes;
 	uint64_t head_fields;
 	uint64_t h2_streams; /* Of one connection in its life; 0: no limit. */

@@ -89,7 +89,8 @@ static const struct schema_field tls_fields[] = {
 	  .preset = "off",
 	  .example = "/etc/sluice/clients.pem",
 	  .help = "A PEM file with the authorities that vouch for clients. With it, clients are asked "
-		  "for a certificate." },
+		  "for a certificate, and a request for a host that the listener's certificate is not "
+		  "for is answered 421." },
 	{ .key = "client_auth",
 	  SCHEMA_MEMBER(config_tls, client_auth),
 	  .type = SCHEMA_ENUM,
@@ -107,7 +108,8 @@ static const struct schema_field tls_fields[] = {
 	  .type = SCHEMA_BOOL,
 	  .preset = "false",
 	  .help = "Refuse a client that asks for a name which no certificate has, instead of showing "
-		  "it the first one." },
+		  "it the first one; and answer 421 to a request for a host that the certificate is "
+		  "not for." },
 };
 
 static const struct schema tls_schema = {
@@ -255,6 +257,18 @@ static const struct schema_field limits_fields[] = {
 	  .help = "Connections at a time from one IPv4 address or one IPv6 /64. One address may be a "
 		  "whole office, a balancer or a benchmark: off unless set.",
 	  .over = "the connection is reset; others are not affected" },
+	{ .key = "tls_handshakes",
+	  SCHEMA_MEMBER(config_limits, tls_handshakes),
+	  .type = SCHEMA_NUMBER,
+	  .words = word_off,
+	  .min = 1,
+	  .max = 1000000,
+	  .flags = SCHEMA_LIVE,
+	  .preset = "off",
+	  .help = "TLS handshakes per second with clients of one IPv4 /24 or IPv6 /64, and a second's "
+		  "worth at once. What turns out to be resumed is given back; trusted proxies do not "
+		  "count. One network may be a whole provider's: off unless set.",
+	  .over = "the connection is closed before its handshake; others are not affected" },
 	{ .key = "head_bytes",
 	  SCHEMA_MEMBER(config_limits, head_bytes),
 	  .type = SCHEMA_SIZE,
@@ -324,8 +338,8 @@ static const struct schema_field timeouts_fields[] = {
 	TIMEOUT("response_head", response_head_ns, 10 * MS, 1 * HOUR, "15s",
 		"From the whole request sent to the head of the response.", "504"),
 	TIMEOUT("tunnel_idle", tunnel_idle_ns, 10 * MS, 24 * HOUR, "1h",
-		"A tunnel may stand so long without a byte, either way.",
-		"it is ended, and both sides are told so"),
+		"A tunnel, or a call of gRPC, may stand so long without a byte, either way.",
+		"it is ended, and both sides are told so; a call as body_idle does"),
 	TIMEOUT("tunnel_grace", tunnel_grace_ns, 0, 24 * HOUR, "15s",
 		"From the beginning of a drain: how long tunnels go on as before. They have no end of "
 		"their own, so what of drain is left behind it is for both sides to finish.",

@@ -34,8 +34,9 @@ enum {
 	CLIENTS_MAX = 262144, /* Per worker. */
 	CLIENTS_FEW = 4096,   /* Fewer than this are warned of although nobody asked for more. */
 	CLIENT_MEMORY =
-		32 * 1024,    /* At the most, besides buffers, with its request and its upstream. */
-	UPSTREAMS_MIN = 1024, /* Where descriptors allow: few clients may use many endpoints. */
+		32 * 1024, /* At the most, besides buffers, with its request and its upstream. */
+	TLS_MEMORY = 20 * 1024, /* Of a connection that has shaken hands: tests/e2e/test_tls.py. */
+	UPSTREAMS_MIN = 1024,   /* Where descriptors allow: few clients may use many endpoints. */
 	BUFS_MIN = 256,
 	BUFS_MAX = 65536,
 	FILES_SLACK = 16,
@@ -204,6 +205,7 @@ uint32_t environment_cpus(void)
 /* What a worker may have of each. */
 struct share {
 	uint64_t fds, memory, pipes, clients_wished;
+	uint64_t client_memory; /* What one takes of it. */
 };
 
 static struct share share_of(const struct environment_wish *wish,
@@ -218,6 +220,8 @@ static struct share share_of(const struct environment_wish *wish,
 		.fds = fds > wish->n_listeners ? fds - wish->n_listeners : 0,
 		.memory = grant->memory / 2 / wish->n_workers,
 		.pipes = pipes / wish->n_workers,
+		.client_memory = CLIENT_MEMORY +
+				 (uint64_t)(wish->tls_clients + wish->tls_upstreams) * TLS_MEMORY,
 		.clients_wished =
 			wish->clients / wish->n_workers + (wish->clients % wish->n_workers != 0),
 	};
@@ -232,7 +236,8 @@ static uint64_t gate_room(uint64_t clients)
 static void fill_capacity(const struct share *share, uint32_t n_listeners,
 			  struct environment_capacity *ret)
 {
-	uint64_t clients = least(share->fds * PAIRS_PERMILLE / 1000, share->memory / CLIENT_MEMORY);
+	uint64_t clients =
+		least(share->fds * PAIRS_PERMILLE / 1000, share->memory / share->client_memory);
 	uint64_t upstreams, left, bufs;
 
 	clients = least(clients, CLIENTS_MAX);
@@ -259,7 +264,7 @@ static void put_cause(struct writer *w, const struct share *share,
 {
 	if (clients == CLIENTS_MAX) {
 		writer_lit(w, "start more workers");
-	} else if (share->fds * PAIRS_PERMILLE / 1000 <= share->memory / CLIENT_MEMORY) {
+	} else if (share->fds * PAIRS_PERMILLE / 1000 <= share->memory / share->client_memory) {
 		writer_lit(w, "raise RLIMIT_NOFILE (now ");
 		writer_u64(w, grant->nofile);
 		writer_lit(w, ")");

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -19,6 +20,7 @@ struct environment_wish {
 	uint64_t clients;   /* Client connections of the process; 0: as many as can be had. */
 	uint32_t n_workers; /* At least 1. */
 	uint32_t n_listeners;
+	bool tls_clients, tls_upstreams; /* Some of them speak TLS. */
 };
 
 /* What the system grants, read by environment_grant(); tests make up their own. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server_private.h - the daemon's state, shared by server.c, server_start.c,
- * server_state.c and server_status.c and by nobody else.
+ * server_private.h - the daemon's state, shared by server.c, server_start.c, server_state.c,
+ * server_reload.c and server_status.c and by nobody else.
  *
  * Threads: the control thread's.
  */
@@ -63,6 +63,7 @@ struct server {
 	uint32_t feature_mask;
 	uint64_t fault_seed;
 	uint64_t begun_ns;
+	bool reloading;      /* Not all workers have the new settings yet. */
 	uint64_t tickets_ns; /* When the keys of session tickets were new. */
 	uint8_t state;
 	bool control_is_closed;
@@ -76,8 +77,17 @@ void server_tear_down(struct server *s);
 void server_tell(struct server *s, uint64_t word);
 void server_enter(struct server *s, enum server_state next);
 const char *server_state_name(const struct server *s);
+/* One that has ended adopts nothing any more, and looks at nothing. */
+bool server_all_have(const struct server *s, const struct policy_table *table);
+bool server_all_use(const struct server *s, const struct proxy_options *options);
+
+/* server_reload.c */
+enum { SERVER_N_COMMANDS = 1 };
+extern const struct control_command server_commands[SERVER_N_COMMANDS];
 /* Whether certificates of upstreams are verified: as loud as it may be when they are not. */
 void server_tell_trust(struct server *s);
+void server_reload_asked(struct server *s);
+void server_tell_reloaded(struct server *s);
 void server_timers_init(struct server *s);
 void server_signalled(struct ring_op *op, const struct ring_answer *answer);
 void server_table_changed(void *owner, const struct policy_table *table);

@@ -144,6 +144,8 @@ static int open_control(struct server *s)
 		.group = s->settings->config->control.group,
 		.owner = s,
 		.status = server_status,
+		.commands = server_commands,
+		.n_commands = SERVER_N_COMMANDS,
 		.closed = control_closed,
 	};
 	size_t len = control_path(s->settings->config->control.path, path, &why);
@@ -264,6 +266,8 @@ static int start_workers(struct server *s)
 
 static int reserve(struct server *s)
 {
+	int r;
+
 	if (s->capacity.warning[0])
 		LOG_ALWAYS(LOG_WARN, "capacity", LOG_STR("text", slice_of(s->capacity.warning)));
 	s->shared = calloc(1, sizeof(*s->shared));
@@ -272,7 +276,9 @@ static int reserve(struct server *s)
 	s->rings = calloc(s->n_workers, sizeof(*s->rings));
 	if (!s->shared || !s->workers || !s->metric_sets || !s->rings)
 		return fail("memory", -ENOMEM);
-	return rng_system(&s->shared->peers.key, sizeof(s->shared->peers.key));
+	r = rng_system(&s->shared->peers.key, sizeof(s->shared->peers.key));
+	return r < 0 ? r
+		     : rng_system(&s->shared->handshakes.key, sizeof(s->shared->handshakes.key));
 }
 
 /* SLUICE_URING_MASK hides features, SLUICE_FAULTS makes the ring misbehave: both for tests. */
@@ -321,6 +327,8 @@ static int take_config(struct server *s, struct config *config, struct certs *ce
 		.clients = config->limits.connections,
 		.n_workers = config->workers ? (uint32_t)config->workers : environment_cpus(),
 		.n_listeners = config->n_listeners,
+		.tls_clients = certs_have_listeners(certs),
+		.tls_upstreams = certs && certs->n_trusts > 0,
 	};
 	int r = name_ourselves(s);
 

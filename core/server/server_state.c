@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The daemon's states: signals, drain, reload, and what workers are told. */
+/* The daemon's states: signals, drain, and what workers are told. */
 #include <errno.h>
 #include <sched.h>
 #include <signal.h>
@@ -49,8 +49,7 @@ void server_table_changed(void *owner, const struct policy_table *table)
 	server_tell(s, WORKER_ADOPT);
 }
 
-/* One that has ended adopts nothing any more, and looks at nothing. */
-static bool all_have(const struct server *s, const struct policy_table *table)
+bool server_all_have(const struct server *s, const struct policy_table *table)
 {
 	for (uint32_t i = 0; i < s->n_running; i++)
 		if (s->rings[i] && !seat_has(worker_seat(&s->workers[i]), table))
@@ -58,7 +57,7 @@ static bool all_have(const struct server *s, const struct policy_table *table)
 	return true;
 }
 
-static bool all_use(const struct server *s, const struct proxy_options *options)
+bool server_all_use(const struct server *s, const struct proxy_options *options)
 {
 	for (uint32_t i = 0; i < s->n_running; i++)
 		if (s->rings[i] && !worker_uses(&s->workers[i], options))
@@ -71,10 +70,10 @@ static void release_old(struct server *s)
 {
 	const struct policy_table *table = targets_table(s->targets);
 
-	if (!all_have(s, table))
+	if (!server_all_have(s, table))
 		return;
 	targets_release(s->targets, table);
-	if (!all_use(s, &s->settings->options))
+	if (!server_all_use(s, &s->settings->options))
 		return;
 	list_each(node, &s->old_settings)
 	{
@@ -153,6 +152,7 @@ static void ticked(struct ring_timer *timer)
 {
 	struct server *s = GW_CONTAINER_OF(timer, struct server, tick);
 
+	server_tell_reloaded(s);
 	renew_tickets(s);
 	release_old(s);
 	ring_timer_set(s->ring, timer, ring_now_ns(s->ring) + TICK_NS);
@@ -172,78 +172,6 @@ void server_worker_ended(void *owner, uint64_t index)
 }
 
 /* --- Signals. -------------------------------------------------------------------------------- */
-
-static void log_report(const struct report *rep)
-{
-	char text[REPORT_PATH_MAX + REPORT_TEXT_MAX + 64];
-
-	for (uint32_t i = 0; i < rep->n; i++) {
-		size_t len = report_format(rep, i, text, sizeof(text));
-
-		LOG_ALWAYS(LOG_ERROR, "config_error", LOG_STR("text", slice_make(text, len)));
-	}
-}
-
-static int load_again(struct server *s, struct report *rep, struct settings **ret_settings)
-{
-	struct config *config;
-	struct certs *certs = NULL;
-	int r;
-
-	report_init(rep, s->options->file);
-	r = options_load(s->options, rep, &config);
-	if (r < 0)
-		return r;
-	r = config_check_reload(s->settings->config, config, rep);
-	if (r == 0)
-		r = certs_read(config, rep, &certs);
-	if (r < 0) {
-		config_free(config);
-		return r;
-	}
-	r = certs ? certs_serve(certs, s->n_workers) : 0;
-	if (r < 0) {
-		certs_free(certs);
-		config_free(config);
-		return r;
-	}
-	return settings_create(config, certs, &s->capacity, slice_of(s->via), ret_settings);
-}
-
-static void reload(struct server *s)
-{
-	struct report rep;
-	struct settings *next;
-	int r = load_again(s, &rep, &next);
-
-	log_reopen(s->log);
-	if (r < 0) {
-		log_report(&rep);
-		LOG_ALWAYS(LOG_ERROR, "reload_refused", LOG_ERRNO("error", r));
-		return;
-	}
-	if (s->settings != s->first)
-		list_push_back(&s->old_settings, &s->settings->link);
-	s->settings = next;
-	server_tell(s, (uint64_t)(uintptr_t)&next->options);
-	server_tell_trust(s);
-	if (targets_configure(s->targets, next->config) < 0)
-		LOG_ALWAYS(LOG_ERROR, "reload_without_memory", LOG_U64("workers", s->n_workers));
-	LOG_ALWAYS(LOG_INFO, "reloaded",
-		   LOG_U64("generation", targets_table(s->targets)->generation));
-}
-
-void server_tell_trust(struct server *s)
-{
-	bool anybody = certs_believe_anybody(s->settings->certs);
-
-	metric_gauge_set(s->own, METRIC_UPSTREAM_UNVERIFIED, anybody);
-	if (anybody)
-		LOG_ALWAYS(
-			LOG_WARN, "upstream_unverified",
-			LOG_STR("text", SLICE("upstream_tls.verify is false: whoever answers at an "
-					      "upstream's address is believed")));
-}
 
 static void stop_asked(struct server *s, bool now)
 {
@@ -268,7 +196,7 @@ void server_signalled(struct ring_op *op, const struct ring_answer *answer)
 		stop_asked(s, true);
 		break;
 	case SIGHUP:
-		reload(s);
+		server_reload_asked(s);
 		break;
 	case SIGUSR1:
 		log_reopen(s->log);

@@ -2,10 +2,12 @@
 """The control socket and `gwtool status`."""
 import json
 import os
+import shutil
 import stat
 import struct
 import subprocess
 
+from harness.certs import Cert, client_context
 from harness.control import Control, pack
 from harness.gateway import PROGRAM, Failed
 
@@ -173,6 +175,34 @@ def test_gwtool_status(t):
     t.check(code == 1 and "nobody.sock" in err, f"exit {code}, said {err[-200:]!r}")
     code, _, err = gwtool(t, "no-such-command")
     t.check(code == 2 and err, f"exit {code}, said {err[-200:]!r}")
+
+
+def test_gwtool_reload(t):
+    """What HUP does, with its outcome: 'adopted' is true of every worker."""
+    folder = os.path.join(t.folder, "certs")
+    os.mkdir(folder)
+    old, new = Cert(folder, "old", ["site.test"]), Cert(folder, "new", ["site.test"])
+    g = t.gateway(t.upstream(), listener={"tls": {"certificates": [old.as_config()]}})
+
+    def shown(cert):
+        return t.client(g, tls=client_context(cert), name="site.test").ask("GET", "/").status
+
+    t.equal(shown(old), 200, "before")
+    shutil.copy(new.cert, old.cert)
+    code, out, err = gwtool(t, "--socket", g.control_path, "reload")
+    t.check(code == 78 and "is not the key of the certificate" in err and "listeners[0].tls" in err,
+            f"a key that is not the certificate's: exit {code}, said {err!r}")
+    shutil.copy(new.key, old.key)
+    code, out, err = gwtool(t, "--socket", g.control_path, "--json", "reload")
+    t.equal((code, json.loads(out)), (0, {"generation": 2, "adopted": True}), "the outcome")
+    t.equal(shown(new), 200, "after")
+    g.write_config({"workers": 7}, {"tls": {"certificates": [old.as_config()]}})
+    code, _, err = gwtool(t, "--socket", g.control_path, "reload")
+    t.check(code == 78 and "cannot change without a restart" in err, f"exit {code}, said {err!r}")
+    t.equal(shown(new), 200, "after a refusal")
+
+
+test_gwtool_reload.clear = True  # It brings certificates of its own.
 
 
 def ask_as_nobody(path):

@@ -170,7 +170,7 @@ def test_who_is_refused(t):
     only_h2.set_alpn_protocols(["h2"])
     refused(t, s, only_h2)
     s.wait_refusal("tls_handshake")
-    t.equal(s.client().ask("GET", "/").status, 200, "a good client, after all of them")
+    t.equal(s.client().ask("GET", "/", host=NAME).status, 200, "a good client, after all of them")
     t.equal(len(s.up.messages), 1, "requests at the upstream")
 
 
@@ -200,13 +200,52 @@ def test_a_slow_handshake_ends(t):
     s.wait_refusal("tls_timeout", 2)
 
 
+def test_handshakes_of_a_network_are_limited(t):
+    """S10: a bucket for each /24; others, resumed sessions and trusted proxies are not touched."""
+    s = Site(t, config={"limits": {"tls_handshakes": 1}})
+
+    def served(source, context=None, session=None):
+        sock = socket.socket()
+        sock.bind((source, 0))
+        sock.settimeout(10)
+        sock.connect(s.g.address)
+        try:
+            sealed = (context or s.context).wrap_socket(sock, server_hostname=NAME,
+                                                        session=session)
+            sealed.sendall(request())
+            got = sealed.recv(100).startswith(b"HTTP/1.1 200")
+        except OSError:
+            return None
+        finally:
+            sock.close()
+        return sealed if got else None
+
+    resumable = client_context(s.certs[0])
+    first = served("127.0.0.1", resumable)
+    t.check(first, "the first")
+    n = sum(served(f"127.0.0.{2 + i}") is not None for i in range(20))
+    t.check(n < 20, "20 more at once are served")
+    s.wait_refusal("tls_handshake_limit", 20 - n)
+    for i in range(4):
+        t.check(served(f"127.0.{1 + i}.1"), f"network {i}")
+    listener = {"trusted_proxies": ["127.0.9.0/24"],
+                "tls": {"certificates": [c.as_config() for c in s.certs]}}
+    g, s.g = s.g, t.gateway(s.up, listener=listener, config={"limits": {"tls_handshakes": 2}})
+    t.check(all(served("127.0.9.1") for _ in range(6)), "a trusted proxy is refused")
+    session = served("127.0.0.1", resumable).session
+    t.check(all(served("127.0.0.1", resumable, session) for _ in range(10)),
+            "a resumed handshake is refused")
+    t.equal(g.metrics().sum("gateway_connections_closed_total", reason="tls_handshake_limit"),
+            20 - n, "refusals")
+
+
 def test_clients_are_asked_for_certificates(t):
     root = Cert(t.folder, "root")
     member = Cert(t.folder, "member", issuer=root)
     stranger = Cert(t.folder, "stranger")
     s = Site(t, tls={"client_ca": root.cert})
     good = client_context(s.certs[0], member)
-    r = s.client(context=good).ask("GET", "/", [("X-Client-Cert-Subject", "CN=forged")])
+    r = s.client(context=good).ask("GET", "/", [("X-Client-Cert-Subject", "CN=forged")], host=NAME)
     t.equal(r.status, 200, "a member")
     t.equal(s.up.messages[0].get("x-client-cert-subject"), "CN=member", "who it is said to be")
     t.equal(len(s.up.messages[0].get("x-client-cert-sha256")), 64, "the digest's length")
@@ -214,6 +253,25 @@ def test_clients_are_asked_for_certificates(t):
     refused(t, s, client_context(s.certs[0], stranger))
     s.wait_refusal("tls_client_cert", 2)
     t.equal(len(s.up.messages), 1, "requests at the upstream")
+
+
+def test_misdirected_requests(t):
+    """H11: where clients are asked who they are, a connection is for the names of its certificate."""
+    site, other = Cert(t.folder, "site", [NAME]), Cert(t.folder, "other", ["other.test"])
+    s = Site(t, certs=[site, other])
+    t.equal(s.client().ask("GET", "/", host="other.test").status, 200, "where they are not")
+    root = Cert(t.folder, "root")
+    s = Site(t, certs=[site, other], tls={"client_ca": root.cert, "client_auth": "optional"})
+    c = s.client()
+    for host, status in ((NAME, 200), ("other.test", 421), (NAME.upper() + ":8443", 200)):
+        t.equal(c.ask("GET", "/", host=host).status, status, f"{host} on a connection to {NAME}")
+    c = s.client("other.test", client_context(other))
+    t.equal(c.ask("GET", "/", host="other.test").status, 200, "other.test to itself")
+    entries = s.g.access(n=4)
+    t.equal([e["reason"] for e in entries], ["", "misdirected", "", ""], "reasons in the log")
+    t.equal([e["tls_sni"] for e in entries], [NAME] * 3 + ["other.test"], "tls_sni in the log")
+    t.check(all(e["tls_cipher"].startswith("TLS_") for e in entries), "tls_cipher in the log")
+    t.equal(len(s.up.messages), 3, "requests at the upstream")
 
 
 def test_a_session_is_resumed(t):
@@ -290,6 +348,24 @@ def test_a_client_that_goes_away_ends_its_request(t):
     t.check(s.up.wait(lambda: len(s.up.messages) == 1), "not forwarded")
     c.reset()
     t.check(s.g.access(lambda r: r.get("reason") == "client_abort"), "the request goes on")
+
+
+def test_an_idle_client_holds_little(t):
+    """20 KiB of OpenSSL's: what the capacities are shared out by (core/server/environment.c)."""
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3):
+        s = Site(t, config={"workers": 1})
+        context = client_context(s.certs[0], most=version)
+
+        def used(s=s):
+            return s.g.metrics().sum("gateway_tls_memory_used_bytes")
+
+        s.client(context=context).ask("GET", "/")
+        before = used()
+        clients = [s.client(context=context) for _ in range(100)]
+        for c in clients:
+            c.ask("GET", "/")
+        each = (used() - before) / len(clients)
+        t.check(each < 20 * 1024, f"{version.name}: {each} bytes for each")
 
 
 def test_a_slow_reader_holds_little(t):

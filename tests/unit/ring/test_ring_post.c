@@ -123,6 +123,7 @@ static void *run_sleeper(void *arg)
 
 static void a_word_wakes_a_sleeper(void **state)
 {
+	enum { BY_TURN, EARLY, BY_FLUSH };
 	static struct peer a, b;
 	uint64_t begin_ns;
 	pthread_t thread;
@@ -131,21 +132,24 @@ static void a_word_wakes_a_sleeper(void **state)
 	assert_int_equal(pthread_barrier_init(&all_done, NULL, 2), 0);
 	peer_init(&a, &b);
 	assert_int_equal(ring_enable(a.ring), 0);
-	for (int early = 0; early < 2; early++) {
+	for (int how = BY_TURN; how <= BY_FLUSH; how++) {
 		peer_init(&b, &a);
 		/* Before the other is enabled: nothing is lost, and our ring takes no harm. */
-		if (early) {
+		if (how == EARLY) {
 			assert_int_equal(ring_post(a.ring, b.ring, (uintptr_t)&a.values[0]), 0);
 			assert_int_equal(ring_turn(a.ring, 0), 0);
 		}
 		assert_int_equal(pthread_create(&thread, NULL, run_sleeper, &b), 0);
 		pthread_barrier_wait(&all_done);
 		begin_ns = gw_now_ns();
-		if (!early) {
+		if (how != EARLY) {
 			/* The other is asleep by then, most likely. */
 			assert_int_equal(ring_turn(a.ring, 30 * RT_MS), 0);
 			assert_int_equal(ring_post(a.ring, b.ring, (uintptr_t)&a.values[0]), 0);
-			assert_int_equal(ring_turn(a.ring, 0), 0);
+			if (how == BY_FLUSH)
+				ring_flush(a.ring);
+			else
+				assert_int_equal(ring_turn(a.ring, 0), 0);
 		}
 		pthread_barrier_wait(&all_done);
 		assert_true(gw_now_ns() - begin_ns < RT_PATIENCE_NS / 2);

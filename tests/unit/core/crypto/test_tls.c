@@ -10,7 +10,8 @@
 enum { HOUR = 3600, ROOM = 40000 };
 
 static const struct ct_cert site = { "site", "DNS:site.test,DNS:*.site.test", -60, HOUR, NULL };
-static const struct ct_cert other = { "other", "DNS:other.test", -60, HOUR, NULL };
+static const struct ct_cert other = { "other", "DNS:other.test,IP:192.0.2.7,IP:2001:db8::7", -60,
+				      HOUR, NULL };
 static const struct ct_cert late = { "late", "DNS:late.test", -HOUR, 60, NULL };
 static const struct ct_cert root = { "root", NULL, -60, HOUR, NULL };
 static const struct ct_cert member = { "member", NULL, -60, HOUR, &root };
@@ -286,6 +287,47 @@ static void a_name_finds_its_certificate(void **state)
 	dial(&w, "nobody.test");
 	assert_int_equal(shake(&w), -EPROTO);
 	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_NAME);
+	close_wire(&w);
+}
+
+/* Whether requests for a host are meant for a connection to 'asked', by the certificate shown. */
+static void hosts_are_those_of_the_certificate(void **state)
+{
+	static const struct {
+		const char *asked, *host;
+		bool served;
+	} rows[] = {
+		{ "site.test", "site.test", true },   { "site.test", "a.site.test", true },
+		{ "site.test", "other.test", false }, { "other.test", "other.test", true },
+		{ "other.test", "site.test", false }, { NULL, "site.test", true },
+		{ NULL, "other.test", false },        { "site.test", "a.b.site.test", false },
+		{ "site.test", "192.0.2.7", false },  { "site.test", "[2001:db8::7]", false },
+		{ "other.test", "192.0.2.7", true },  { "other.test", "[2001:db8::7]", true },
+		{ "other.test", "192.0.2.8", false },
+	};
+	struct tls_pair pairs[] = { pair_of(&site), pair_of(&other) };
+	struct tls_credentials_options opt = options(pairs, 2);
+	struct wire w;
+
+	(void)state;
+	serve(&w, &opt);
+	dial(&w, "site.test");
+	assert_int_equal(shake(&w), 0);
+	assert_true(tls_serves(&w.tls, SLICE("other.test"))); /* Nobody is asked who he is. */
+	assert_true(slice_eq(tls_server_name(&w.tls), SLICE("site.test")));
+	assert_true(slice_starts_with(tls_cipher(&w.tls), SLICE("TLS_AES_")));
+	close_wire(&w);
+
+	opt.client_ca = ct_path("root.pem");
+	opt.client_auth = TLS_CLIENT_OPTIONAL;
+	serve(&w, &opt);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		dial(&w, rows[i].asked);
+		assert_int_equal(shake(&w), 0);
+		if (tls_serves(&w.tls, slice_of(rows[i].host)) != rows[i].served)
+			fail_msg("%s for %s", rows[i].host, rows[i].asked);
+		hang_up(&w);
+	}
 	close_wire(&w);
 }
 
@@ -589,6 +631,7 @@ int main(void)
 		cmocka_unit_test(what_does_not_fit_waits_for_room),
 		cmocka_unit_test(an_end_is_told),
 		cmocka_unit_test(a_name_finds_its_certificate),
+		cmocka_unit_test(hosts_are_those_of_the_certificate),
 		cmocka_unit_test(versions_and_protocols_are_ours),
 		cmocka_unit_test(plain_http_and_noise_are_told_apart),
 		cmocka_unit_test(sessions_are_resumed_by_all_workers_under_one_name),

@@ -126,14 +126,22 @@ static void responses_are_written(void **state)
 static void replies_are_written(void **state)
 {
 	struct writer out = writer_make(pairs, sizeof(pairs));
+	struct h1_framing seven = { .body = HTTP_BODY_LENGTH, .length = 7, .announce = true };
+	struct h1_framing nothing = { .announce = true };
 
 	(void)state;
-	h2_write_reply(&out, 503, SLICE("text/plain"), SLICE("Date: x\r\nRetry-After: 1\r\n"), 7);
-	check_pairs(&out, ":status=503\ncontent-type=text/plain\ncontent-length=7\ndate=x\n"
-			  "retry-after=1\n");
+	h2_write_reply(&out, 503, SLICE("text/plain"), SLICE("Date: x\r\nRetry-After: 1\r\n"),
+		       &seven);
+	check_pairs(&out, ":status=503\ncontent-type=text/plain\ndate=x\nretry-after=1\n"
+			  "content-length=7\n");
 	out = writer_make(pairs, sizeof(pairs));
-	h2_write_reply(&out, 204, SLICE(""), SLICE(""), 0);
+	h2_write_reply(&out, 204, SLICE(""), SLICE(""), &nothing);
 	check_pairs(&out, ":status=204\n");
+	out = writer_make(pairs, sizeof(pairs));
+	nothing.announce = false; /* A call of gRPC is refused by its head alone. */
+	h2_write_reply(&out, 200, SLICE("application/grpc"), SLICE("grpc-status: 14\r\n"),
+		       &nothing);
+	check_pairs(&out, ":status=200\ncontent-type=application/grpc\ngrpc-status=14\n");
 }
 
 static void lines_become_pairs(void **state)

@@ -36,12 +36,14 @@ static void fill(struct account_record *r)
 			.ender = ACCOUNT_BY_UPSTREAM, .phase = ACCOUNT_IN_WAIT, .retries = 6,
 			.reused = true, .upstream_tls = 3,
 			.upstream_tls_failure = 1 + METRIC_TLS_FAILURE_NAME,
+			.tls_cipher = SLICE("TLS_AES_256_GCM_SHA384"),
 		},
 		.wall_ns = 784111777123456000, .worker = 8,
 	};
 	set_text(r->text.host, &r->text.host_len, "example.org", 11);
 	set_text(r->text.path, &r->text.path_len, "/a", 2);
 	set_text(r->text.id, &r->text.id_len, "id-1", 4);
+	set_text(r->text.sni, &r->text.sni_len, "Example.org", 11);
 	set_text(r->text.upstream, &r->text.upstream_len, "10.0.0.1:80", 11);
 }
 
@@ -84,7 +86,8 @@ static void all_facts_are_told(void **state)
 		"\"upstream_ttfb_ms\":5.000,\"ttfb_ms\":6.000,\"response_ms\":4.500,"
 		"\"upstream_addr\":\"10.0.0.1:80\",\"upstream_status\":200,"
 		"\"upstream_reused\":true,\"retries\":6,\"policy_generation\":5,"
-		"\"worker\":8,\"upstream_tls_version\":\"1.3\",\"upstream_tls_failure\":\"name\"}\n");
+		"\"worker\":8,\"upstream_tls_version\":\"1.3\",\"upstream_tls_failure\":\"name\","
+		"\"tls_cipher\":\"TLS_AES_256_GCM_SHA384\",\"tls_sni\":\"Example.org\"}\n");
 }
 
 static void what_did_not_happen_is_null(void **state)

@@ -251,9 +251,10 @@ static void a_client_may_stop_at_any_byte(void **state)
 	}
 }
 
-/* With all buffers held, handshakes and requests fail, and are served again later. */
+/* With all buffers held, handshakes and requests wait, and go on when some are free. */
 static void used_up_buffers_are_survived(void **state)
 {
+	static const char ask[] = "GET /long HTTP/1.1\r\nHost: site.test\r\n\r\n";
 	struct ring_options ring = { .bufs_max = 16, .bufs_posted = 8 };
 
 	(void)state;
@@ -271,11 +272,35 @@ static void used_up_buffers_are_survived(void **state)
 		}
 		while (n > 0)
 			ring_buf_give(st.ring, held[--n]);
+		stage_until(step() && SSL_is_init_finished(v.ssl), 1 * S);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		stage_run(seed * 10000);
+		while (n < 16 && (held[n] = ring_buf_take(st.ring)))
+			n++;
+		for (int i = 0; i < 20; i++) {
+			step();
+			stage_run(5 * MS);
+		}
+		while (n > 0)
+			ring_buf_give(st.ring, held[--n]);
+		stage_until(is_whole(BODY), 5 * S);
 		leave();
-		stage_leave(v.peer, true);
-		stage_run(1 * S);
+		stage_close();
+	}
+}
+
+/* A connection that ends while its tickets are still on their way: the end is said behind them. */
+static void an_end_is_said_behind_tickets(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4 * STAGE_SEEDS; seed++) {
+		stage_open(seed, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ .faults = { .slow = 500 } }, answer_long);
+		st.options.head_ns = 1; /* Idle for too long at once. */
 		visit();
-		stage_until(step() && SSL_is_init_finished(v.ssl), 5 * S);
+		stage_until(step() && (v.ended || sim_end_is_reset(v.peer->end)), 5 * S);
+		assert_true(SSL_is_init_finished(v.ssl) && v.ended);
+		stage_until(st.proxy->clients.n_used == 0, 5 * S);
 		leave();
 		stage_close();
 	}
@@ -303,6 +328,7 @@ int main(void)
 		cmocka_unit_test(keys_are_renewed_meanwhile),
 		cmocka_unit_test(a_client_may_stop_at_any_byte),
 		cmocka_unit_test(used_up_buffers_are_survived),
+		cmocka_unit_test(an_end_is_said_behind_tickets),
 		cmocka_unit_test(clear_http_is_answered_in_the_clear),
 	};
 	int r;
