@@ -49,6 +49,7 @@ struct guest {
 	uint32_t n_asked, n_over, n_answered;
 	struct talk talks[GUEST_TALKS];
 	uint64_t progress_ns;
+	uint64_t last_ns;   /* When its last request was over. */
 	uint64_t out_total; /* Bytes that were sent, */
 	uint64_t stop_at;   /* and after which nothing more is: its place in a head. */
 	uint32_t out_len, out_at;
