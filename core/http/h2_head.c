@@ -211,10 +211,10 @@ static void frame(struct http_head *head, bool end)
 struct http_refusal h2_block_request(struct h2_block *block, bool secure, bool end)
 {
 	struct http_head *head = &block->head;
-	struct http_refusal refusal = block->fault;
+	struct http_refusal refusal = take_method(head); /* Of a refused one it matters, too. */
 
-	if (refusal.reason == REASON_NONE)
-		refusal = take_method(head);
+	if (block->fault.reason != REASON_NONE)
+		refusal = block->fault;
 	if (refusal.reason == REASON_NONE && head->path.len == 0)
 		refusal = refuse(400, REASON_BAD_TARGET);
 	if (refusal.reason == REASON_NONE)

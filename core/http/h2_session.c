@@ -80,6 +80,9 @@ void h2_session_ping(struct h2_session *s)
 
 void h2_session_refuse_more(struct h2_session *s)
 {
+	if (s->refusing)
+		return;
+	s->refusing = true;
 	if (!s->over && nghttp2_submit_goaway(ng_of(s), NGHTTP2_FLAG_NONE,
 					      nghttp2_session_get_last_proc_stream_id(ng_of(s)),
 					      NGHTTP2_NO_ERROR, NULL, 0) < 0)
@@ -103,22 +106,56 @@ void h2_session_forgive(struct h2_session *s)
 
 /* --- What comes. ----------------------------------------------------------------------------- */
 
+static void excuse(struct h2_session *s, int32_t id)
+{
+	s->excused[s->n_excused++ % H2_EXCUSED] = id;
+}
+
+static bool is_excused(const struct h2_session *s, int32_t id)
+{
+	for (uint32_t i = 0; i < H2_EXCUSED; i++)
+		if (s->excused[i] == id)
+			return true;
+	return false;
+}
+
+/*
+ * A request on a stream that has been, or was passed over, is an error of the connection
+ * (RFC 9113 5.1, 5.1.1); nghttp2 ignores it, since it might be what was under way when we
+ * gave the stream up. So does this for those that we did.
+ */
+static bool is_bygone(const struct h2_session *s, const nghttp2_frame_hd *hd)
+{
+	return s->role == H2_SERVER && hd->stream_id % 2 == 1 && hd->stream_id <= s->last_id &&
+	       !nghttp2_session_find_stream(ng_of(s), hd->stream_id) &&
+	       !is_excused(s, hd->stream_id);
+}
+
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
 {
 	struct h2_session *s = user;
 	bool end_stream = hd->flags & NGHTTP2_FLAG_END_STREAM;
 
-	(void)ng;
 	switch (hd->type) {
 	case NGHTTP2_DATA:
 	case NGHTTP2_HEADERS:
+		if (hd->type == NGHTTP2_HEADERS && is_bygone(s, hd))
+			h2_session_expel(s, H2_CODE_PROTOCOL_ERROR, REASON_H2_PROTOCOL);
 		if (hd->length == 0 && !end_stream)
 			h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_EMPTY_FRAMES);
 		break;
 	case NGHTTP2_PING: /* We ask once at most: other answers are to nothing. */
 		h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_CTRL_FLOOD);
 		break;
-	case NGHTTP2_RST_STREAM:    /* By the age of its stream: 'closed' tells. */
+	case NGHTTP2_RST_STREAM: /* By the age of its stream, if there is one: 'closed' tells. */
+		if (!nghttp2_session_find_stream(ng, hd->stream_id))
+			h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_CTRL_FLOOD);
+		break;
+	case NGHTTP2_PRIORITY:
+		if (hd->stream_id == 0)
+			h2_session_expel(s, H2_CODE_PROTOCOL_ERROR, REASON_H2_PROTOCOL);
+		h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_CTRL_FLOOD);
+		break;
 	case NGHTTP2_WINDOW_UPDATE: /* By its size: on_frame(). */
 	case NGHTTP2_GOAWAY:
 	case NGHTTP2_CONTINUATION:
@@ -150,6 +187,8 @@ static int on_begin_section(nghttp2_session *ng, const nghttp2_frame *frame, voi
 	(void)ng;
 	if (s->role == H2_SERVER)
 		section = frame->headers.cat == NGHTTP2_HCAT_REQUEST ? H2_REQUEST : H2_TRAILERS;
+	if (section == H2_REQUEST)
+		s->last_id = frame->hd.stream_id;
 	h2_block_begin(s->block, section, &s->shared->limits);
 	s->in_section = true;
 	return 0;
@@ -549,6 +588,8 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 	if (is_last_frame(frame) && stream_of(s, frame->hd.stream_id))
 		s->events->ended(s->owner, stream_of(s, frame->hd.stream_id));
 	if (frame->hd.type == NGHTTP2_RST_STREAM)
+		excuse(s, frame->hd.stream_id);
+	if (frame->hd.type == NGHTTP2_RST_STREAM)
 		on_reset_sent(s, frame->hd.stream_id, frame->rst_stream.error_code);
 	return 0;
 }
@@ -809,6 +850,8 @@ int h2_shared_create(size_t pool_size, struct h2_shared **ret_shared)
 		nghttp2_option_set_user_recv_extension_type(shared->option, (uint8_t)type);
 	nghttp2_option_set_no_auto_window_update(shared->option, 1);
 	nghttp2_option_set_no_closed_streams(shared->option, 1);
+	/* Resets are scored here. */
+	nghttp2_option_set_stream_reset_rate_limit(shared->option, UINT32_MAX, UINT32_MAX);
 	nghttp2_option_set_max_send_header_block_length(shared->option, SECTION_MAX);
 	*ret_shared = shared;
 	return 0;

@@ -31,6 +31,7 @@ enum {
 	H2_WINDOW_CONNECTION = 1 << 20, /* and on all of a connection, before it is granted more. */
 	H2_STREAMS_MAX = 100,           /* Of a client at a time. */
 	H2_FRAME_HEAD = 9,
+	H2_EXCUSED = 32,
 	H2_WRITE_MIN = 2048, /* Less room than that is not worth a frame. */
 };
 
@@ -86,7 +87,11 @@ struct h2_session {
 	struct h2_block *block; /* While feeding, or when a section is in it. */
 	uint64_t now_ns;
 	uint64_t wire,
-		payload;   /* Bytes received; what messages were made of, in both directions. */
+		payload; /* Bytes received; what messages were made of, in both directions. */
+	int32_t last_id; /* The latest request's. */
+	int32_t excused
+		[H2_EXCUSED]; /* Streams that we gave up lately: the peer may not know yet. */
+	uint32_t n_excused;
 	uint32_t unwanted; /* Bytes of fields that were looked at in vain, and not charged yet. */
 	struct h2_score score;
 	const uint8_t *left; /* Of a frame: what did not fit. */
@@ -97,6 +102,7 @@ struct h2_session {
 	bool in_section : 1; /* A field section has begun and is not complete. */
 	bool over : 1;       /* Nothing that comes is looked at any more. */
 	bool warned : 1;     /* Asked to go away. */
+	bool refusing : 1;   /* Told that no more streams are looked at. */
 	bool secure : 1;     /* Over TLS. */
 };
 
@@ -134,6 +140,12 @@ uint32_t h2_session_write(struct h2_session *s, uint8_t *room, uint32_t size);
 static inline bool h2_session_is_over(const struct h2_session *s)
 {
 	return s->over;
+}
+
+/* From inside a 'head' event of the server's role: the method, also of what is refused. */
+static inline uint8_t h2_session_method(const struct h2_session *s)
+{
+	return s->block->head.method;
 }
 
 /* Why it is over; REASON_NONE when it ended in order. */

@@ -241,6 +241,13 @@ static bool is_late(const struct exchange *ex)
 	return has_deadline(ex) && ring_now_ns(ex->proxy->ring) >= ex->until_ns;
 }
 
+static enum reason reason_of(const struct exchange *ex, const struct exchange_flow *flow)
+{
+	if (flow->wait == EXCHANGE_WAIT_READ && ex->client->codec->is_held_back(ex->client))
+		return REASON_H2_STALLED;
+	return (enum reason)waits[flow->wait].reason;
+}
+
 void exchange_wait_expired(struct ring_timer *timer)
 {
 	struct exchange *ex = GW_CONTAINER_OF(timer, struct exchange, deadline.timer);
@@ -257,7 +264,7 @@ void exchange_wait_expired(struct ring_timer *timer)
 	else if (left_ns(flow) == 0 && flow->wait == EXCHANGE_WAIT_PASS)
 		exchange_end_tunnel(ex, (enum reason)waits[flow->wait].reason);
 	else if (left_ns(flow) == 0)
-		exchange_refuse(ex, waits[flow->wait].status, (enum reason)waits[flow->wait].reason,
+		exchange_refuse(ex, waits[flow->wait].status, reason_of(ex, flow),
 				(enum account_ender)waits[flow->wait].ender);
 	exchange_settle(ex);
 }

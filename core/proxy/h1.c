@@ -322,6 +322,7 @@ const struct codec h1_codec = {
 	.encode_response = h1_encode_response,
 	.send_head = h1_send_head,
 	.decline = h1_decline,
+	.is_held_back = h1_is_held_back,
 	.send_info = h1_send_info,
 	.send_body = h1_send_body,
 	.send_trailers = h1_send_trailers,

@@ -196,5 +196,6 @@ void h1_send_info(struct stream *s, const struct http_head *head);
 void h1_send_body(struct stream *s, struct ring_buf *buf, bool end);
 void h1_send_trailers(struct stream *s, struct slice lines);
 void h1_flush(struct stream *s);
+bool h1_is_held_back(struct stream *s);
 int32_t h1_raw_out(struct stream *s, struct ring_pipe *before, uint64_t *ret_sent);
 void h1_raw_out_done(struct stream *s, uint64_t n, int res);

@@ -408,6 +408,12 @@ static bool put_all(struct h1 *c, struct ring_pipe *pipe)
 	return true;
 }
 
+bool h1_is_held_back(struct stream *s)
+{
+	(void)s;
+	return false; /* There is none but TCP's. */
+}
+
 int32_t h1_raw_out(struct stream *s, struct ring_pipe *before, uint64_t *ret_sent)
 {
 	struct h1 *c = GW_CONTAINER_OF(s, struct h1, stream);

@@ -68,6 +68,7 @@ struct h2_stream *h2_stream_begin(struct h2 *c, int32_t id)
 	s->id = id;
 	s->code = c->role == H2_SERVER ? H2_CODE_INTERNAL_ERROR : H2_CODE_CANCEL;
 	s->credit = RING_BUF_DATA; /* May come along with the head. */
+	s->lacks = UINT64_MAX;
 	s->born_ns = ring_now_ns(c->proxy->ring);
 	list_init(&s->in);
 	list_init(&s->out);
@@ -163,14 +164,22 @@ static void stream_release(struct stream *stream)
 }
 
 /* A peer that has not taken what is there for a long time is told so, and remembered for it. */
-static uint32_t code_of(struct h2_stream *s)
+static bool is_held_back(struct stream *stream)
+{
+	const struct h2_stream *s = GW_CONTAINER_OF(stream, struct h2_stream, stream);
+
+	return s->out_len > 0 && h2_stream_is_known(s) &&
+	       h2_session_is_stalled(s->c->session, s->id);
+}
+
+static uint32_t code_of(struct h2_stream *s, bool abort)
 {
 	if (s->c->role == H2_CLIENT)
 		return s->code;
 	if (!s->stream.user)
 		return H2_CODE_REFUSED_STREAM; /* Nobody has looked at it. */
-	if (s->out_len == 0 || !h2_session_is_stalled(s->c->session, s->id))
-		return s->code;
+	if (!abort || !is_held_back(&s->stream))
+		return s->code; /* What the upstream has broken off is not its client's fault. */
 	h2_session_charge(s->c->session, H2_SCORE_STALLED, REASON_H2_STALLED);
 	return H2_CODE_CANCEL;
 }
@@ -190,10 +199,10 @@ static void stream_reset(struct stream *stream, bool abort)
 {
 	struct h2_stream *s = GW_CONTAINER_OF(stream, struct h2_stream, stream);
 
-	(void)abort; /* What waits for the peer's window would wait too long. */
+	/* Even if not 'abort': what waits for the peer's window would wait too long. */
 	suspect(s);
 	if (h2_stream_is_known(s))
-		h2_session_reset(s->c->session, s->id, code_of(s));
+		h2_session_reset(s->c->session, s->id, code_of(s, abort));
 	h2_stream_free(s);
 }
 
@@ -308,7 +317,7 @@ static void session_is_over(struct h2 *c)
 /* One that has just come may be about to ask: its first request is not lost. */
 static bool has_left(const struct h2 *c)
 {
-	return c->state == H2_LEAVING && c->n_streams == 0 && c->n_begun > 0;
+	return c->state == H2_LEAVING && c->n_streams == 0 && (c->n_begun > 0 || c->dismissed);
 }
 
 void h2_settle(struct h2 *c)
@@ -368,6 +377,7 @@ static void gone(void *owner, int32_t last_id, uint32_t code)
 
 	(void)last_id; /* Streams beyond it are closed one by one. */
 	(void)code;
+	c->dismissed = true;
 	if (c->state ==
 	    H2_OPEN) /* A client that says good-bye: its streams still get their answers. */
 		h2_enter(c, H2_LEAVING);
@@ -376,14 +386,14 @@ static void gone(void *owner, int32_t last_id, uint32_t code)
 static void error(void *owner, bool connection, uint32_t code)
 {
 	struct h2 *c = owner;
+	uint32_t label = code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR;
 
 	if (c->role == H2_CLIENT)
 		return;
-	code = code < METRIC_H2_CODE_N ? code : METRIC_H2_CODE_INTERNAL_ERROR;
 	if (connection)
-		metric_inc_label(c->proxy->metrics, METRIC_H2_CONNECTION_ERRORS, code);
+		metric_inc_label(c->proxy->metrics, METRIC_H2_CONNECTION_ERRORS, label);
 	else
-		metric_inc_label(c->proxy->metrics, METRIC_H2_STREAM_ERRORS, code);
+		metric_inc_label(c->proxy->metrics, METRIC_H2_STREAM_ERRORS, label);
 }
 
 static const struct h2_events events = {
@@ -512,8 +522,8 @@ void h2_check(const struct h2 *c)
 		.send_info = h2_send_info, .send_body = h2_send_body,                              \
 		.send_trailers = h2_send_trailers, .flush = h2_flush, .credit = h2_credit,         \
 		.raw_in = no_raw, .raw_in_done = no_raw_done, .raw_out = no_raw_out,               \
-		.raw_out_done = no_raw_done, .decline = no_decline, .release = stream_release,     \
-		.reset = stream_reset,                                                             \
+		.raw_out_done = no_raw_done, .decline = no_decline, .is_held_back = is_held_back,  \
+		.release = stream_release, .reset = stream_reset,                                  \
 	}
 
 const struct codec h2_codec = CODEC("h2", h2_encode_request);

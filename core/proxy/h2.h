@@ -65,8 +65,9 @@ struct h2_stream {
 	struct list in;               /* Body that came and was not delivered. */
 	struct ring_buf *trailers_in; /* Behind it. */
 	uint64_t credit;              /* Bytes that may still be delivered. */
-	uint32_t delivered;           /* Before the user granted any. */
-	uint32_t owed;                /* Received, and not granted to the peer again. */
+	uint64_t lacks;     /* Bytes that were announced and have not come; or UINT64_MAX. */
+	uint32_t delivered; /* Before the user granted any. */
+	uint32_t owed;      /* Received, and not granted to the peer again. */
 
 	/* Out. */
 	struct list out;               /* Body that was submitted and not put on the wire. */
@@ -108,6 +109,7 @@ struct h2 {
 	uint32_t n_streams;
 	uint32_t n_messages; /* Ended well. */
 	uint32_t n_begun;
+	uint32_t n_late;   /* Begun by who was asked to begin nothing new. */
 	uint32_t lingered; /* Bytes that came and nobody looked at. */
 	uint32_t out_len;  /* Of 'out'. */
 	uint16_t reason;   /* enum reason, to be told at the end. */
@@ -117,8 +119,9 @@ struct h2 {
 	bool writing : 1;
 	bool eof : 1;
 	bool phase_told : 1;
-	bool gone : 1;   /* The transport is. */
-	bool ending : 1; /* Its streams are hearing of it; none begins. */
+	bool gone : 1;      /* The transport is. */
+	bool dismissed : 1; /* The peer has said that it begins nothing more. */
+	bool ending : 1;    /* Its streams are hearing of it; none begins. */
 	bool suspect : 1; /* Client role: it has let a request time out, and has said nothing since. */
 };
 

@@ -19,13 +19,21 @@ _Static_assert((int)H2_WINDOW <= (int)EXCHANGE_WINDOW,
 static void refuse(struct h2 *c, int32_t id, enum reason reason)
 {
 	metric_inc_label(c->proxy->metrics, METRIC_REJECTED, reason);
+	h2_session_charge(c->session, H2_SCORE_CONTROL, REASON_H2_RESET_FLOOD); /* A frame each. */
 	h2_session_reset(c->session, id, H2_CODE_REFUSED_STREAM);
+}
+
+static void announce(struct h2_stream *s, const struct http_head *head)
+{
+	if (head && head->body == HTTP_BODY_LENGTH)
+		s->lacks = head->content_length;
 }
 
 static void open(struct h2 *c, struct h2_stream *s, struct http_head *head, bool end,
 		 const struct http_refusal *refusal)
 {
-	s->method = head ? head->method : HTTP_GET;
+	s->method = h2_session_method(c->session);
+	announce(s, head);
 	s->in_ended = s->in_told = end;
 	if (refusal && refusal->status == 0)
 		s->code = H2_CODE_PROTOCOL_ERROR;
@@ -44,6 +52,11 @@ static void request(struct h2 *c, int32_t id, struct http_head *head, bool end,
 	uint32_t total = c->proxy->options->h2_total_max;
 	struct h2_stream *s;
 
+	if (c->state == H2_LEAVING && ++c->n_late > H2_STREAMS_MAX) {
+		h2_session_refuse_more(c->session); /* It has not answered, but it has heard. */
+		refuse(c, id, REASON_H2_CONCURRENCY);
+		return;
+	}
 	if (c->n_streams >= H2_STREAMS_MAX) {
 		h2_session_charge(c->session, H2_SCORE_RESET, REASON_H2_RESET_FLOOD);
 		refuse(c, id, REASON_H2_CONCURRENCY);
@@ -72,6 +85,7 @@ static void response(struct h2 *c, struct h2_stream *s, struct http_head *head, 
 	}
 	if (head->status >= 200) {
 		s->in_begun = true;
+		announce(s, head);
 		s->in_ended = s->in_told = end;
 	}
 	c->telling = s;
@@ -136,6 +150,8 @@ void h2_in_data(void *owner, void *stream, const uint8_t *bytes, uint32_t len)
 
 	(void)owner;
 	s->owed += len;
+	if (s->lacks != UINT64_MAX)
+		s->lacks -= len < s->lacks ? len : s->lacks;
 	h2_touch(s);
 	while (len > 0 && !s->in_dead) {
 		struct ring_buf *buf = room_for(s);
@@ -224,6 +240,15 @@ void h2_in_closed(void *owner, void *stream, uint32_t code)
 
 /* --- To the users. --------------------------------------------------------------------------- */
 
+/*
+ * All that was announced has come, but not the end: the message is not complete, and must
+ * not look so to those who count its bytes. The last of them wait for it.
+ */
+static bool waits_for_end(const struct h2_stream *s)
+{
+	return s->lacks == 0 && !s->in_ended && list_first(&s->in) == list_last(&s->in);
+}
+
 /* True when 's' is still there. */
 static bool tell_body(struct h2 *c, struct h2_stream *s)
 {
@@ -231,7 +256,7 @@ static bool tell_body(struct h2 *c, struct h2_stream *s)
 		struct ring_buf *buf = list_entry(list_first(&s->in), struct ring_buf, link);
 		bool last;
 
-		if (buf->len > s->credit)
+		if (buf->len > s->credit || waits_for_end(s))
 			return true;
 		list_remove(&buf->link);
 		s->credit -= buf->len;
@@ -247,6 +272,7 @@ static bool tell_body(struct h2 *c, struct h2_stream *s)
 
 static void tell_end(struct h2_stream *s)
 {
+	struct ring *ring = s->c->proxy->ring; /* The user may end the stream. */
 	struct ring_buf *trailers = s->trailers_in;
 
 	s->in_told = true;
@@ -256,7 +282,7 @@ static void tell_end(struct h2_stream *s)
 		return;
 	}
 	s->stream.user->trailers(&s->stream, slice_make(ring_buf_data(trailers), trailers->len));
-	ring_buf_give(s->c->proxy->ring, trailers);
+	ring_buf_give(ring, trailers);
 }
 
 /* What has gone wrong on our side, or with the rest of a request that was answered already. */
@@ -349,10 +375,18 @@ static void keep_section(struct h2 *c)
 	h2_block_move(c->block, scratch);
 }
 
+static void give_up(struct h2 *c, struct h2_stream *s)
+{
+	struct stream_fault fault = h2_stream_lost(
+		s, c->role == H2_SERVER ? REASON_CLIENT_ABORT : REASON_UPSTREAM_RESET);
+
+	if (h2_stream_is_known(s))
+		h2_session_reset(c->session, s->id, H2_CODE_CANCEL);
+	h2_stream_fault(s, &fault);
+}
+
 static void input_ended(struct h2 *c, int32_t res)
 {
-	struct stream_fault fault;
-
 	c->eof = true;
 	if (res < 0 || c->state >= H2_SAYING) {
 		h2_end(c, c->state >= H2_SAYING ? REASON_NONE : REASON_CLIENT_ABORT);
@@ -364,10 +398,8 @@ static void input_ended(struct h2 *c, int32_t res)
 		struct h2_stream *s = list_entry(node, struct h2_stream, all);
 
 		next = node->next;
-		fault = h2_stream_lost(s, c->role == H2_SERVER ? REASON_CLIENT_ABORT
-							       : REASON_UPSTREAM_RESET);
 		if (!s->in_ended)
-			h2_stream_fault(s, &fault);
+			give_up(c, s);
 	}
 	h2_settle(c);
 	if (c->state != H2_CLOSED)

@@ -33,7 +33,7 @@ int32_t h2_out_pull(void *owner, void *stream, uint32_t max, bool *ret_end,
 	bool end = s->out_ended && n == s->out_len;
 
 	(void)owner;
-	if (n == 0 && !end) {
+	if (s->failed || (n == 0 && !end)) { /* It has lost something: it ends by a reset. */
 		s->waits = true;
 		return -EAGAIN;
 	}
@@ -107,6 +107,11 @@ void h2_out_pump(struct h2 *c)
 
 	if (c->writing || c->state >= H2_LINGER)
 		return;
+	if (!h2_session_wants_write(c->session)) {
+		tell_flown(c);
+		said(c);
+		return;
+	}
 	buf = ring_buf_take(c->proxy->ring);
 	if (GW_COUNT_IF(!buf, "h2_write_without_buffer")) {
 		h2_end(c, REASON_OVERLOAD_BUFFERS);

@@ -129,6 +129,8 @@ struct codec {
 	int32_t (*raw_out)(struct stream *s, struct ring_pipe *before, uint64_t *ret_sent);
 	void (*raw_out_done)(struct stream *s, uint64_t n, int res);
 	void (*release)(struct stream *s);
+	/* It is the peer's flow control that holds back what was submitted. */
+	bool (*is_held_back)(struct stream *s);
 	/* Give the stream up. 'abort': at once and by a reset; else what was submitted leaves first. */
 	void (*reset)(struct stream *s, bool abort);
 };

@@ -19,9 +19,12 @@ SWITCH = (b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: 
 class End(Connection):
     """The upstream's side of a connection: heads are read here, and what follows one is raw."""
 
-    def run(self, handler):
+    def __init__(self, *args):
+        super().__init__(*args)
         self.heads = []
         self.rest = b""
+
+    def run(self, handler):
         try:
             while self.sock.fileno() >= 0:
                 head = self.read_head()

@@ -253,6 +253,17 @@ static void the_first_fault_is_the_answer(void **state)
 	assert_int_equal(h2_block_request(&block, false, true).reason, REASON_HEADER_TOO_LARGE);
 }
 
+/* Whoever asked for a head alone gets no body with the refusal either. */
+static void the_method_is_known_of_refused_requests(void **state)
+{
+	(void)state;
+	h2_block_begin(&block, H2_REQUEST, &h1_limits_default);
+	add_lines(&block, ":method: HEAD\n:scheme: http\n:path: /\n:authority: a\n");
+	h2_block_add(&block, SLICE("n"), slice_make(big, 9000));
+	assert_int_equal(h2_block_request(&block, false, true).reason, REASON_HEADER_TOO_LARGE);
+	assert_int_equal(block.head.method, HTTP_HEAD);
+}
+
 /* The largest limits that can be set: everything has its place in 16 bits. */
 static void the_largest_head_fits(void **state)
 {
@@ -375,6 +386,7 @@ int main(void)
 		cmocka_unit_test(a_body_is_what_has_not_ended),
 		cmocka_unit_test(limits_hold_to_the_byte),
 		cmocka_unit_test(the_first_fault_is_the_answer),
+		cmocka_unit_test(the_method_is_known_of_refused_requests),
 		cmocka_unit_test(the_largest_head_fits),
 		cmocka_unit_test(responses_are_judged),
 		cmocka_unit_test(trailers_are_judged),

@@ -139,7 +139,8 @@ static void replies_are_written(void **state)
 	check_pairs(&out, ":status=204\n");
 	out = writer_make(pairs, sizeof(pairs));
 	nothing.announce = false; /* A call of gRPC is refused by its head alone. */
-	h2_write_reply(&out, 200, SLICE("application/grpc"), SLICE("grpc-status: 14\r\n"), &nothing);
+	h2_write_reply(&out, 200, SLICE("application/grpc"), SLICE("grpc-status: 14\r\n"),
+		       &nothing);
 	check_pairs(&out, ":status=200\ncontent-type=application/grpc\ngrpc-status=14\n");
 }
 

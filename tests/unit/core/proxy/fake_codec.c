@@ -95,6 +95,12 @@ static void send_head(struct stream *s, struct slice bytes, const struct stream_
 }
 
 /* Of bytes that came behind a request, the test says that there are some. */
+static bool is_held_back(struct stream *s)
+{
+	(void)s;
+	return false;
+}
+
 static bool decline(struct stream *s)
 {
 	struct fake_stream *f = fake_of(s);
@@ -224,6 +230,7 @@ static const struct codec fake_codec = {
 	.encode_response = encode_response,
 	.send_head = send_head,
 	.decline = decline,
+	.is_held_back = is_held_back,
 	.send_info = send_info,
 	.send_body = send_body,
 	.send_trailers = send_trailers,

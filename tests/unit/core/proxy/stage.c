@@ -44,6 +44,9 @@ static struct tls_server *stage_tls;
 /* What the next stage's upstream speaks TLS with, as "site.test"; NULL: it speaks in the clear. */
 static struct tls_client *stage_trust;
 
+/* Streams of HTTP/2 that the next stage has, beside HTTP/1; 0: it does not speak it. */
+static uint32_t stage_h2_streams;
+
 /* Origins read by themselves. */
 static bool stage_deaf;
 
@@ -235,6 +238,7 @@ static void stage_options(void)
 					     .clients_max = STAGE_PEERS,
 					     .upstreams_max = stage_upstreams_max,
 					     .heads_max = 16,
+					     .h2_streams_max = stage_h2_streams,
 					     .handshake_ns = 10 * S,
 					     .sealed_max = (stage_tls ? STAGE_PEERS : 0) +
 							   (stage_trust ? STAGE_PEERS : 0),
@@ -277,7 +281,8 @@ static void stage_open(uint64_t seed, const struct ring_options *ring,
 	upstream_trust(st.proxy, &stage_trust, stage_trust ? 1 : 0);
 	assert_int_equal(ring_listen(st.ring, &stage_front, &(struct ring_listen){ 0 }, &file), 0);
 	listener_open(&st.listener, st.proxy, file,
-		      &(struct listener_spec){ .tls = stage_tls, .h1 = true });
+		      &(struct listener_spec){
+			      .tls = stage_tls, .h1 = true, .h2 = stage_h2_streams > 0 });
 	sim_on_step(st.ring, stage_check, NULL);
 }
 
