@@ -617,6 +617,8 @@ static void write_left(struct h2_session *s)
 {
 	size_t n = s->left_len < writer_room(&s->room) ? s->left_len : writer_room(&s->room);
 
+	if (n == 0) /* There may be no frame at all. */
+		return;
 	writer_bytes(&s->room, s->left, n);
 	s->left += n;
 	s->left_len -= n;
