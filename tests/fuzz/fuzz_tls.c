@@ -296,7 +296,7 @@ static void obey(enum order order, uint8_t how_much)
 
 static void meet(bool we_dial, bool old)
 {
-	struct tls_peer to = { SLICE("fuzz.test"), 0, TLS_PROTOCOL_HTTP1 };
+	struct tls_peer to = { client, SLICE("fuzz.test"), 0, TLS_PROTOCOL_HTTP1 };
 	int r;
 
 	memset(&w, 0, sizeof(w));
@@ -311,7 +311,7 @@ static void meet(bool we_dial, bool old)
 		SSL_set_accept_state(w.peer);
 	else
 		SSL_set_connect_state(w.peer);
-	r = we_dial ? tls_dial(&w.tls, client, &to) : tls_open(&w.tls, server);
+	r = we_dial ? tls_dial(&w.tls, &to) : tls_open(&w.tls, server);
 	GW_ASSERT(r == 0);
 	tls_room(&w.tls, w.room, sizeof(w.room));
 	go_on(4096);
