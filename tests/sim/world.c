@@ -6,8 +6,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/hash.h"
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
+#include "tests/sim/guest.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/origin.h"
 #include "tests/sim/visitor.h"
@@ -70,8 +72,8 @@ static struct sim_faults some_faults(struct world *w)
 static void make_ring(struct world *w, bool trace)
 {
 	struct ring_options ring = {
-		.files_max = w->calm ? 128 : 24 + (uint32_t)below(w, 40),
-		.bufs_max = w->calm ? 256 : 24 + (uint32_t)below(w, 100),
+		.files_max = w->calm ? (w->h2 ? 256 : 128) : 24 + (uint32_t)below(w, 40),
+		.bufs_max = w->calm ? (w->h2 ? 1024 : 256) : 24 + (uint32_t)below(w, 100),
 		.bufs_posted = 1u << below(w, 5),
 		.pipes_max = w->calm ? 32 : 1 + (uint32_t)below(w, 8),
 		.turn_answers = below(w, 3) ? 512 : 1 + (uint32_t)below(w, 4),
@@ -119,6 +121,20 @@ static void some_limits(struct world *w)
 	w->max_body = !w->calm && rng_below(&rng, 3) == 0 ? rng_below(&rng, 30000) : UINT64_MAX;
 	w->logs = rng_below(&rng, 3) == 0;
 	w->tunnels = rng_below(&rng, 3) == 0;
+	w->h2 = rng_below(&rng, 4) == 0;
+}
+
+/* Of several requests on each connection, in a calm world none is to lack a place. */
+static void h2_options(const struct world *w, struct proxy_options *opt)
+{
+	struct rng rng;
+
+	rng_seed(&rng, w->seed ^ 0x6832);
+	opt->h2_streams_max = w->calm ? WORLD_DEALS_MAX : 2 + (uint32_t)rng_below(&rng, 30);
+	opt->h2_total_max = !w->calm && rng_below(&rng, 6) == 0 ? 2 : 0;
+	opt->write_stall_ns = 20 * S;
+	if (w->calm)
+		opt->upstreams_max = 2 * WORLD_DEALS_MAX;
 }
 
 static struct ring_addr origin_addr(uint32_t i)
@@ -214,6 +230,8 @@ static void drained(struct ring *ring, struct sim_event *event)
 	(void)ring;
 	for (uint32_t i = 0; i < w->n_visitors; i++)
 		visitor_watch_drain(w->visitors[i], w->drain_ns);
+	for (uint32_t i = 0; i < w->n_guests; i++)
+		guest_watch_drain(w->guests[i], w->drain_ns);
 }
 
 static void abort_now(struct ring *ring, struct sim_event *event)
@@ -243,6 +261,8 @@ static void watch(struct ring *ring, struct sim_event *event)
 
 	for (uint32_t i = 0; i < w->n_visitors; i++)
 		visitor_watch(w->visitors[i]);
+	for (uint32_t i = 0; i < w->n_guests; i++)
+		guest_watch(w->guests[i]);
 	sim_event_at(ring, &w->watch, ring_now_ns(ring) + 10 * S);
 }
 
@@ -256,15 +276,19 @@ static void people(struct world *w)
 		w->origins[i] = origin_new(w, &addr);
 	}
 	for (uint32_t i = 0; i < n; i++) {
+		bool is_guest = w->h2 && hash_u64(w->seed + i) % 3 > 0;
 		uint32_t first = w->n_deals;
 
 		w->n_deals += 1 + (uint32_t)below(w, WORLD_DEALS_MAX / WORLD_VISITORS_MAX);
 		for (uint32_t k = first; k < w->n_deals; k++) {
 			w->deals[k].plan = plan_make(w->seed * WORLD_DEALS_MAX + k, w->calm);
-			if (w->tunnels)
+			if (w->tunnels && !is_guest)
 				plan_add_tunnel(&w->deals[k].plan);
 		}
-		w->visitors[w->n_visitors++] = visitor_new(w, first, w->n_deals - first);
+		if (is_guest)
+			w->guests[w->n_guests++] = guest_new(w, first, w->n_deals - first);
+		else
+			w->visitors[w->n_visitors++] = visitor_new(w, first, w->n_deals - first);
 	}
 }
 
@@ -302,7 +326,7 @@ static void turn(struct world *w)
 
 static void live(struct world *w)
 {
-	while (w->n_visitors_over < w->n_visitors)
+	while (w->n_visitors_over < w->n_visitors || w->n_guests_over < w->n_guests)
 		turn(w);
 	begin_drain(w);
 	while (!proxy_is_quiet(w->proxy))
@@ -323,6 +347,8 @@ static void end(struct world *w, struct ledger *ledger)
 		ledger_close(ledger);
 	for (uint32_t i = 0; i < w->n_visitors; i++)
 		visitor_free(w->visitors[i]);
+	for (uint32_t i = 0; i < w->n_guests; i++)
+		guest_free(w->guests[i]);
 	for (uint32_t i = 0; i < WORLD_ORIGINS; i++)
 		origin_free(w->origins[i]);
 	sim_event_drop(w->ring, &w->drain);
@@ -353,9 +379,11 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	w.calm = below(&w, 4) == 0;
 	if (w.calm)
 		world_saw(&w, WORLD_CALM);
+	some_limits(&w);
 	make_ring(&w, trace);
 	some_options(&w, &options);
-	some_limits(&w);
+	if (w.h2)
+		h2_options(&w, &options);
 	w.tables[0] = make_table(&w, 1);
 	w.tables[1] = make_table(&w, 2);
 	seat_offer(&w.seat, w.tables[0]);
@@ -369,7 +397,7 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	ledger = w.logs ? ledger_open(&w) : NULL;
 	GW_ASSERT(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file) == 0);
 	w.listener = &listener;
-	listener_open(&listener, w.proxy, file, &(struct listener_spec){ .h1 = true });
+	listener_open(&listener, w.proxy, file, &(struct listener_spec){ .h1 = true, .h2 = w.h2 });
 	sim_on_step(w.ring, check_step, &w);
 	people(&w);
 	schedule(&w);

@@ -20,6 +20,8 @@
  *    and no span is negative.
  * 11 Bytes meant for a tunnel reach an origin that has granted it, in order, and no other;
  *    its end does when its visitor has ended it, or in a drain.
+ * All of them hold for guests, who speak HTTP/2, as for visitors; a stream that its guest
+ * has given up is a connection reset, for rule 7.
  */
 #pragma once
 
@@ -46,7 +48,14 @@
 	X(TUNNEL)          /* Both ways, to both ends. */ \
 	X(TUNNEL_EARLY)    /* Its visitor did not wait for it, */ \
 	X(TUNNEL_VAIN)     /* and did not get one. */ \
-	X(TUNNEL_DECLINED) /* An answer instead. */
+	X(TUNNEL_DECLINED) /* An answer instead. */ \
+	X(H2_WHOLE)     /* An origin's reply over HTTP/2, complete. */ \
+	X(H2_CUT)       /* It began, and was reset. */ \
+	X(H2_RESET)     /* Before it began. */ \
+	X(H2_REFUSED)   /* To be asked again. */ \
+	X(H2_GIVEN_UP)  /* By its guest. */ \
+	X(H2_BESIDE)    /* While another ran on its connection. */ \
+	X(H2_DISMISSED) /* Its guest was asked to go. */
 /* clang-format on */
 
 enum world_ending {
@@ -73,6 +82,7 @@ struct deal {
 };
 
 struct visitor;
+struct guest;
 struct origin;
 struct proxy;
 struct listener;
@@ -84,6 +94,7 @@ struct world {
 	uint64_t max_body; /* Of a request, at the gateway. */
 	bool logs;
 	bool tunnels; /* Are asked for, and allowed. */
+	bool h2;      /* Is spoken, by guests among the visitors. */
 	struct ring *ring;
 	struct proxy *proxy;
 	struct listener *listener;
@@ -93,6 +104,8 @@ struct world {
 	uint32_t n_impatient; /* Deals behind which bytes may pass for a request. */
 	struct visitor *visitors[WORLD_VISITORS_MAX];
 	uint32_t n_visitors, n_visitors_over;
+	struct guest *guests[WORLD_VISITORS_MAX];
+	uint32_t n_guests, n_guests_over;
 	struct origin *origins[WORLD_ORIGINS];
 	struct sim_event drain, drained, abort, adopt, watch;
 	struct policy_seat seat;
