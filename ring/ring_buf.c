@@ -85,6 +85,11 @@ uint32_t ring_bufs_left(const struct ring *ring)
 	return ring->n_bufs_free;
 }
 
+bool ring_bufs_for_bodies(const struct ring *ring)
+{
+	return ring_bufs_left(ring) > ring->bufs_kept;
+}
+
 static void unpost(struct ring *ring, uint32_t id)
 {
 	GW_ASSERT(id < ring->bufs_max);

@@ -44,6 +44,9 @@ void ring_buf_give(struct ring *ring, struct ring_buf *buf);
 /* How many more could be taken now: for those who must stop before it is zero. */
 uint32_t ring_bufs_left(const struct ring *ring);
 
+/* More could be taken than bufs_kept (ring.h): those who hold bodies take no other. */
+bool ring_bufs_for_bodies(const struct ring *ring);
+
 static inline uint8_t *ring_buf_data(const struct ring_buf *buf)
 {
 	return buf->mem + buf->start;

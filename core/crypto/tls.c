@@ -151,12 +151,12 @@ int tls_open(struct tls *t, struct tls_server *server)
 	return 0;
 }
 
-int tls_dial(struct tls *t, struct tls_client *client, const struct tls_peer *peer)
+int tls_dial(struct tls *t, const struct tls_peer *peer)
 {
 	BIO *bio;
 
 	*t = (struct tls){ 0 };
-	t->ssl = tls_client_begin(client, peer, t);
+	t->ssl = tls_client_begin(peer, t);
 	bio = t->ssl ? lent_new(t) : NULL;
 	if (!bio) {
 		tls_close(t);

@@ -60,6 +60,7 @@ struct tls_identity {
 
 /* Whom a connection is made to. */
 struct tls_peer {
+	struct tls_client *client; /* Who dials. */
 	struct slice name; /* The certificate must be for it: a host name, or an IP address. */
 	uint32_t slot;     /* Of the client's peers: whose sessions may be resumed. */
 	enum tls_protocol protocol; /* What is offered. */
@@ -80,7 +81,7 @@ struct tls {
 /* The server's side of a connection. 0 or -ENOMEM. */
 GW_MUST_USE int tls_open(struct tls *t, struct tls_server *server);
 /* The client's side of one. 0 or -ENOMEM. */
-GW_MUST_USE int tls_dial(struct tls *t, struct tls_client *client, const struct tls_peer *peer);
+GW_MUST_USE int tls_dial(struct tls *t, const struct tls_peer *peer);
 void tls_close(struct tls *t);
 
 static inline void tls_give(struct tls *t, const void *bytes, uint32_t len)

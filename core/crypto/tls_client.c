@@ -124,8 +124,9 @@ static void forget(struct kept *kept)
 }
 
 /* The slot of a peer, which has this name from now on. */
-static struct kept *kept_of(struct tls_client *client, const struct tls_peer *peer)
+static struct kept *kept_of(const struct tls_peer *peer)
 {
+	struct tls_client *client = peer->client;
 	struct kept *kept;
 
 	GW_ASSERT(peer->slot < client->n_kept);
@@ -228,9 +229,10 @@ static bool set_session(SSL *ssl, struct kept *kept, struct tls *t)
 	return SSL_set_session(ssl, kept->session);
 }
 
-SSL *tls_client_begin(struct tls_client *client, const struct tls_peer *peer, struct tls *t)
+SSL *tls_client_begin(const struct tls_peer *peer, struct tls *t)
 {
-	struct kept *kept = kept_of(client, peer);
+	struct tls_client *client = peer->client;
+	struct kept *kept = kept_of(peer);
 	SSL *ssl = SSL_new(client->ctx);
 
 	atomic_fetch_add_explicit(&client->n_open, 1, memory_order_relaxed);

@@ -29,7 +29,7 @@ void tls_server_end(struct tls_server *server);
  * The same for a client's side: a connection that is ready to shake hands, or NULL. In both cases
  * tls_client_end() is due.
  */
-SSL *tls_client_begin(struct tls_client *client, const struct tls_peer *peer, struct tls *t);
+SSL *tls_client_begin(const struct tls_peer *peer, struct tls *t);
 void tls_client_end(struct tls_client *client);
 
 /* A handshake failed: what is kept of its peer may be to blame. */

@@ -92,6 +92,11 @@ struct h2_session {
 	int32_t excused
 		[H2_EXCUSED]; /* Streams that we gave up lately: the peer may not know yet. */
 	uint32_t n_excused;
+	uint32_t skip;           /* Bytes until the next frame's head. */
+	uint32_t section_len;    /* Of the present field section, as it is on the wire, */
+	uint8_t n_continuations; /* and its frames but for the first. */
+	uint8_t n_held;
+	uint8_t held[H2_FRAME_HEAD]; /* A frame's head that came in part. */
 	uint32_t unwanted; /* Bytes of fields that were looked at in vain, and not charged yet. */
 	struct h2_score score;
 	const uint8_t *left; /* Of a frame: what did not fit. */

@@ -185,8 +185,10 @@ static void h1_request(struct h1 *c, struct http_head *head, bool end,
 	static const struct http_refusal guessed = { 0, REASON_H2_NOT_NEGOTIATED, false };
 	struct exchange_client who = who_is(client_of(&c->transport));
 
-	if (refusal && refusal->reason == REASON_H2_NOT_ENABLED && who.tls)
+	if (refusal && refusal->reason == REASON_H2_NOT_ENABLED && who.tls) {
 		refusal = &guessed; /* With TLS nothing but ALPN says so (RFC 9113 3.2). */
+		count_end(client_of(&c->transport), REASON_H2_NOT_NEGOTIATED);
+	}
 	exchange_open(c->proxy, &c->stream, &who, head, end, refusal);
 }
 

@@ -51,6 +51,7 @@ enum exchange_state {
 
 enum {
 	EXCHANGE_TEXT = 3072,
+	EXCHANGE_NARROW = RING_BUF_DATA, /* As much is received at once. */
 	EXCHANGE_WINDOW =
 		2 * RING_BUF_DATA, /* Bytes of one direction that are granted at a time; */
 	EXCHANGE_TUNNEL_WINDOW =
@@ -72,6 +73,7 @@ struct exchange_flow {
 	bool begun;   /* Its head was submitted to the sink. */
 	bool open;    /* Credit or raw was decided: bytes flow. */
 	bool more;    /* Bytes were waiting behind the last ones that came. */
+	bool narrow;  /* Less than a window was granted until the sink has taken something. */
 	bool stuck;   /* The relay holds bytes that the sink does not take. */
 };
 

@@ -191,6 +191,15 @@ void exchange_flow_stop(struct exchange *ex)
 	held_drop(ex);
 }
 
+/*
+ * A client that opens a hundred streams and takes nothing of their responses holds what each
+ * of them was granted. From an HTTP/2 upstream it has come by then: it begins with a window.
+ */
+static bool is_narrow(const struct exchange *ex, const struct exchange_flow *flow)
+{
+	return flow == &ex->down && ex->client->codec->many && !ex->upstream->codec->many;
+}
+
 void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
 {
 	struct stream *source = source_of(ex, flow);
@@ -206,7 +215,8 @@ void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
 	case 0:
 		return;
 	case -1:
-		source->codec->credit(source, EXCHANGE_WINDOW);
+		flow->narrow = is_narrow(ex, flow);
+		source->codec->credit(source, flow->narrow ? EXCHANGE_NARROW : EXCHANGE_WINDOW);
 		break;
 	default:
 		break;
@@ -222,6 +232,9 @@ void exchange_flow_open(struct exchange *ex, struct exchange_flow *flow)
 static void go_on(struct exchange *ex, struct exchange_flow *flow, uint64_t n)
 {
 	flow->owed += n;
+	if (flow->narrow)
+		flow->owed += EXCHANGE_WINDOW - EXCHANGE_NARROW;
+	flow->narrow = false;
 	if (ex->state == EXCHANGE_TUNNEL && flow->waiting == 0 && begin_splice(ex, flow) == 1)
 		return;
 	grant_owed(ex, flow);

@@ -517,7 +517,7 @@ void h2_check(const struct h2 *c)
 
 #define CODEC(name_, encode_request_)                                                              \
 	{                                                                                          \
-		.name = (name_), .encode_request = (encode_request_),                              \
+		.name = (name_), .many = true, .encode_request = (encode_request_),                \
 		.encode_response = h2_encode_response, .send_head = h2_send_head,                  \
 		.send_info = h2_send_info, .send_body = h2_send_body,                              \
 		.send_trailers = h2_send_trailers, .flush = h2_flush, .credit = h2_credit,         \

@@ -115,7 +115,7 @@ void h2_in_head(void *owner, int32_t id, void *stream, struct http_head *head, b
 
 /* --- Bodies. --------------------------------------------------------------------------------- */
 
-/* A buffer with room for some of 'len' bytes: the last one, or another. */
+/* The last one while it has room, or another. Long bodies leave some to all else, as HTTP/1's do. */
 static struct ring_buf *room_for(struct h2_stream *s)
 {
 	struct list_node *node = list_last(&s->in);
@@ -123,6 +123,8 @@ static struct ring_buf *room_for(struct h2_stream *s)
 
 	if (buf && buf->len < RING_BUF_DATA)
 		return buf;
+	if (s->owed > RING_BUF_DATA && !ring_bufs_for_bodies(s->c->proxy->ring))
+		return NULL;
 	buf = ring_buf_take(s->c->proxy->ring);
 	if (buf)
 		list_push_back(&s->in, &buf->link);
@@ -377,8 +379,8 @@ static void keep_section(struct h2 *c)
 
 static void give_up(struct h2 *c, struct h2_stream *s)
 {
-	struct stream_fault fault = h2_stream_lost(
-		s, c->role == H2_SERVER ? REASON_CLIENT_ABORT : REASON_UPSTREAM_RESET);
+	struct stream_fault fault = h2_stream_lost(s, c->role == H2_SERVER ? REASON_CLIENT_ABORT
+									   : REASON_UPSTREAM_RESET);
 
 	if (h2_stream_is_known(s))
 		h2_session_reset(c->session, s->id, H2_CODE_CANCEL);

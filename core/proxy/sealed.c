@@ -559,11 +559,10 @@ int sealed_accept(struct transport *t, struct sealed *s, const struct transport_
 }
 
 int sealed_dial(struct transport *t, struct sealed *s, const struct transport_user *user,
-		struct ring *ring, int32_t file, struct tls_client *client,
-		const struct tls_peer *peer)
+		struct ring *ring, int32_t file, const struct tls_peer *peer)
 {
 	*s = (struct sealed){ .outer = t, .shaking = true };
-	if (tls_dial(&s->tls, client, peer) < 0)
+	if (tls_dial(&s->tls, peer) < 0)
 		return -ENOMEM;
 	begin(t, s, user, ring, file);
 	return 0;

@@ -68,4 +68,4 @@ GW_MUST_USE int sealed_accept(struct transport *t, struct sealed *s,
  */
 GW_MUST_USE int sealed_dial(struct transport *t, struct sealed *s,
 			    const struct transport_user *user, struct ring *ring, int32_t file,
-			    struct tls_client *client, const struct tls_peer *peer);
+			    const struct tls_peer *peer);

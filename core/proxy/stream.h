@@ -102,6 +102,7 @@ enum codec_phase {
 
 struct codec {
 	const char *name;
+	bool many; /* Streams on one connection. */
 	/* Requests are put into wire form before there is a stream: a retry sends the same bytes. */
 	void (*encode_request)(struct writer *out, const struct stream_message *message);
 	void (*encode_response)(struct stream *s, struct writer *out,

@@ -158,6 +158,7 @@ static int open_transport(struct upstream *u, int32_t file)
 	struct proxy *proxy = u->proxy;
 	const struct proxy_service *service = &proxy->services[u->service];
 	struct tls_peer peer = {
+		.client = proxy->trusts[service->trust],
 		.name = upstream_endpoint(u)->server_name,
 		.slot = u->service * POLICY_ENDPOINTS_MAX + u->endpoint,
 		.protocol = service->protocol == POLICY_H2 ? TLS_PROTOCOL_HTTP2
@@ -173,8 +174,7 @@ static int open_transport(struct upstream *u, int32_t file)
 	if (!sealed)
 		return -ENOMEM;
 	GW_ASSERT(proxy->trusts[service->trust]);
-	if (sealed_dial(&u->transport, sealed, &connecting_user, proxy->ring, file,
-			proxy->trusts[service->trust], &peer) < 0) {
+	if (sealed_dial(&u->transport, sealed, &connecting_user, proxy->ring, file, &peer) < 0) {
 		slab_free(&proxy->sealed, sealed);
 		return -ENOMEM;
 	}

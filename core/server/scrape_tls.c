@@ -71,9 +71,25 @@ static void put_expiries(const struct certs *certs, struct growbuf *out)
 	}
 }
 
+static void put_own_expiry(const struct certs *certs, struct growbuf *out)
+{
+	struct slice name = SLICE("upstream_tls_certificate_expiry_timestamp_seconds");
+	int64_t expiry = certs->n_trusts ? tls_trust_expiry(certs->trusts[CERTS_UPSTREAM_TRUST])
+					 : 0;
+
+	if (expiry <= 0)
+		return;
+	metric_render_head(out, name, SLICE("gauge"),
+			   SLICE("When the certificate that upstreams are shown expires, in "
+				 "seconds since 1970"));
+	metric_render_sample(out, name, SLICE(""), (uint64_t)expiry);
+}
+
 void scrape_render_tls(const struct scrape_view *view, struct growbuf *out)
 {
 	put_pools(view, out);
-	if (view->certs)
+	if (view->certs) {
 		put_expiries(view->certs, out);
+		put_own_expiry(view->certs, out);
+	}
 }

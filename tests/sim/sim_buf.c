@@ -67,6 +67,11 @@ uint32_t ring_bufs_left(const struct ring *ring)
 	return ring->n_buf_free - ring->n_posted[SIM_LOT_ALL] - ring->n_posted[SIM_LOT_BODIES];
 }
 
+bool ring_bufs_for_bodies(const struct ring *ring)
+{
+	return ring_bufs_left(ring) > ring->ring_opt.bufs_kept;
+}
+
 /* For a receive; NULL when none is posted. */
 struct ring_buf *sim_buf_lend(struct ring *ring, enum sim_lot lot)
 {

@@ -134,14 +134,14 @@ static void serve(struct wire *w, const struct ct_cert *cert)
 
 static void dial_slot(struct wire *w, const char *name, uint32_t slot)
 {
-	struct tls_peer peer = { slice_of(name), slot, TLS_PROTOCOL_HTTP1 };
+	struct tls_peer peer = { w->client, slice_of(name), slot, TLS_PROTOCOL_HTTP1 };
 
 	w->server = SSL_new(w->server_ctx);
 	w->to_server = BIO_new(BIO_s_mem());
 	w->from_server = BIO_new(BIO_s_mem());
 	SSL_set_bio(w->server, w->to_server, w->from_server);
 	SSL_set_accept_state(w->server);
-	assert_int_equal(tls_dial(&w->tls, w->client, &peer), 0);
+	assert_int_equal(tls_dial(&w->tls, &peer), 0);
 	tls_room(&w->tls, w->room, sizeof(w->room));
 }
 
@@ -537,14 +537,15 @@ static void a_late_ticket_is_not_anothers(void **state)
 	struct tls_trust_options opt = ours();
 	struct wire w;
 	struct tls other;
-	struct tls_peer peer = { SLICE("a.site.test"), 0, TLS_PROTOCOL_HTTP1 };
+	struct tls_peer peer = { NULL, SLICE("a.site.test"), 0, TLS_PROTOCOL_HTTP1 };
 
 	(void)state;
 	trust(&w, &opt);
 	serve(&w, &site);
 	dial(&w, "site.test");
 	assert_int_equal(shake(&w), 0);
-	assert_int_equal(tls_dial(&other, w.client, &peer), 0);
+	peer.client = w.client;
+	assert_int_equal(tls_dial(&other, &peer), 0);
 	assert_int_equal(listen_once(&w), -EAGAIN);
 	assert_null(w.client->kept[0].session);
 	tls_close(&other);
@@ -635,7 +636,7 @@ static void the_systems_store_may_be_named(void **state)
 static void a_pool_bounds_connections(void **state)
 {
 	enum { MANY = 64 };
-	struct tls_peer peer = { SLICE("site.test"), 0, TLS_PROTOCOL_HTTP1 };
+	struct tls_peer peer = { NULL, SLICE("site.test"), 0, TLS_PROTOCOL_HTTP1 };
 	struct tls_trust_options opt = ours();
 	struct crypto_pool *pool;
 	struct tls opened[MANY];
@@ -647,13 +648,14 @@ static void a_pool_bounds_connections(void **state)
 	trust(&w, &opt);
 	assert_int_equal(crypto_pool_attach(256 * 1024, &pool), 0);
 	used = crypto_pool_stats(pool).used;
-	while (n < MANY && tls_dial(&opened[n], w.client, &peer) == 0)
+	peer.client = w.client;
+	while (n < MANY && tls_dial(&opened[n], &peer) == 0)
 		n++;
 	assert_in_range(n, 2, MANY - 1);
 	while (n > 0)
 		tls_close(&opened[--n]);
 	assert_false(tls_client_is_busy(w.client));
-	assert_int_equal(tls_dial(&opened[0], w.client, &peer), 0);
+	assert_int_equal(tls_dial(&opened[0], &peer), 0);
 	tls_close(&opened[0]);
 	assert_in_range(crypto_pool_stats(pool).used, used, used + 4096);
 	crypto_pool_detach();

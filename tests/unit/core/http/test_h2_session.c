@@ -796,7 +796,7 @@ static void put_bomb(uint32_t id)
 	for (int i = 0; i < 7; i++) {
 		at = wire.len;
 		h2w_frame(&wire, H2W_CONTINUATION, i == 6 ? H2W_END_HEADERS : 0, id, NULL, 0);
-		for (int k = 0; k < 16000; k++)
+		for (int k = 0; k < 4000; k++)
 			h2w_put(&wire, "\xbe", 1); /* Entry 62: the first of the table. */
 		h2w_close(&wire, at);
 	}

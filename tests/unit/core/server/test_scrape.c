@@ -424,16 +424,23 @@ static void families_are_well_formed(void **state)
 
 static int read_certificate(void **state)
 {
+	char why[TLS_WHY_MAX];
+	struct tls_pair pair;
+
 	(void)state;
 	ct_begin();
 	credentials = ct_credentials(&site);
 	of_listeners[1] = credentials;
-	return 0;
+	pair = (struct tls_pair){ ct_path("site.pem"), ct_path("site.key") };
+	certs.n_trusts = 1;
+	return tls_trust_read(&(struct tls_trust_options){ .pair = &pair, .unverified = true }, why,
+			      &certs.trusts[0]);
 }
 
 static int forget_certificate(void **state)
 {
 	(void)state;
+	tls_trust_free(certs.trusts[0]);
 	tls_credentials_free(credentials);
 	ct_end();
 	return 0;
@@ -451,6 +458,10 @@ static void certificates_expire(void **state)
 		       (long long)tls_credentials_expiry(credentials, 0, &name));
 	assert_non_null(strstr(render(), want));
 	assert_null(strstr(world.page.ptr, "listener=\"0\""));
+	(void)snprintf(want, sizeof(want),
+		       "\nupstream_tls_certificate_expiry_timestamp_seconds %lld\n",
+		       (long long)tls_trust_expiry(certs.trusts[0]));
+	assert_non_null(strstr(world.page.ptr, want));
 }
 
 int main(void)
