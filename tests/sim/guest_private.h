@@ -64,6 +64,12 @@ struct guest {
 
 extern const struct h2_events guest_events;
 
+/* Its head is too large on the wire, too: no refusal, but an end of the connection. */
+static inline bool guest_floods(const struct plan *p)
+{
+	return p->flaw == PLAN_FLAW_HEAD_SIZE && p->nonce % 2 == 0;
+}
+
 static inline void guest_progress(struct guest *g)
 {
 	g->progress_ns = ring_now_ns(g->w->ring);

@@ -278,6 +278,9 @@ static void on_ended(void *owner, void *stream)
 /* It stopped in the middle of a head, or there was no place to keep the rest of one. */
 static bool may_be_a_nuisance(const struct guest *g)
 {
+	for (uint32_t i = 0; i < g->n_asked; i++)
+		if (guest_floods(&g->talks[i].deal->plan))
+			return true;
 	return g->stop_at != UINT64_MAX || g->w->proxy->options->heads_max < WORLD_VISITORS_MAX;
 }
 
