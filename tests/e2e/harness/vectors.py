@@ -13,8 +13,9 @@ FIELDS = {"id", "row", "note", "send", "end", "listener", "upstream_sends", "the
           "forward_next", "reply", "pure", "phase"}
 NEEDED = {"id", "row", "note", "send", "status", "conn", "upstream"}
 PROBE = "/probe-of-the-runner"
-# An https target is served over TLS, and the protocol is https.
-CLEAR_ONLY = {"L27f", "F17a", "F17b", "D25a", "D25b", "D25c", "D25d"}
+# An https target is served over TLS, the protocol is https, and a preface of HTTP/2 is answered by
+# nothing (row 231).
+CLEAR_ONLY = {"L27f", "F17a", "F17b", "D25a", "D25b", "D25c", "D25d", "L12a", "L12b", "X11b"}
 
 
 def text(value):
