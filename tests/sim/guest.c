@@ -364,7 +364,7 @@ void guest_watch_drain(const struct guest *g, uint64_t drain_ns)
 	bool idle = g->end && g->n_over == g->n_asked && g->n_answered > 0 &&
 		    g->out_at == g->out_len && !g->manners.never_reads;
 
-	if (idle && !g->over && g->progress_ns < drain_ns)
+	if (idle && !g->over && g->last_ns < drain_ns)
 		sim_fail(g->w->ring, "guest %u is idle, but kept in a drain", g->first);
 }
 

@@ -41,6 +41,8 @@ static void put_flaw(struct writer *out, const struct plan *p)
 	static char large[7001];
 
 	memset(large, 'p', sizeof(large) - 1);
+	if (!guest_floods(p)) /* So much that it is in the table after the first. */
+		large[3700] = '\0';
 	if (p->flaw == PLAN_FLAW_LENGTH_TE)
 		put(out, "transfer-encoding", "chunked");
 	if (p->flaw == PLAN_FLAW_LENGTH_TWICE)

@@ -49,6 +49,7 @@ struct guest {
 	uint32_t n_asked, n_over, n_answered;
 	struct talk talks[GUEST_TALKS];
 	uint64_t progress_ns;
+	uint64_t last_ns;   /* When its last request was over. */
 	uint64_t out_total; /* Bytes that were sent, */
 	uint64_t stop_at;   /* and after which nothing more is: its place in a head. */
 	uint32_t out_len, out_at;
@@ -62,6 +63,12 @@ struct guest {
 };
 
 extern const struct h2_events guest_events;
+
+/* Its head is too large on the wire, too: no refusal, but an end of the connection. */
+static inline bool guest_floods(const struct plan *p)
+{
+	return p->flaw == PLAN_FLAW_HEAD_SIZE && p->nonce % 2 == 0;
+}
 
 static inline void guest_progress(struct guest *g)
 {

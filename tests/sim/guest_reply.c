@@ -13,6 +13,7 @@ void guest_talk_over(struct talk *t)
 	GW_ASSERT(!t->over);
 	t->over = true;
 	t->g->n_over++;
+	t->g->last_ns = ring_now_ns(t->g->w->ring);
 	sim_event_later(t->g->w->ring, &t->g->send); /* Perhaps for the next one. */
 }
 
@@ -67,8 +68,6 @@ static void judge_own(const struct talk *t)
 		sim_fail(w->ring, "%016" PRIx64 ": %u for no reason", p->nonce, t->status);
 	if (plan_is_flawed_head(p) && t->status >= 500 && t->status != 503)
 		sim_fail(w->ring, "%016" PRIx64 ": flawed, but answered %u", p->nonce, t->status);
-	if (t->status == 408 && t->cut == UINT32_MAX && !stops(t->g))
-		sim_fail(w->ring, "%016" PRIx64 ": blamed for what it did not do", p->nonce);
 	if (t->status == 413 && p->ask_len <= w->max_body)
 		sim_fail(w->ring, "%016" PRIx64 ": not too large", p->nonce);
 	world_saw(w, own_ending(t->status));
@@ -154,6 +153,10 @@ static void judge_end(struct talk *t, struct slice trailers)
 		judge_trailers(t, trailers);
 		world_saw(t->g->w, WORLD_H2_WHOLE);
 	}
+	/* Empty: an origin said so unasked. */
+	if (!t->from_origin && t->status == 408 && t->body_len > 0 && t->cut == UINT32_MAX &&
+	    !stops(t->g))
+		sim_fail(t->g->w->ring, "%016" PRIx64 ": blamed for what it did not do", p->nonce);
 	t->deal->answered = t->status;
 	t->deal->answered_len = t->body_len;
 	t->g->n_answered++;
@@ -275,6 +278,9 @@ static void on_ended(void *owner, void *stream)
 /* It stopped in the middle of a head, or there was no place to keep the rest of one. */
 static bool may_be_a_nuisance(const struct guest *g)
 {
+	for (uint32_t i = 0; i < g->n_asked; i++)
+		if (guest_floods(&g->talks[i].deal->plan))
+			return true;
 	return g->stop_at != UINT64_MAX || g->w->proxy->options->heads_max < WORLD_VISITORS_MAX;
 }
 
