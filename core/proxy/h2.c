@@ -6,6 +6,8 @@
 
 #include "core/proxy/proxy.h"
 
+#define SUSPECT_AFTER_NS (1 * GW_NS_PER_S)
+
 #define TO(state) (1u << H2_##state)
 static const uint8_t may_follow[H2_N_STATES] = {
 #define X(name, next) [H2_##name] = (next),
@@ -19,8 +21,7 @@ static void tell_phase(struct h2 *c)
 
 	if (c->state >= H2_SAYING)
 		next = CODEC_PHASE_LINGER;
-	else if (h2_session_in_section(
-			 c->session)) /* It may hold a block however many streams run. */
+	else if (h2_session_in_section(c->session)) /* Whatever runs: it may hold a block. */
 		next = CODEC_PHASE_HEAD;
 	else if (c->n_streams > 0)
 		next = CODEC_PHASE_BUSY;
@@ -155,8 +156,8 @@ static void stream_release(struct stream *stream)
 	struct h2 *c = s->c;
 
 	GW_ASSERT(s->out_told);
-	if (h2_stream_is_known(s) &&
-	    !s->in_ended) /* RFC 9113 8.1: the rest of the request is not needed. */
+	/* RFC 9113 8.1: the rest of the request is not needed. */
+	if (h2_stream_is_known(s) && !s->in_ended)
 		h2_session_reset(c->session, s->id, H2_CODE_NO_ERROR);
 	h2_session_forgive(c->session);
 	c->n_messages++;
@@ -184,12 +185,17 @@ static uint32_t code_of(struct h2_stream *s, bool abort)
 	return H2_CODE_CANCEL;
 }
 
-/* A peer that has said nothing at all since the request was made may be gone: ask. */
+/*
+ * A peer that has said nothing at all since the request was made, and that is a while, may be
+ * gone: ask. (Not when a client gives its request up at once: that says nothing of the peer.)
+ */
 static void suspect(struct h2_stream *s)
 {
 	struct h2 *c = s->c;
+	uint64_t age_ns = ring_now_ns(c->proxy->ring) - s->born_ns;
 
-	if (c->role == H2_SERVER || !s->out_begun || c->heard_ns >= s->born_ns)
+	if (c->role == H2_SERVER || !s->out_begun || c->heard_ns >= s->born_ns ||
+	    age_ns < SUSPECT_AFTER_NS)
 		return;
 	c->suspect = true;
 	h2_session_ping(c->session);
