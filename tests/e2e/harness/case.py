@@ -8,6 +8,7 @@ import tempfile
 
 from .client import Client
 from .gateway import Gateway, ROOT
+from .h2client import H2Client
 from .upstream import Upstream, echo
 
 FULL = os.environ.get("GW_FULL") == "1"
@@ -34,6 +35,7 @@ class Case:
         self._gateways = []
         self._upstreams = []
         self._clients = []
+        self._endings = []
 
     def skip(self, why):
         raise Skipped(why)
@@ -51,7 +53,10 @@ class Case:
         self.failures.append(message)
 
     def upstream(self, handler=echo, **kw):
-        u = Upstream(handler, **kw)
+        return self.keep_upstream(Upstream(handler, **kw))
+
+    def keep_upstream(self, u):
+        """An upstream of any kind, to be looked at and stopped at the end."""
         self._upstreams.append(u)
         return u
 
@@ -82,6 +87,15 @@ class Case:
         self._clients.append(c)
         return c
 
+    def h2client(self, gateway, **kw):
+        c = H2Client(gateway.address if isinstance(gateway, Gateway) else gateway, **kw)
+        self._clients.append(c)
+        return c
+
+    def at_end(self, fn):
+        """Called after the gateways have gone."""
+        self._endings.append(fn)
+
     def path(self, name):
         return os.path.join(self.folder, name)
 
@@ -89,6 +103,8 @@ class Case:
         """Close the clients, look for leaks and for anything odd that reached an upstream."""
         for c in self._clients:
             c.close()
+            for v in getattr(c, "violations", []):
+                self.note(f"breaks RFC 9113: {v}")
         for g, rest in self._gateways:
             if not g.running():
                 code = g.process.returncode
@@ -107,4 +123,6 @@ class Case:
             g.stop()
         for u in self._upstreams:
             u.stop()
+        for fn in self._endings:
+            fn()
         shutil.rmtree(self.folder, ignore_errors=True)
