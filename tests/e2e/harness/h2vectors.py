@@ -23,7 +23,7 @@ OPTIONS = {"fields", "end", "on", "pad", "priority", "parts", "flags", "payload"
            "known"}
 WANT = re.compile(r"(?:closed|[2-5]\d\d(?: closed| begun)?|h1 [45]\d\d|PONG .*|(?:RST|GOAWAY) (?:"
                   + "|".join(f.ERRORS) + r"))\Z")
-WAITS = {"settings", "upstream", "head", "done", "ack"}
+WAITS = {"settings", "upstream", "head", "done", "ack", "goaway"}
 
 
 def text(value):
@@ -232,7 +232,7 @@ class Player:
         c = self.client
         what = {"settings": lambda: c.n_settings, "ack": lambda: c.n_settings_acks,
                 "head": lambda: self.last.status is not None or self.last.done,
-                "done": lambda: self.last.done}
+                "done": lambda: self.last.done, "goaway": lambda: c.goaway}
         came = self.reached() if step["wait"] == "upstream" else c.wait(what[step["wait"]])
         if not came and not c.goaway and not c.ended:
             raise Ended(f"no {step['wait']}", c.raw)
