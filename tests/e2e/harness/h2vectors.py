@@ -234,6 +234,7 @@ class Player:
                 "head": lambda: self.last.status is not None or self.last.done,
                 "done": lambda: self.last.done, "goaway": lambda: c.goaway}
         came = self.reached() if step["wait"] == "upstream" else c.wait(what[step["wait"]])
+        c.send(b"")  # Our answer to what came, which else might fall into a section.
         if not came and not c.goaway and not c.ended:
             raise Ended(f"no {step['wait']}", c.raw)
 
