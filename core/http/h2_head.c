@@ -244,8 +244,11 @@ struct http_refusal h2_block_response(struct h2_block *block, enum http_method m
 	if (refusal.reason != REASON_NONE)
 		return refusal;
 	head->close = false;
-	if (head->status >= 200)
-		frame(head, end);
+	if (head->status < 200)
+		return fine;
+	frame(head, end);
+	if (end && !head->has_length && method != HTTP_HEAD && head->status != 304)
+		head->has_length = true; /* Of 0: the end says so here, HTTP/1 has to be told. */
 	return fine;
 }
 

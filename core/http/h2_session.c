@@ -91,6 +91,12 @@ void h2_session_refuse_more(struct h2_session *s)
 		end(s, REASON_OVERLOAD_MEMORY);
 }
 
+static void warn(struct h2_session *s, enum reason reason)
+{
+	s->trouble = (uint16_t)reason;
+	h2_session_shut(s);
+}
+
 void h2_session_charge(struct h2_session *s, uint32_t points, enum reason reason)
 {
 	enum h2_standing standing = h2_score_add(&s->score, points, s->now_ns);
@@ -98,7 +104,7 @@ void h2_session_charge(struct h2_session *s, uint32_t points, enum reason reason
 	if (standing == H2_EXPELLED)
 		h2_session_expel(s, H2_CODE_ENHANCE_YOUR_CALM, reason);
 	else if (standing == H2_WARNED && s->role == H2_SERVER)
-		h2_session_shut(s);
+		warn(s, reason);
 }
 
 void h2_session_forgive(struct h2_session *s)

@@ -103,6 +103,7 @@ struct h2_session {
 	size_t left_len;
 	struct writer room; /* While writing. */
 	uint16_t reason;    /* enum reason: why it is over. */
+	uint16_t trouble;   /* enum reason: why it was warned. */
 	uint8_t role;
 	bool in_section : 1; /* A field section has begun and is not complete. */
 	bool over : 1;       /* Nothing that comes is looked at any more. */
@@ -159,10 +160,10 @@ static inline enum reason h2_session_reason(const struct h2_session *s)
 	return (enum reason)s->reason;
 }
 
-/* The peer makes much trouble, and was asked to go: begin nothing new. */
-static inline bool h2_session_is_warned(const struct h2_session *s)
+/* The peer makes much trouble of this kind, and was asked to go: begin nothing new. */
+static inline enum reason h2_session_trouble(const struct h2_session *s)
 {
-	return s->warned;
+	return (enum reason)s->trouble;
 }
 
 bool h2_session_wants_write(const struct h2_session *s);

@@ -271,11 +271,13 @@ void h2_soon(struct h2 *c)
 /* What those hear whose connection ends. */
 static enum reason why(const struct h2 *c)
 {
-	if (c->role == H2_CLIENT)
-		return c->reason == REASON_UPSTREAM_PROTOCOL_MISMATCH
-			       ? REASON_UPSTREAM_PROTOCOL_MISMATCH
-			       : REASON_UPSTREAM_RESET;
-	return c->reason != REASON_NONE ? (enum reason)c->reason : REASON_CLIENT_ABORT;
+	enum reason reason = (enum reason)c->reason;
+
+	if (c->role == H2_SERVER)
+		return reason != REASON_NONE ? reason : REASON_CLIENT_ABORT;
+	if (reason == REASON_HEADERS_TOO_LARGE || reason == REASON_H2_CONTINUATION)
+		return REASON_UPSTREAM_HEADER;
+	return reason == REASON_UPSTREAM_PROTOCOL_MISMATCH ? reason : REASON_UPSTREAM_RESET;
 }
 
 void h2_end(struct h2 *c, enum reason reason)
@@ -320,21 +322,32 @@ static void session_is_over(struct h2 *c)
 	h2_soon(c);
 }
 
-/* One that has just come may be about to ask: its first request is not lost. */
+/* In a drain, one that has just come may be about to ask: its first request is not lost. */
 static bool has_left(const struct h2 *c)
 {
-	return c->state == H2_LEAVING && c->n_streams == 0 && (c->n_begun > 0 || c->dismissed);
+	return c->state == H2_LEAVING && c->n_streams == 0 &&
+	       (c->n_begun > 0 || c->dismissed || !c->proxy->draining);
+}
+
+static void say_good_bye(struct h2 *c)
+{
+	enum reason trouble = h2_session_trouble(c->session);
+
+	if (trouble != REASON_NONE)
+		h2_session_expel(c->session, H2_CODE_ENHANCE_YOUR_CALM, trouble);
+	else
+		h2_session_expel(c->session, H2_CODE_NO_ERROR,
+				 c->proxy->draining ? REASON_DRAINING : REASON_NONE);
 }
 
 void h2_settle(struct h2 *c)
 {
 	if (c->state == H2_CLOSED)
 		return;
-	if (c->state == H2_OPEN && h2_session_is_warned(c->session))
+	if (c->state == H2_OPEN && h2_session_trouble(c->session) != REASON_NONE)
 		h2_enter(c, H2_LEAVING);
 	if (has_left(c))
-		h2_session_expel(c->session, H2_CODE_NO_ERROR,
-				 c->proxy->draining ? REASON_DRAINING : REASON_NONE);
+		say_good_bye(c);
 	if (c->state < H2_SAYING && h2_session_is_over(c->session))
 		session_is_over(c);
 	if (c->eof && c->n_streams == 0) {

@@ -195,7 +195,9 @@ void h2_in_malformed(void *owner, void *stream, enum reason reason)
 
 	if (c->role == H2_CLIENT)
 		fault = (struct stream_fault){ .status = s->in_begun ? 0 : 502,
-					       .reason = REASON_UPSTREAM_FRAMING };
+					       .reason = reason == REASON_H2_CL_MISMATCH
+								 ? REASON_UPSTREAM_FRAMING
+								 : REASON_UPSTREAM_HEADER };
 	h2_stream_fault(s, &fault);
 }
 

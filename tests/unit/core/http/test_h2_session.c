@@ -872,7 +872,7 @@ static void floods_are_ended(void **state)
 		assert_int_equal(said_code(side, H2W_GOAWAY), H2_CODE_ENHANCE_YOUR_CALM);
 		/* Three quarters of the way it was asked to go, where there was time for that. */
 		if (floods[k].most >= 100)
-			assert_true(h2_session_is_warned(side->session));
+			assert_int_not_equal(h2_session_trouble(side->session), REASON_NONE);
 		side_close(side);
 	}
 }
@@ -896,7 +896,8 @@ static void what_is_spread_over_time_is_no_flood(void **state)
 			side->out_len = 0;
 			say(side, 4096);
 		}
-		if (h2_session_is_over(side->session) || h2_session_is_warned(side->session))
+		if (h2_session_is_over(side->session) ||
+		    h2_session_trouble(side->session) != REASON_NONE)
 			fail_msg("%s", floods[k].name);
 		side_close(side);
 	}
