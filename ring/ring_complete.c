@@ -98,6 +98,20 @@ static void recv_done(struct ring *ring, struct ring_op *op, const struct ring_s
 	recv_failed(ring, op, slot->verdict ? slot->verdict : cqe->res);
 }
 
+/* Not all of a send is taken: it goes on when there is room, or ends with 'res'. */
+static void send_stopped(struct ring *ring, struct ring_op *op, const struct ring_slot *slot,
+			 int32_t res)
+{
+	if (!ring_complete_is_passing(ring, op, res))
+		finish_res(ring, op, res);
+	else if (ring_complete_must_end(ring, op))
+		finish_res(ring, op, slot->done ? (int32_t)slot->done : -ECANCELED);
+	else if (res == -EAGAIN && op->kind == KIND_SEND)
+		ring_ops_send_later(ring, op);
+	else
+		ring_ops_rearm(ring, op);
+}
+
 static void send_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot, int32_t res)
 {
 	if (GW_UNLIKELY(slot->verdict)) {
@@ -113,13 +127,7 @@ static void send_done(struct ring *ring, struct ring_op *op, struct ring_slot *s
 	} else if (res == 0) {
 		res = -EPIPE; /* No stream socket takes nothing of something. */
 	}
-
-	if (!ring_complete_is_passing(ring, op, res))
-		finish_res(ring, op, res);
-	else if (ring_complete_must_end(ring, op))
-		finish_res(ring, op, slot->done ? (int32_t)slot->done : -ECANCELED);
-	else
-		ring_ops_rearm(ring, op);
+	send_stopped(ring, op, slot, res);
 }
 
 static void poll_answered(struct ring *ring, struct ring_op *op, int32_t res)
@@ -135,35 +143,62 @@ static void poll_answered(struct ring *ring, struct ring_op *op, int32_t res)
 }
 
 /* The kernel also tells of a peer that ended its own side, whether asked or not. */
-static bool is_wanted(const struct ring_slot *slot, int32_t res)
+static bool is_wanted(uint32_t events, int32_t res)
 {
-	return res > 0 && (uint32_t)res & (slot->len | POLLERR | POLLHUP | POLLNVAL);
+	return res > 0 && (uint32_t)res & (events | POLLERR | POLLHUP | POLLNVAL);
 }
 
-/* It would tell so at once each time it is asked: hence a series, out of which only one counts. */
-static void series_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
-			const struct io_uring_cqe *cqe)
+/*
+ * It would tell so at once each time it is asked: hence a series, out of which only
+ * one counts, as slot->verdict. True when this was the last of the series.
+ */
+static bool series_ended(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
+			 const struct io_uring_cqe *cqe, uint32_t events)
 {
-	bool first = is_wanted(slot, cqe->res) && slot->verdict == 0;
-	int32_t res = cqe->res > 0 ? -EAGAIN : cqe->res;
+	bool first = is_wanted(events, cqe->res) && slot->verdict == 0;
 
 	if (first)
 		slot->verdict = cqe->res;
 	if (!(cqe->flags & IORING_CQE_F_MORE))
-		poll_answered(ring, op, slot->verdict ? slot->verdict : res);
-	else if (first)
+		return true;
+	if (first)
 		ring_ops_cancel(ring, op);
+	return false;
+}
+
+static void series_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
+			const struct io_uring_cqe *cqe)
+{
+	int32_t res = cqe->res > 0 ? -EAGAIN : cqe->res;
+
+	if (series_ended(ring, op, slot, cqe, slot->len))
+		poll_answered(ring, op, slot->verdict ? slot->verdict : res);
 }
 
 static void poll_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
 		      const struct io_uring_cqe *cqe)
 {
-	if (slot->done)
+	if (slot->done) {
 		series_done(ring, op, slot, cqe);
-	else if (cqe->res > 0 && !is_wanted(slot, cqe->res) && !ring_complete_must_end(ring, op))
-		ring_ops_poll_series(ring, op);
-	else
+	} else if (cqe->res > 0 && !is_wanted(slot->len, cqe->res) &&
+		   !ring_complete_must_end(ring, op)) {
+		slot->done = 1;
+		ring_ops_poll_series(ring, op, slot->len);
+	} else {
 		poll_answered(ring, op, cqe->res);
+	}
+}
+
+/* There is room for more of a send; or the connection is over, which the send itself will tell. */
+static void room_done(struct ring *ring, struct ring_op *op, struct ring_slot *slot,
+		      const struct io_uring_cqe *cqe)
+{
+	if (!series_ended(ring, op, slot, cqe, POLLOUT))
+		return;
+	if (cqe->res > 0 && slot->verdict == 0 && !ring_complete_must_end(ring, op))
+		ring_ops_poll_series(ring, op, POLLOUT);
+	else
+		send_stopped(ring, op, slot, cqe->res < 0 ? cqe->res : -EAGAIN);
 }
 
 /* Errors of one connection, or of none, that say nothing about the listener. */
@@ -268,6 +303,9 @@ void ring_complete(struct ring *ring, const struct io_uring_cqe *cqe)
 		return;
 	case KIND_SEND:
 		send_done(ring, slot->op, slot, cqe->res);
+		return;
+	case KIND_ROOM:
+		room_done(ring, slot->op, slot, cqe);
 		return;
 	case KIND_ACCEPT:
 		accept_done(ring, slot->op, slot, cqe);

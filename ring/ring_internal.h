@@ -39,6 +39,7 @@ enum ring_kind {
 	KIND_NONE,
 	KIND_RECV,
 	KIND_SEND,
+	KIND_ROOM, /* A send that waits until the peer takes more. */
 	KIND_ACCEPT,
 	KIND_CONNECT,
 	KIND_POLL,
@@ -170,8 +171,10 @@ static inline struct ring_slot *ring_slot_of(struct ring *ring, const struct rin
 struct ring_slot *ring_ops_arm(struct ring *ring, struct ring_op *op, int32_t file,
 			       enum ring_kind kind);
 void ring_ops_poll(struct ring *ring, struct ring_op *op, uint32_t events);
-/* The same of the slot's events, one completion after the other (ring_complete.c). */
-void ring_ops_poll_series(struct ring *ring, struct ring_op *op);
+/* The same, one completion after the other (ring_complete.c). */
+void ring_ops_poll_series(struct ring *ring, struct ring_op *op, uint32_t events);
+/* The rest of a send, as soon as there is room for it. */
+void ring_ops_send_later(struct ring *ring, struct ring_op *op);
 void ring_ops_cancel(struct ring *ring, const struct ring_op *op);
 void ring_ops_rearm(struct ring *ring, struct ring_op *op);
 /* Answer it in the next turn, without the kernel. */

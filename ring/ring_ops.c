@@ -87,13 +87,11 @@ void ring_ops_poll(struct ring *ring, struct ring_op *op, uint32_t events)
 	aim(ring, sqe, op);
 }
 
-void ring_ops_poll_series(struct ring *ring, struct ring_op *op)
+void ring_ops_poll_series(struct ring *ring, struct ring_op *op, uint32_t events)
 {
-	struct ring_slot *slot = ring_slot_of(ring, op);
 	struct io_uring_sqe *sqe = ring_sqe(ring);
 
-	slot->done = 1;
-	io_uring_prep_poll_multishot(sqe, -1, slot->len);
+	io_uring_prep_poll_multishot(sqe, -1, events);
 	aim(ring, sqe, op);
 }
 
@@ -151,6 +149,11 @@ void ring_recv_first(struct ring *ring, struct ring_op *op, int32_t file, uint32
 	submit_recv(ring, op, true);
 }
 
+/*
+ * Never left to wait in the kernel: its own wait for room also ends when the peer
+ * has ended its side or sent an urgent byte, and what then still finds no room
+ * blocks a kernel worker, and with it every other such send. Hence the ring waits.
+ */
 static void submit_send(struct ring *ring, struct ring_op *op, const struct ring_slot *slot)
 {
 	GW_ASSERT(slot->done < slot->len);
@@ -163,8 +166,16 @@ static void submit_send(struct ring *ring, struct ring_op *op, const struct ring
 		len = ring_fault_cut(&ring->fault, len);
 	}
 	sqe = ring_sqe(ring);
-	io_uring_prep_send(sqe, -1, slot->data + slot->done, len, MSG_WAITALL | MSG_NOSIGNAL);
+	io_uring_prep_send(sqe, -1, slot->data + slot->done, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 	aim(ring, sqe, op);
+}
+
+void ring_ops_send_later(struct ring *ring, struct ring_op *op)
+{
+	GW_ASSERT(op->kind == KIND_SEND && op->place == PLACE_KERNEL);
+	op->kind = KIND_ROOM;
+	ring_slot_of(ring, op)->verdict = 0;
+	ring_ops_poll(ring, op, POLLOUT);
 }
 
 void ring_send(struct ring *ring, struct ring_op *op, int32_t file, const void *data, uint32_t len)
@@ -258,9 +269,9 @@ void ring_poll(struct ring *ring, struct ring_op *op, int32_t file, enum ring_re
 
 	GW_ASSERT(ready == RING_READABLE || ready == RING_WRITABLE || ready == RING_BROKEN);
 	slot->len = events[ready];
-	slot->done = 0;
-	if (ready == RING_BROKEN)
-		ring_ops_poll_series(ring, op);
+	slot->done = ready == RING_BROKEN;
+	if (slot->done)
+		ring_ops_poll_series(ring, op, slot->len);
 	else
 		ring_ops_poll(ring, op, slot->len);
 }
@@ -296,6 +307,10 @@ void ring_ops_rearm(struct ring *ring, struct ring_op *op)
 	case KIND_RECV:
 		submit_recv(ring, op, true);
 		return;
+	case KIND_ROOM:
+		op->kind = KIND_SEND;
+		submit_send(ring, op, slot);
+		return;
 	case KIND_SEND:
 		submit_send(ring, op, slot);
 		return;
@@ -304,7 +319,7 @@ void ring_ops_rearm(struct ring *ring, struct ring_op *op)
 		return;
 	case KIND_POLL:
 		if (slot->done) {
-			ring_ops_poll_series(ring, op);
+			ring_ops_poll_series(ring, op, slot->len);
 			return;
 		}
 		ring_ops_poll(ring, op, slot->len);

@@ -6,7 +6,7 @@ import socket
 import threading
 import time
 
-from harness.client import Client, request
+from harness.client import Client, chunked, request
 from harness.upstream import response
 
 MIB = 1 << 20
@@ -50,6 +50,28 @@ def test_half_closed_client_gets_a_long_reply(t):
         c.send(request())
         c.half_close()
         t.equal(c.take().body_len, size, f"length of the answer, splice={splice}")
+
+
+def test_half_closed_clients_do_not_wait_for_each_other(t):
+    """One that reads nothing holds up nobody else, however long it is put up with."""
+    piece, n = b"x" * 65536, 128
+
+    def long(conn, msg):
+        conn.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + chunked([piece] * n))
+
+    g, _ = t.pair(long, config={"workers": 1, "timeouts": {"write_stall": "120s"}})
+    for _ in range(2):
+        stuck = t.client(g, rcvbuf=4096)
+        stuck.expect("GET")
+        stuck.send(request())
+        stuck.half_close()
+        stuck.take_head()
+        c = t.client(g, rcvbuf=4096, timeout_s=20)
+        c.expect("GET")
+        c.send(request())
+        c.half_close()
+        t.equal(c.take().body_len, n * len(piece), "length of the answer")
+        t.equal(c.wait_end(), "fin", "end")
 
 
 def early(conn, msg):

@@ -172,6 +172,98 @@ static void a_cancelled_send_tells_how_far_it_came(void **state)
 	rt_end(ring);
 }
 
+/* A connection to 'listener', whose 'accept' is armed: its file, and the peer's descriptor. */
+static int32_t connection(struct ring *ring, const struct ring_addr *addr, struct rt_op *accept,
+			  int *ret_fd)
+{
+	uint32_t n = accept->n_answers;
+
+	*ret_fd = rt_dial(addr);
+	RT_UNTIL(ring, accept->n_answers == n + 1);
+	return accept->last.res;
+}
+
+/* What the kernel's own wait for room takes for room: the peer's end, or an urgent byte. */
+static void say(int fd, bool end)
+{
+	if (end)
+		assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	else
+		assert_int_equal(send(fd, "!", 1, MSG_OOB), 1);
+}
+
+static void check_that_nothing_happens(struct ring *ring)
+{
+	uint64_t n_cqes;
+
+	rt_settle(ring);
+	n_cqes = ring->stats.cqes;
+	for (int turn = 0; turn < 20; turn++)
+		assert_int_equal(ring_turn(ring, 0), 0);
+	assert_int_equal(ring->stats.cqes, n_cqes);
+}
+
+/* Ended by a cancel or a close, it says how much was taken. */
+static void end_stuck(struct ring *ring, struct rt_op *stuck, int32_t file, int fd, bool cancel)
+{
+	size_t got = 0;
+
+	assert_int_equal(stuck->n_answers, 0);
+	if (cancel)
+		ring_cancel(ring, &stuck->op);
+	else
+		ring_close(ring, file);
+	RT_UNTIL(ring, stuck->n_final == 1);
+	assert_true(stuck->last.res > 0);
+	if (!cancel)
+		return; /* With an urgent byte unread that was a reset: who knows what arrives. */
+	RT_UNTIL(ring, (got += drain(fd)) >= (size_t)stuck->last.res);
+	assert_int_equal(got, stuck->last.res);
+	ring_close(ring, file);
+}
+
+/* Sends to peers that take nothing wait each for itself, whatever else the peers say, and when. */
+static void a_stuck_send_holds_up_no_other(void **state)
+{
+	enum { SIZE = 8 << 20 };
+	struct ring *ring = rt_ring();
+	uint8_t *data = calloc(1, SIZE);
+	struct rt_op accept, sends[2];
+	struct ring_addr addr;
+	int32_t listener = rt_listen(ring, &addr), files[2];
+	int fds[2];
+
+	(void)state;
+	rt_op_init(&accept);
+	ring_accept(ring, &accept.op, listener);
+	for (int way = 0; way < 8; way++) {
+		bool end = way & 1, early = way & 2, cancel = way & 4;
+		size_t got = 0;
+
+		for (int i = 0; i < 2; i++) {
+			files[i] = connection(ring, &addr, &accept, &fds[i]);
+			rt_op_init(&sends[i]);
+			if (early)
+				say(fds[i], end);
+			ring_send(ring, &sends[i].op, files[i], data, SIZE);
+			rt_settle(ring);
+			if (!early)
+				say(fds[i], end);
+			check_that_nothing_happens(ring);
+		}
+		RT_UNTIL(ring, (got += drain(fds[1])) && sends[1].n_final == 1);
+		assert_int_equal(sends[1].last.res, SIZE);
+		end_stuck(ring, &sends[0], files[0], fds[0], cancel);
+		ring_close(ring, files[1]);
+		close(fds[0]);
+		close(fds[1]);
+	}
+	ring_close(ring, listener);
+	RT_UNTIL(ring, accept.n_final == 1);
+	free(data);
+	rt_end(ring);
+}
+
 /* --- Cancelling --------------------------------------------------------------------------- */
 
 static void a_cancelled_receive_is_answered_once(void **state)
@@ -654,6 +746,7 @@ int main(void)
 		cmocka_unit_test(a_receive_tells_that_more_waits),
 		cmocka_unit_test(a_send_is_answered_when_all_is_taken),
 		cmocka_unit_test(a_cancelled_send_tells_how_far_it_came),
+		cmocka_unit_test(a_stuck_send_holds_up_no_other),
 		cmocka_unit_test(a_cancelled_receive_is_answered_once),
 		cmocka_unit_test(a_cancel_may_lose_against_data),
 		cmocka_unit_test(a_close_ends_what_is_armed),
