@@ -105,6 +105,8 @@ void h2_stream_free(struct h2_stream *s)
 		list_remove(&s->flown);
 	if (c->telling == s)
 		c->telling = NULL;
+	if (c->headed == s)
+		c->headed = NULL;
 	c->n_streams--;
 	slab_free(&c->proxy->h2_streams, s);
 	h2_soon(c);

@@ -104,7 +104,9 @@ struct h2 {
 	struct ring_op soon;
 	struct list streams, touched, flown;
 	struct h2_stream
-		*telling;  /* Whose user is being told something; NULL when it has ended it. */
+		*telling; /* Whose user is being told something; NULL when it has ended it. */
+	struct h2_stream
+		*headed;   /* Client role: whose head was told, and no flush since; or NULL. */
 	uint64_t heard_ns; /* When bytes came last. */
 	uint32_t n_streams;
 	uint32_t n_messages; /* Ended well. */
