@@ -69,6 +69,8 @@ void h2_session_shut(struct h2_session *s)
 	if (s->over || s->warned)
 		return;
 	s->warned = true;
+	if (s->role == H2_CLIENT) /* Nothing new begins but by us. */
+		return;
 	if (nghttp2_submit_shutdown_notice(ng_of(s)) < 0 ||
 	    nghttp2_submit_ping(ng_of(s), NGHTTP2_FLAG_NONE, NULL) < 0)
 		end(s, REASON_OVERLOAD_MEMORY);
@@ -303,6 +305,9 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 		stream = nghttp2_session_get_stream_user_data(ng, frame->hd.stream_id);
 		if (stream && !s->over && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 			s->events->end(s->owner, stream, SLICE(""));
+		break;
+	case NGHTTP2_SETTINGS:
+		s->greeted = true; /* Before an ACK there is nothing else. */
 		break;
 	case NGHTTP2_WINDOW_UPDATE:
 		if (frame->window_update.window_size_increment < SMALL_GRANT)

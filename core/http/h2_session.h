@@ -109,6 +109,7 @@ struct h2_session {
 	bool warned : 1;     /* Asked to go away. */
 	bool refusing : 1;   /* Told that no more streams are looked at. */
 	bool secure : 1;     /* Over TLS. */
+	bool greeted : 1;    /* The peer's SETTINGS have come. */
 };
 
 /* What the sessions of a worker share. 0 or -ENOMEM. */
@@ -183,6 +184,12 @@ void h2_session_reset(struct h2_session *s, int32_t id, uint32_t code);
 /* The peer may send 'n' bytes more: on the stream and the connection, or only on the latter. */
 void h2_session_grant(struct h2_session *s, int32_t id, uint32_t n);
 void h2_session_grant_connection(struct h2_session *s, uint32_t n);
+/* The peer has said what it allows (RFC 9113 3.4). */
+static inline bool h2_session_is_greeted(const struct h2_session *s)
+{
+	return s->greeted;
+}
+
 /* So many streams at a time the peer allows us. */
 uint32_t h2_session_streams_max(const struct h2_session *s);
 /* The peer takes nothing more of it for now. */
@@ -196,7 +203,7 @@ void h2_session_charge(struct h2_session *s, uint32_t points, enum reason reason
 void h2_session_forgive(struct h2_session *s);
 /* 'pong' will tell that the peer lives. */
 void h2_session_ping(struct h2_session *s);
-/* First asks the peer to begin nothing new; 'pong' tells that it has heard; then refuses new streams. */
+/* Server: first asks the peer to begin nothing new; 'pong' tells that it has heard; then refuses new streams. */
 void h2_session_shut(struct h2_session *s);
 void h2_session_refuse_more(struct h2_session *s);
 /* The last word; the session is over. */
