@@ -264,8 +264,7 @@ void h2_soon(struct h2 *c)
 		ring_soon(c->proxy->ring, &c->soon);
 }
 
-/* What those hear whose connection ends. */
-static enum reason why(const struct h2 *c)
+enum reason h2_why(const struct h2 *c)
 {
 	if (c->role == H2_CLIENT)
 		return c->reason == REASON_UPSTREAM_PROTOCOL_MISMATCH
@@ -281,7 +280,7 @@ void h2_end(struct h2 *c, enum reason reason)
 	if (c->reason == REASON_NONE)
 		c->reason = (uint16_t)reason;
 	c->ending = true;
-	h2_fault_all(c, why(c));
+	h2_fault_all(c, h2_why(c));
 	if (c->block)
 		slab_free(&c->proxy->heads, c->block);
 	c->block = NULL;
@@ -311,7 +310,7 @@ static void session_is_over(struct h2 *c)
 	if (c->reason == REASON_NONE)
 		c->reason = h2_session_reason(c->session);
 	c->ending = true;
-	h2_fault_all(c, why(c));
+	h2_fault_all(c, h2_why(c));
 	h2_enter(c, H2_SAYING);
 	h2_soon(c);
 }
@@ -340,6 +339,11 @@ void h2_settle(struct h2 *c)
 	tell_phase(c);
 	if (c->role == H2_CLIENT && c->state < H2_SAYING)
 		c->owner->changed(c);
+}
+
+bool h2_is_greeted(const struct h2 *c)
+{
+	return c->session && h2_session_is_greeted(c->session);
 }
 
 bool h2_has_room(const struct h2 *c)

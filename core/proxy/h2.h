@@ -139,6 +139,8 @@ void h2_start(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner,
 
 /* Client role, the same. 0 or -ENOMEM, and the transport is still the caller's. */
 GW_MUST_USE int h2_dial(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner);
+/* The peer has said what it allows: only from then on it is known to speak HTTP/2. */
+bool h2_is_greeted(const struct h2 *c);
 /* The peer would take another stream now. */
 bool h2_has_room(const struct h2 *c);
 /* The next request's stream, where there is room; or NULL. The user sets user and owner, then sends. */
@@ -152,6 +154,9 @@ void h2_leave(struct h2 *c, uint32_t code, enum reason reason);
 void h2_end(struct h2 *c, enum reason reason);
 /* In LINGER, has anything come since this was asked last? */
 bool h2_lingers_for_bytes(struct h2 *c);
+
+/* What those hear whose connection ends. */
+enum reason h2_why(const struct h2 *c);
 
 void h2_check(const struct h2 *c);
 

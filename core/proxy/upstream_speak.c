@@ -51,6 +51,10 @@ static void ended(struct upstream *u, bool eof, enum reason reason)
 {
 	if (u->state == UPSTREAM_CLOSING) /* We dropped it. */
 		return;
+	if (u->state == UPSTREAM_CONNECTING) { /* It has not said what it allows. */
+		upstream_fail(u, h2_why(&u->h2), 0);
+		return;
+	}
 	count_end(u, eof && u->state == UPSTREAM_IDLE, reason);
 	upstream_enter(u, UPSTREAM_CLOSING);
 }
@@ -127,10 +131,18 @@ static void share(struct upstream *u)
 		list_push_back(&upstream_endpoint(u)->sharing, &u->link);
 }
 
+static void greeted(struct upstream *u)
+{
+	upstream_endpoint(u)->streams_max = h2_session_streams_max(u->h2.session);
+	upstream_serve(u);
+}
+
 static void h2_changed(struct h2 *c)
 {
 	struct upstream *u = of_h2(c);
 
+	if (u->state == UPSTREAM_CONNECTING && h2_is_greeted(c))
+		greeted(u);
 	if (u->state == UPSTREAM_BUSY && c->n_streams > 0) {
 		share(u);
 		if (c->suspect && u->deadline.at_ns == DEADLINE_NEVER)
@@ -212,11 +224,23 @@ enum reason upstream_speak(struct upstream *u)
 	if (!upstream_shares(u)) {
 		h1_init(&u->h1, H1_CLIENT, u->proxy, &h1_owner);
 		h1_watch(&u->h1);
+		upstream_serve(u);
 		return REASON_NONE;
 	}
 	if (sealed && tls_protocol(&sealed->tls) != TLS_PROTOCOL_HTTP2)
 		return REASON_UPSTREAM_PROTOCOL_MISMATCH;
 	return h2_dial(&u->h2, u->proxy, &h2_owner) < 0 ? REASON_UPSTREAM_RESOURCE : REASON_NONE;
+}
+
+bool upstream_has_room(const struct upstream *u)
+{
+	return upstream_shares(u) && h2_has_room(&u->h2);
+}
+
+bool upstream_is_crowded(const struct proxy *proxy, uint16_t service)
+{
+	return upstream_codec(proxy, service)->many &&
+	       proxy->h2_streams.n_used == proxy->h2_streams.n_slots;
 }
 
 struct stream *upstream_open_stream(struct upstream *u)

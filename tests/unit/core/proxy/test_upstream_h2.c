@@ -1,0 +1,715 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* HTTP/2 to upstreams, through a whole proxy in virtual time: origins by hand, guests as clients. */
+#include "core/proxy/upstream_speak.c"
+
+#include "tests/unit/core/proxy/stage.c"
+
+#include "tests/unit/core/proxy/guest.c"
+#include "tests/unit/core/proxy/hand.c"
+
+#include "core/base/metric_render.h"
+
+static const struct ring_options bufs = { .bufs_max = 1024, .bufs_kept = 256, .bufs_posted = 8 };
+
+#define GRPC "content-type: application/grpc\r\nte: trailers\r\n"
+
+static void begin_with(uint64_t seed, const struct ring_options *ring,
+		       const struct sim_options *sim)
+{
+	guests_forget();
+	memset(hands, 0, sizeof(hands));
+	plan = (struct hand_plan){ .streams_max = UINT32_MAX, .window = UINT32_MAX };
+	stage_h2_streams = stage_h2_streams ? stage_h2_streams : 800;
+	stage_deaf = true;
+	stage_open(seed, ring, sim, by_hand);
+	st.table.services[0].protocol = POLICY_H2C;
+}
+
+static void begin(uint64_t seed)
+{
+	begin_with(seed, &bufs, &(struct sim_options){ 0 });
+}
+
+static int64_t gauge(enum metric_gauge id)
+{
+	const struct metric_view view = { .sets = &st.metrics, .n_sets = 1 };
+
+	return metric_sum_gauge(&view, id);
+}
+
+/* Nothing is left, whatever happened. */
+static void end(void)
+{
+	for (uint32_t i = 0; i < ARRAY_SIZE(guests); i++)
+		if (guests[i].session)
+			part(&guests[i], true);
+	stage_run(10 * MS);
+	assert_int_equal(st.proxy->exchanges.n_used, 0);
+	assert_int_equal(st.proxy->services[0].endpoints[0].n_active, 0);
+	assert_int_equal(atomic_load(&ring_stats(st.ring)->bufs_held), 0);
+	proxy_abort(st.proxy);
+	stage_run(2 * S + 100 * MS);
+	assert_int_equal(st.proxy->services[0].endpoints[0].n_open, 0);
+	assert_int_equal(st.proxy->h2_streams.n_used, 0);
+	assert_int_equal(gauge(METRIC_UPSTREAM_ACTIVE), 0);
+	assert_int_equal(gauge(METRIC_UPSTREAM_IDLE), 0);
+	stage_close();
+	stage_h2_streams = 0;
+	stage_upstreams_max = STAGE_PEERS;
+	assert_int_equal(h2_shared_stats(guests_shared).used, 0);
+}
+
+static bool steps(void)
+{
+	for (uint32_t i = 0; i < ARRAY_SIZE(guests); i++)
+		if (guests[i].session)
+			step(&guests[i]);
+	return true;
+}
+
+static void pass(uint64_t span_ns)
+{
+	uint64_t until_ns = ring_now_ns(st.ring) + span_ns;
+
+	while (ring_now_ns(st.ring) < until_ns) {
+		steps();
+		stage_run(span_ns < 1 * S ? 1 * MS : 50 * MS);
+	}
+	steps();
+}
+
+#define until(cond) stage_until(steps() && (cond), 5 * S)
+
+static struct ask *get(struct guest *g)
+{
+	return ask(g, "/", "", 0);
+}
+
+/* A POST with so much of a body, and more to come unless 'whole'. */
+static struct ask *post(struct guest *g, const char *lines, uint64_t len, bool whole)
+{
+	struct ask *a = ask(g, "/", lines, 1);
+
+	a->left = len;
+	a->no_end = !whole;
+	return a;
+}
+
+__attribute__((unused)) static void push(struct guest *g, struct ask *a, uint64_t len, bool whole)
+{
+	a->left += len;
+	a->no_end = !whole;
+	h2_session_resume(g->session, a->id);
+}
+
+static bool is_ok(const struct ask *a)
+{
+	return a->in_ended && a->status == 200 && strcmp(a->text, "ok") == 0;
+}
+
+static uint32_t n_ok(const struct guest *g)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < g->n_asks; i++)
+		n += is_ok(&g->asks[i]);
+	return n;
+}
+
+/* Refused with that reason; and a request that was refused lets its connection live. */
+static bool is_refused(const struct ask *a, uint16_t status, const char *label)
+{
+	return a->in_ended && a->status == status && strstr(a->text, label);
+}
+
+static void assert_refused(const struct ask *a, uint16_t status, const char *label)
+{
+	if (!is_refused(a, status, label))
+		fail_msg("%u %s, code %u, ended %d: not %u %s", a->status, a->text, a->code,
+			 a->in_ended, status, label);
+}
+
+static uint32_t n_heard(void)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < st.n_origins; i++)
+		n += hands[i].n;
+	return n;
+}
+
+/* One connection, idle, on which a request was answered. */
+static struct hand *warm(struct guest *g)
+{
+	struct ask *a = get(g);
+
+	plan.answers = true;
+	until(is_ok(a));
+	plan.answers = false;
+	pass(5 * MS);
+	assert_int_equal(st.n_origins, 1);
+	assert_int_equal(st.proxy->idle.n, 1);
+	return &hands[0];
+}
+
+/* --- Sharing. -------------------------------------------------------------------------------- */
+
+static void requests_share_one_connection(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *a, *b;
+
+		begin(seed);
+		a = visit(0);
+		b = visit(1);
+		for (int i = 0; i < 50; i++) {
+			get(a);
+			get(b);
+		}
+		until(n_heard() == 100);
+		pass(50 * MS);
+		assert_int_equal(st.n_origins, 1);
+		assert_int_equal(gauge(METRIC_UPSTREAM_ACTIVE), 1);
+		hand_answer_all(&hands[0]);
+		until(n_ok(a) == 50 && n_ok(b) == 50);
+		pass(5 * MS);
+		assert_int_equal(st.proxy->idle.n, 1);
+		assert_int_equal(hands[0].n_gone + hands[0].n_pings, 0);
+		end();
+	}
+}
+
+/* And the one with the least to do gets the next. */
+static void the_101st_request_has_another_connection(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct guest *g[3];
+
+		begin(seed);
+		for (uint32_t i = 0; i < 3; i++)
+			g[i] = visit(i);
+		warm(g[0]);
+		for (int i = 0; i < 40; i++)
+			for (uint32_t j = 0; j < 3; j++)
+				get(g[j]);
+		until(n_heard() == 121);
+		assert_int_equal(st.n_origins, 2);
+		assert_int_equal(hands[0].n_running, 100);
+		assert_int_equal(hands[1].n_running, 20);
+		for (uint32_t i = 0; i < 70; i++)
+			hand_answer(&hands[0], hands[0].streams[1 + i].id);
+		pass(50 * MS);
+		for (uint32_t i = 0; i < 20; i++)
+			get(g[0]);
+		until(n_heard() == 141);
+		pass(5 * MS);
+		assert_int_equal(st.n_origins, 2);
+		assert_in_range(hands[0].n_running, 34, 36);
+		assert_in_range(hands[1].n_running, 34, 36);
+		hand_answer_all(&hands[0]);
+		hand_answer_all(&hands[1]);
+		until(n_ok(g[0]) == 61 && n_ok(g[1]) == 40 && n_ok(g[2]) == 40);
+		pass(5 * MS);
+		assert_int_equal(st.proxy->idle.n, 2);
+		end();
+	}
+}
+
+/* However many begin at once, no connection has more than its peer has allowed. */
+static void the_limit_of_the_peer_holds(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+
+		begin(seed);
+		g = visit(0);
+		plan.streams_max = 1 + seed % 4;
+		for (int i = 0; i < 20; i++)
+			get(g);
+		until(n_heard() == 20);
+		pass(5 * MS);
+		assert_int_equal(st.n_origins, (20 + seed % 4) / (1 + seed % 4));
+		for (uint32_t i = 0; i < st.n_origins; i++) {
+			assert_true(hands[i].n_running_max <= plan.streams_max);
+			hand_answer_all(&hands[i]);
+		}
+		until(n_ok(g) == 20);
+		end();
+	}
+}
+
+/* Who allows none is asked nothing, and nobody waits for it. */
+static void a_peer_that_allows_no_stream_is_no_upstream(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct guest *g;
+
+		begin(seed);
+		g = visit(0);
+		plan.streams_max = 0;
+		for (int i = 0; i < 3; i++)
+			get(g);
+		until(g->asks[0].in_ended && g->asks[1].in_ended && g->asks[2].in_ended);
+		for (int i = 0; i < 3; i++)
+			assert_refused(&g->asks[i], 503, "overload_upstream");
+		assert_int_equal(n_heard(), 0);
+		pass(50 * MS);
+		assert_int_equal(st.proxy->upstreams.n_used, 0);
+		end();
+	}
+}
+
+static void a_limit_may_change(void **state)
+{
+	(void)state;
+	for (uint32_t limit = 0; limit < 3; limit++) {
+		struct guest *g;
+		struct hand *h;
+
+		begin(limit);
+		g = visit(0);
+		h = warm(g);
+		for (int i = 0; i < 4; i++)
+			get(g);
+		until(h->n_running == 4);
+		hand_setting(h, 3, limit);
+		pass(5 * MS);
+		for (int i = 0; i < 4; i++)
+			get(g);
+		until(n_heard() == 9);
+		assert_int_equal(st.n_origins, 2);
+		assert_int_equal(h->n_running, 4); /* Those that run go on. */
+		hand_setting(h, 3, 50);
+		pass(5 * MS);
+		hand_answer(h, h->streams[1].id);
+		pass(5 * MS);
+		for (int i = 0; i < 4; i++)
+			get(g);
+		until(n_heard() == 13);
+		assert_int_equal(st.n_origins, 2);
+		assert_in_range(h->n_running, 5, 6);
+		hand_answer_all(h);
+		hand_answer_all(&hands[1]);
+		until(n_ok(g) == 13);
+		end();
+	}
+}
+
+/* An idle connection that takes no more goes. */
+static void a_limit_of_none_ends_an_idle_connection(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	h = warm(g);
+	hand_setting(h, 3, 0);
+	pass(50 * MS);
+	assert_int_equal(st.proxy->upstreams.n_used, 0);
+	assert_true(h->peer->ended);
+	end();
+}
+
+/* Heads and bodies of many come in any order, all at once: none is taken for another's. */
+static void answers_are_not_mixed_up(void **state)
+{
+	enum { N = 20 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct peer_end *c[N];
+		struct hand *h;
+		char text[128];
+
+		begin(seed);
+		h = warm(visit(0));
+		for (int i = 0; i < N; i++) {
+			c[i] = stage_dial();
+			stage_say(c[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+			until(h->n_running == (uint32_t)i + 1);
+		}
+		for (int i = 0; i < N; i++) {
+			if ((seed + (uint64_t)i) % 3 == 0)
+				h2w_section(&hand_wire, H2W_HEADERS, H2W_END_HEADERS,
+					    h->streams[1 + i].id, ":status: 103\nlink: l\n");
+			snprintf(text, sizeof(text), ":status: 200\ncontent-length: 3\nx-id: %d\n",
+				 100 + i);
+			h2w_section(&hand_wire, H2W_HEADERS, H2W_END_HEADERS, h->streams[1 + i].id,
+				    text);
+		}
+		for (int i = 0; i < N; i++) {
+			snprintf(text, sizeof(text), "%d", 100 + i);
+			h2w_frame(&hand_wire, H2W_DATA, H2W_END_STREAM, h->streams[1 + i].id, text,
+				  3);
+		}
+		hand_say(h);
+		for (int i = 0; i < N; i++)
+			hand_has_said(h, h->streams[1 + i].id);
+		for (int i = 0; i < N; i++) {
+			snprintf(text, sizeof(text), "\r\n\r\n%d", 100 + i);
+			until(stage_heard(c[i], text));
+			snprintf(text, sizeof(text), "x-id: %d\r\n", 100 + i);
+			assert_true(stage_heard(c[i], text));
+			assert_true(stage_heard(c[i], "HTTP/1.1 200 "));
+		}
+		end();
+	}
+}
+
+/* --- Connecting. ----------------------------------------------------------------------------- */
+
+static enum sim_welcome no_welcome(void *owner)
+{
+	(void)owner;
+	return SIM_REFUSE;
+}
+
+static enum sim_welcome silence(void *owner)
+{
+	(void)owner;
+	return SIM_SILENCE;
+}
+
+static void those_that_wait_hear_that_it_fails(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3 * STAGE_SEEDS; seed++) {
+		static const struct {
+			uint16_t status;
+			const char *label;
+		} want[] = { { 502, "connect" },
+			     { 504, "connect_timeout" },
+			     { 504, "connect_timeout" } };
+		struct guest *g;
+
+		begin(seed);
+		if (seed % 3 == 0)
+			st.host.welcome = no_welcome;
+		else if (seed % 3 == 1)
+			st.host.welcome = silence;
+		else
+			plan.mute = true; /* Reached, but it does not say that it speaks HTTP/2. */
+		g = visit(0);
+		for (int i = 0; i < 10; i++)
+			get(g);
+		pass(2100 * MS);
+		for (int i = 0; i < 10; i++)
+			assert_refused(&g->asks[i], want[seed % 3].status, want[seed % 3].label);
+		assert_int_equal(n_heard(), 0);
+		assert_in_range(st.n_origins, 0, 1);
+		assert_int_equal(st.proxy->upstreams.n_used, 0);
+		end();
+	}
+}
+
+static void cancel(struct guest *g, struct ask *a)
+{
+	h2_session_reset(g->session, a->id, H2_CODE_CANCEL);
+	a->over = true;
+}
+
+/* Some of those that wait go; the others get their streams, or nobody is left. */
+static void those_that_wait_may_go(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 2 * STAGE_SEEDS; seed++) {
+		bool all = seed % 2;
+		struct guest *g;
+
+		begin(seed);
+		plan.mute = true;
+		g = visit(0);
+		for (int i = 0; i < 10; i++)
+			get(g);
+		until(hands[0].greeted);
+		pass(seed % 5 * 100000);
+		for (int i = 0; i < 10; i++)
+			if (all || i % 3 == 0)
+				cancel(g, &g->asks[i]);
+		pass(5 * MS);
+		assert_int_equal(st.proxy->exchanges.n_used, all ? 0 : 6);
+		if (all) {
+			assert_int_equal(st.proxy->upstreams.n_used, 0);
+			end();
+			continue;
+		}
+		plan.mute = false;
+		plan.answers = true;
+		hand_greet(&hands[0]);
+		until(n_ok(g) == 6);
+		assert_int_equal(n_heard(), 6);
+		end();
+	}
+}
+
+/* --- Refusals by the peer. --------------------------------------------------------------------- */
+
+static uint32_t n_retries(void)
+{
+	const struct metric_view view = { .sets = &st.metrics, .n_sets = 1 };
+
+	return (uint32_t)metric_sum_counter(&view, METRIC_UPSTREAM_RETRIES);
+}
+
+/* Those beyond the last id are asked elsewhere, once; the others end here; then it is over. */
+static void goaway_ends_in_order(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+		struct peer_end *p;
+		struct hand *h;
+
+		begin(seed);
+		g = visit(0);
+		h = warm(g);
+		for (int i = 0; i < 5; i++)
+			get(g);
+		until(h->n_running == 5);
+		p = stage_dial();
+		stage_say(p, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n\r\n");
+		until(h->n_running == 6);
+		hand_goaway(h, h->streams[2].id, 0);
+		until(st.n_origins == 2 && hands[1].n == 4);
+		pass(50 * MS);
+		assert_int_equal(n_retries(), 4);
+		assert_false(h->peer->ended);
+		get(g);
+		until(hands[1].n == 5);
+		hand_answer(h, h->streams[1].id);
+		hand_answer(h, h->streams[2].id);
+		hand_answer_all(&hands[1]);
+		until(n_ok(g) == 7);
+		until(stage_heard(p, "HTTP/1.1 200"));
+		until(h->peer->ended);
+		assert_int_equal(h->goaway, 0);
+		assert_false(h->peer->reset);
+		end();
+	}
+}
+
+/* What is refused a second time is refused. */
+static void goaway_is_retried_once(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	h = warm(g);
+	get(g);
+	until(h->n_running == 1);
+	hand_goaway(h, h->streams[0].id, 0);
+	until(hands[1].n == 1);
+	hand_goaway(&hands[1], 0, 0);
+	until(g->asks[1].in_ended);
+	assert_refused(&g->asks[1], 502, "reset");
+	pass(50 * MS);
+	assert_int_equal(st.n_origins, 2);
+	assert_int_equal(st.proxy->upstreams.n_used, 0);
+	end();
+}
+
+/* GOAWAY, then the end of the connection: who was not refused is lost, if it was not answered. */
+static void goaway_and_close(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+
+		begin(seed);
+		g = visit(0);
+		h = warm(g);
+		post(g, "", 10, true);
+		until(h->n == 2);
+		hand_section(h, h->streams[1].id, ":status: 200\n", false);
+		a = post(g, "", 10, true);
+		get(g);
+		until(h->n == 4 && g->asks[1].status == 200);
+		hand_goaway(h, h->streams[2].id, 0);
+		stage_leave(h->peer, seed % 2);
+		until(g->asks[1].over && a->in_ended && st.n_origins == 2 && hands[1].n == 1);
+		assert_false(g->asks[1].in_ended);
+		assert_refused(a, 502, "reset");
+		hand_answer_all(&hands[1]);
+		until(is_ok(&g->asks[3]));
+		end();
+	}
+}
+
+/* Idle, it goes. */
+static void goaway_ends_an_idle_connection(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	h = warm(g);
+	hand_goaway(h, h->streams[0].id, 0);
+	until(h->peer->ended);
+	pass(5 * MS);
+	assert_int_equal(st.proxy->upstreams.n_used, 0);
+	get(g);
+	until(st.n_origins == 2 && hands[1].n == 1);
+	hand_answer_all(&hands[1]);
+	until(n_ok(g) == 2);
+	end();
+}
+
+enum { NO_BODY, WHOLE_BODY };
+
+static void refused_streams_are_retried(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+		struct ask *a, *b;
+		struct hand *h;
+
+		begin(seed);
+		g = visit(0);
+		h = warm(g);
+		a = get(g);
+		until(h->n == 2);
+		b = post(g, "", 10, true);
+		until(h->n == 3);
+		hand_reset(h, h->streams[1].id, H2_CODE_REFUSED_STREAM);
+		hand_reset(h, h->streams[2].id, H2_CODE_REFUSED_STREAM);
+		until(n_heard() == 4 && b->in_ended);
+		assert_refused(b, 502, "reset"); /* Something of its body was given away. */
+		assert_int_equal(n_retries(), 1);
+		hand_answer_all(h);
+		if (st.n_origins > 1)
+			hand_answer_all(&hands[1]);
+		until(is_ok(a));
+		end();
+	}
+}
+
+static const struct {
+	uint32_t code;
+	bool head;
+	uint16_t status; /* 0: cut. */
+	const char *label;
+} resets[] = {
+	{ H2_CODE_NO_ERROR, false, 502, "reset" },
+	{ H2_CODE_INTERNAL_ERROR, false, 502, "reset" },
+	{ H2_CODE_CANCEL, false, 502, "reset" },
+	{ H2_CODE_HTTP_1_1_REQUIRED, false, 502, "upstream_protocol_mismatch" },
+	{ H2_CODE_NO_ERROR, true, 0, "" },
+	{ H2_CODE_INTERNAL_ERROR, true, 0, "" },
+	{ H2_CODE_REFUSED_STREAM, true, 0, "" },
+};
+
+/* A reset is of one request; others on the connection go on. */
+static void resets_are_told(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(resets); i++) {
+		struct guest *g;
+		struct ask *a, *b;
+		struct hand *h;
+
+		begin(i);
+		g = visit(0);
+		h = warm(g);
+		a = get(g);
+		until(h->n == 2);
+		b = get(g);
+		until(h->n == 3);
+		if (resets[i].head)
+			hand_section(h, h->streams[1].id, ":status: 200\ncontent-length: 3\n",
+				     false);
+		hand_reset(h, h->streams[1].id, resets[i].code);
+		until(a->over);
+		if (resets[i].status)
+			assert_refused(a, resets[i].status, resets[i].label);
+		assert_int_equal(a->in_ended, resets[i].status > 0);
+		pass(5 * MS);
+		assert_int_equal(n_retries(), 0);
+		hand_answer(h, h->streams[2].id);
+		until(is_ok(b));
+		get(g);
+		until(h->n == 4);
+		assert_int_equal(st.n_origins, 1);
+		hand_answer_all(h);
+		end();
+	}
+}
+
+/* Who may be tried again is, on one other connection together. */
+static void a_lost_connection_is_replaced(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 2 * STAGE_SEEDS; seed++) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *lost, *cut;
+
+		begin(seed);
+		g = visit(0);
+		h = warm(g);
+		cut = get(g);
+		until(h->n == 2);
+		hand_section(h, h->streams[1].id, ":status: 200\ncontent-length: 30\n", false);
+		lost = post(g, "", 5, true);
+		for (int i = 0; i < 7; i++)
+			get(g);
+		until(h->n == 10 && cut->status == 200);
+		if (seed % 3 == 0)
+			hand_say((hand_wire.len = 0,
+				  h2w_frame(&hand_wire, H2W_SETTINGS, 0, 1, NULL, 0), h));
+		else
+			stage_leave(h->peer, seed % 3 == 1);
+		until(st.n_origins == 2 && hands[1].n == 7 && cut->over && lost->in_ended);
+		assert_int_equal(lost->status, 502);
+		assert_false(cut->in_ended);
+		assert_int_equal(n_retries(), 7);
+		if (seed % 2) {
+			hand_answer_all(&hands[1]);
+			until(n_ok(g) == 8);
+		} else { /* Not a third time. */
+			stage_leave(hands[1].peer, true);
+			pass(50 * MS);
+			for (uint32_t i = 3; i < g->n_asks; i++)
+				assert_refused(&g->asks[i], 502, "reset");
+			assert_int_equal(st.n_origins, 2);
+		}
+		end();
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(requests_share_one_connection),
+		cmocka_unit_test(the_101st_request_has_another_connection),
+		cmocka_unit_test(the_limit_of_the_peer_holds),
+		cmocka_unit_test(a_peer_that_allows_no_stream_is_no_upstream),
+		cmocka_unit_test(a_limit_may_change),
+		cmocka_unit_test(a_limit_of_none_ends_an_idle_connection),
+		cmocka_unit_test(answers_are_not_mixed_up),
+		cmocka_unit_test(those_that_wait_hear_that_it_fails),
+		cmocka_unit_test(those_that_wait_may_go),
+		cmocka_unit_test(goaway_ends_in_order),
+		cmocka_unit_test(goaway_is_retried_once),
+		cmocka_unit_test(goaway_and_close),
+		cmocka_unit_test(goaway_ends_an_idle_connection),
+		cmocka_unit_test(refused_streams_are_retried),
+		cmocka_unit_test(resets_are_told),
+		cmocka_unit_test(a_lost_connection_is_replaced),
+	};
+
+	return cmocka_run_group_tests(tests, guests_begin, guests_end);
+}
