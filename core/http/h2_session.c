@@ -841,8 +841,9 @@ static int submit_preface(struct h2_session *s)
 				 : nghttp2_submit_settings(ng_of(s), NGHTTP2_FLAG_NONE, client,
 							   ARRAY_SIZE(client));
 	if (r == 0)
-		r = nghttp2_session_set_local_window_size(ng_of(s), NGHTTP2_FLAG_NONE, 0,
-							  H2_WINDOW_CONNECTION);
+		r = nghttp2_session_set_local_window_size(
+			ng_of(s), NGHTTP2_FLAG_NONE, 0,
+			s->role == H2_SERVER ? H2_WINDOW_CONNECTION : H2_WINDOW_SHARED);
 	return r;
 }
 

@@ -27,9 +27,15 @@ struct h2_session;
 enum h2_role { H2_SERVER, H2_CLIENT };
 
 enum {
-	H2_WINDOW = 65536,              /* Bytes that a peer may send on a stream, */
-	H2_WINDOW_CONNECTION = 1 << 20, /* and on all of a connection, before it is granted more. */
-	H2_STREAMS_MAX = 100,           /* Of a client at a time. */
+	H2_WINDOW = 65536, /* Bytes that a peer may send on a stream, */
+	H2_WINDOW_CONNECTION =
+		1 << 20,      /* and a client on all of a connection, before it is granted more; */
+	H2_STREAMS_MAX = 100, /* streams at a time. */
+	/*
+	 * A server, whose streams are of many clients: what slow ones have not taken holds up no
+	 * other. Twice, since of what was taken up to a half of it all is granted again later.
+	 */
+	H2_WINDOW_SHARED = 2 * H2_STREAMS_MAX * H2_WINDOW,
 	H2_FRAME_HEAD = 9,
 	H2_EXCUSED = 32,
 	H2_WRITE_MIN = 2048, /* Less room than that is not worth a frame. */
