@@ -6,6 +6,9 @@
 
 #include "core/proxy/proxy.h"
 
+/* Who gives a request up sooner has cancelled it, and that says nothing about the peer. */
+#define SILENCE_NS (1 * GW_NS_PER_S)
+
 #define TO(state) (1u << H2_##state)
 static const uint8_t may_follow[H2_N_STATES] = {
 #define X(name, next) [H2_##name] = (next),
@@ -186,12 +189,13 @@ static uint32_t code_of(struct h2_stream *s, bool abort)
 	return H2_CODE_CANCEL;
 }
 
-/* A peer that has said nothing at all since the request was made may be gone: ask. */
+/* A peer that has said nothing at all since the request was made, long ago, may be gone: ask. */
 static void suspect(struct h2_stream *s)
 {
 	struct h2 *c = s->c;
 
-	if (c->role == H2_SERVER || !s->out_begun || c->heard_ns >= s->born_ns)
+	if (c->role == H2_SERVER || c->suspect || !s->out_begun || c->heard_ns >= s->born_ns ||
+	    ring_now_ns(c->proxy->ring) - s->born_ns < SILENCE_NS)
 		return;
 	c->suspect = true;
 	h2_session_ping(c->session);
@@ -337,7 +341,7 @@ void h2_settle(struct h2 *c)
 		return;
 	}
 	tell_phase(c);
-	if (c->role == H2_CLIENT && c->state < H2_SAYING)
+	if (c->role == H2_CLIENT)
 		c->owner->changed(c);
 }
 

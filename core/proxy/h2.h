@@ -46,7 +46,7 @@ struct h2_owner {
 	void (*request)(struct h2 *c, struct stream *s, struct http_head *head, bool end,
 			const struct http_refusal *refusal);
 	void (*phase)(struct h2 *c, enum codec_phase phase);
-	/* Client role: a stream has ended, or the peer's limits or doings have changed: look anew. */
+	/* Client role: a stream has ended, or the peer's limits or doings have changed: look anew. Not once closed. */
 	void (*changed)(struct h2 *c);
 	/* The connection is ending, and no stream is left. Once. */
 	void (*ended)(struct h2 *c, enum reason reason);
@@ -124,7 +124,7 @@ struct h2 {
 	bool gone : 1;      /* The transport is. */
 	bool dismissed : 1; /* The peer has said that it begins nothing more. */
 	bool ending : 1;    /* Its streams are hearing of it; none begins. */
-	bool suspect : 1; /* Client role: it has let a request time out, and has said nothing since. */
+	bool suspect : 1; /* Client role: it has let a request wait for long, and has said nothing since. */
 };
 
 /* They differ in the scheme of requests: "https", and "http". */

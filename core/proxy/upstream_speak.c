@@ -40,14 +40,15 @@ static void count_end(struct upstream *u, bool by_peer, enum reason reason)
 	if (reason == REASON_UPSTREAM_UNSOLICITED) {
 		metric_inc_label(metrics, METRIC_POOL_CLOSED, METRIC_POOL_CLOSE_UNSOLICITED);
 	} else if (by_peer) {
-		upstream_learn(u);
+		if (u->state == UPSTREAM_IDLE)
+			upstream_learn(u);
 		metric_inc_label(metrics, METRIC_POOL_CLOSED, METRIC_POOL_CLOSE_PEER_CLOSED);
 	} else if (u->state == UPSTREAM_BUSY) {
 		metric_inc_label(metrics, METRIC_POOL_CLOSED, METRIC_POOL_CLOSE_NOT_REUSABLE);
 	}
 }
 
-static void ended(struct upstream *u, bool eof, enum reason reason)
+static void ended(struct upstream *u, bool by_peer, enum reason reason)
 {
 	if (u->state == UPSTREAM_CLOSING) /* We dropped it. */
 		return;
@@ -55,7 +56,7 @@ static void ended(struct upstream *u, bool eof, enum reason reason)
 		upstream_fail(u, h2_why(&u->h2), 0);
 		return;
 	}
-	count_end(u, eof && u->state == UPSTREAM_IDLE, reason);
+	count_end(u, by_peer, reason);
 	upstream_enter(u, UPSTREAM_CLOSING);
 }
 
@@ -73,7 +74,9 @@ static void h1_idle(struct h1 *c)
 
 static void h1_has_ended(struct h1 *c, enum reason reason)
 {
-	ended(of_h1(c), c->eof, reason);
+	struct upstream *u = of_h1(c);
+
+	ended(u, c->eof && u->state == UPSTREAM_IDLE, reason);
 }
 
 static void h1_closed(struct h1 *c)
@@ -137,28 +140,67 @@ static void greeted(struct upstream *u)
 	upstream_serve(u);
 }
 
+/* It has so long to say something, whatever it was that it did not say. */
+static void suspect(struct upstream *u)
+{
+	if (u->deadline.at_ns == DEADLINE_NEVER)
+		deadline_in(&u->deadline, u->proxy->ring, SUSPECT_NS);
+}
+
+/* Nothing is asked on it now. */
+static void at_rest(struct upstream *u)
+{
+	const struct proxy *proxy = u->proxy;
+
+	if (h2_has_room(&u->h2))
+		pool(u, u->h2.n_begun);
+	else if (u->h2.suspect && !proxy->draining && !proxy->aborting)
+		suspect(u);
+	else
+		upstream_drop(u, METRIC_POOL_CLOSE_NOT_REUSABLE);
+}
+
+/* The last frames leave: a peer that takes nothing does not keep it. */
+static void says_last(struct upstream *u)
+{
+	if (u->state == UPSTREAM_IDLE) {
+		upstream_learn(u);
+		upstream_enter(u, UPSTREAM_BUSY);
+	}
+	upstream_unlist(u);
+	suspect(u);
+}
+
+static void in_use(struct upstream *u)
+{
+	share(u);
+	if (u->h2.suspect)
+		suspect(u);
+	else
+		deadline_in(&u->deadline, u->proxy->ring, 0);
+}
+
 static void h2_changed(struct h2 *c)
 {
 	struct upstream *u = of_h2(c);
 
 	if (u->state == UPSTREAM_CONNECTING && h2_is_greeted(c))
 		greeted(u);
-	if (u->state == UPSTREAM_BUSY && c->n_streams > 0) {
-		share(u);
-		if (c->suspect && u->deadline.at_ns == DEADLINE_NEVER)
-			deadline_in(&u->deadline, u->proxy->ring, SUSPECT_NS);
-	} else if (u->state == UPSTREAM_BUSY && h2_has_room(c)) {
-		pool(u, c->n_begun);
-	} else if (u->state == UPSTREAM_BUSY) {
-		upstream_drop(u, METRIC_POOL_CLOSE_NOT_REUSABLE);
-	} else if (u->state == UPSTREAM_IDLE && !h2_has_room(c)) {
+	if (u->state == UPSTREAM_CONNECTING) /* It has its deadline. */
+		return;
+	if (c->state == H2_SAYING)
+		says_last(u);
+	else if (u->state == UPSTREAM_BUSY && c->n_streams > 0)
+		in_use(u);
+	else if (u->state == UPSTREAM_BUSY)
+		at_rest(u);
+	else if (u->state == UPSTREAM_IDLE && !h2_has_room(c))
 		upstream_drop(u, METRIC_POOL_CLOSE_PEER_CLOSED);
-	}
 }
 
 void upstream_busy_expired(struct upstream *u)
 {
-	if (upstream_shares(u) && u->h2.suspect)
+	if (upstream_shares(u) && (u->h2.suspect || u->h2.state == H2_SAYING))
 		h2_end(&u->h2, REASON_UPSTREAM_RESET);
 	else
 		deadline_in(&u->deadline, u->proxy->ring, 0);
@@ -166,7 +208,9 @@ void upstream_busy_expired(struct upstream *u)
 
 static void h2_has_ended(struct h2 *c, enum reason reason)
 {
-	ended(of_h2(c), c->eof, reason);
+	struct upstream *u = of_h2(c);
+
+	ended(u, c->dismissed || (c->eof && u->state == UPSTREAM_IDLE), reason);
 }
 
 static void h2_closed(struct h2 *c)

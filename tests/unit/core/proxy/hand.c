@@ -23,6 +23,8 @@ static struct hand {
 	struct peer_end *peer;
 	uint8_t in[65536];
 	uint32_t in_len;
+	bool mute;    /* As plan.mute, of this one. */
+	bool deaf;    /* Reads nothing. */
 	bool greeted; /* The preface has come. */
 	struct hand_stream streams[HAND_STREAMS];
 	uint32_t n; /* Streams, */
@@ -141,8 +143,13 @@ static void hand_section(struct hand *h, uint32_t id, const char *lines, bool en
 		hand_has_said(h, id);
 }
 
+/* Whatever the windows allow, but they are told. */
 static void hand_data(struct hand *h, uint32_t id, const char *text, bool end)
 {
+	struct hand_stream *s = hand_stream(h, id);
+
+	h->window -= (int64_t)strlen(text);
+	s->window -= (int64_t)strlen(text);
 	h2w_frame(&hand_wire, H2W_DATA, end ? H2W_END_STREAM : 0, id, text, (uint32_t)strlen(text));
 	hand_say(h);
 	if (end)
@@ -206,7 +213,7 @@ static void hand_hears_settings(struct hand *h, const struct h2_wire_frame *f)
 	for (uint32_t at = 0; at + 6 <= f->len; at += 6)
 		if (f->payload[at + 1] == 4)
 			h->stream_window = h2w_number_of(f, at + 2);
-	if (plan.mute)
+	if (plan.mute || h->mute)
 		return;
 	h2w_frame(&hand_wire, H2W_SETTINGS, H2W_ACK, 0, NULL, 0);
 	hand_say(h);
@@ -277,7 +284,7 @@ static void hand_hears_frame(struct hand *h, const struct h2_wire_frame *f)
 		break;
 	case H2W_PING:
 		h->n_pings += !(f->flags & H2W_ACK);
-		if (!(f->flags & H2W_ACK) && !plan.mute) {
+		if (!(f->flags & H2W_ACK) && !plan.mute && !h->mute) {
 			h2w_frame(&hand_wire, H2W_PING, H2W_ACK, 0, f->payload, 8);
 			hand_say(h);
 		}
@@ -323,8 +330,9 @@ static void by_hand(struct peer_end *o)
 		h->peer = o;
 		h->window = h->stream_window = 65535;
 	}
-	while (o->end && (n = sim_end_read(o->end, h->in + h->in_len,
-					   (uint32_t)sizeof(h->in) - h->in_len)) > 0) {
+	while (o->end && !h->deaf &&
+	       (n = sim_end_read(o->end, h->in + h->in_len, (uint32_t)sizeof(h->in) - h->in_len)) >
+		       0) {
 		h->in_len += (uint32_t)n;
 		hand_hears(h);
 	}

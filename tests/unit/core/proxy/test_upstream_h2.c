@@ -690,6 +690,426 @@ static void a_lost_connection_is_replaced(void **state)
 	}
 }
 
+/* --- Messages. ------------------------------------------------------------------------------- */
+
+static const struct {
+	const char *first;  /* Sections, in front of DATA "ok" when there is no end. */
+	const char *second; /* Trailers. */
+	bool end;
+	uint64_t len; /* Of the request: UINT64_MAX is a HEAD. */
+	uint16_t status;
+	const char *label, *fields; /* Of a refusal; of what is passed on. */
+} answers[] = {
+	{ ":status: 200\n", NULL, false, 0, 200, NULL, "" },
+	{ ":status: 200\n", "x-t: v\n", false, 0, 200, NULL, "" },
+	{ ":status: 204\n", NULL, true, 0, 204, NULL, "" },
+	{ ":status: 304\ncontent-length: 77\n", NULL, true, 0, 304, NULL, "content-length: 77" },
+	{ ":status: 200\ncontent-length: 77\n", NULL, true, UINT64_MAX, 200, NULL,
+	  "content-length: 77" },
+	{ ":status: 200\nx-a: b\n", NULL, true, UINT64_MAX, 200, NULL, "x-a: b" },
+	{ ":status: 404\ncontent-length: 0\n", NULL, true, 0, 404, NULL, "content-length: 0" },
+	{ ":status: 200\ncontent-length: 2\nconnection: close\n", NULL, false, 0, 502,
+	  "upstream_framing", "" },
+	{ ":status: 200\ncontent-length: 77\n", NULL, true, 0, 502, "upstream_framing", "" },
+	{ ":status: 200\ncontent-length: x\n", NULL, false, 0, 502, "upstream_framing", "" },
+	{ ":status: 101\n", NULL, false, 0, 502, "upstream_", "" },
+	{ ":status: 99\n", NULL, false, 0, 502, "upstream_", "" },
+	{ ":status: abc\n", NULL, false, 0, 502, "upstream_", "" },
+	{ "x-a: b\n", NULL, false, 0, 502, "upstream_", "" },
+	{ ":status: 200\n:status: 200\n", NULL, false, 0, 502, "upstream_", "" },
+	{ ":path: /\n:status: 200\n", NULL, false, 0, 502, "upstream_", "" },
+	{ ":status: 200\nX-Upper: b\n", NULL, false, 0, 502, "upstream_", "" },
+	{ ":status: 200\nx-a: b\rc\n", NULL, false, 0, 502, "upstream_", "" },
+	{ ":status: 200\ntransfer-encoding: chunked\n", NULL, false, 0, 502, "upstream_", "" },
+};
+
+static void answers_are_passed_on_or_refused(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(answers); i++) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+		uint32_t id;
+
+		begin(i);
+		g = visit(0);
+		h = warm(g);
+		a = ask(g, "/", "", answers[i].len);
+		until(h->n == 2);
+		id = h->streams[1].id;
+		hand_section(h, id, answers[i].first, answers[i].end);
+		if (!answers[i].end)
+			hand_data(h, id, "ok", !answers[i].second);
+		if (answers[i].second)
+			hand_section(h, id, answers[i].second, true);
+		until(a->in_ended);
+		if (a->status != answers[i].status ||
+		    (answers[i].label && !strstr(a->text, answers[i].label)) ||
+		    (!answers[i].label && !strstr(a->fields, answers[i].fields)))
+			fail_msg("%zu: %u %s %s", i, a->status, a->text, a->fields);
+		if (answers[i].second)
+			assert_string_equal(a->trailers, "x-t: v\r\n");
+		pass(5 * MS);
+		assert_int_equal(h->n_gone, 0);
+		get(g);
+		until(h->n == 3); /* It was about one request only. */
+		hand_answer(h, h->streams[2].id);
+		until(is_ok(&g->asks[2]));
+		assert_int_equal(st.n_origins, 1);
+		end();
+	}
+}
+
+static const struct {
+	const char *data, *trailers; /* Behind a head with a length of 5. */
+	bool end;
+} breaches[] = {
+	{ "ok", NULL, true },
+	{ "okokokok", NULL, true },
+	{ "okokokok", NULL, false },
+	{ "okoko", "x-t: v\n:status: 200\n", true },
+	{ "okoko", "content-length: 5\n", true },
+	{ "okoko", "X-T: v\n", true },
+	{ "okoko", ":status: 200\n", false },
+};
+
+/* What turns out wrong behind the head is cut, never ended. */
+static void breaches_behind_the_head_are_cut(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(breaches); i++) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+		uint32_t id;
+
+		begin(i);
+		g = visit(0);
+		h = warm(g);
+		a = get(g);
+		until(h->n == 2);
+		id = h->streams[1].id;
+		hand_section(h, id, ":status: 200\ncontent-length: 5\n", false);
+		until(a->status == 200);
+		hand_data(h, id, breaches[i].data, breaches[i].end && !breaches[i].trailers);
+		if (breaches[i].trailers)
+			hand_section(h, id, breaches[i].trailers, breaches[i].end);
+		until(a->over);
+		if (a->in_ended)
+			fail_msg("%zu: %s %s", i, a->text, a->trailers);
+		end();
+	}
+}
+
+/* As many as a head may have, and one more. */
+static void too_many_fields_are_refused(void **state)
+{
+	static char lines[HTTP_FIELDS_MAX * 16];
+
+	(void)state;
+	for (int more = 0; more < 2; more++) {
+		int n = snprintf(lines, sizeof(lines), ":status: 200\n");
+		struct peer_end *c;
+		struct hand *h;
+
+		begin(1);
+		h = warm(visit(0));
+		c = stage_dial();
+		stage_say(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		until(h->n == 2);
+		for (uint32_t i = 0; i < h1_limits_default.fields_max + (uint32_t)more; i++)
+			n += snprintf(lines + n, sizeof(lines) - (size_t)n, "x-%u: y\n", i);
+		hand_section(h, h->streams[1].id, lines, true);
+		until(stage_heard(c, more ? "}\n" : "\r\n\r\n"));
+		if (more)
+			assert_true(stage_heard(c, "HTTP/1.1 502") &&
+				    stage_heard(c, "upstream_header"));
+		else
+			assert_true(stage_heard(c, "HTTP/1.1 200") && stage_heard(c, "x-0: y"));
+		end();
+	}
+}
+
+static void interim_answers_pass(void **state)
+{
+	(void)state;
+	for (uint32_t n = 1; n <= 11; n += 5) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+
+		begin(n);
+		g = visit(0);
+		h = warm(g);
+		a = get(g);
+		until(h->n == 2);
+		for (uint32_t i = 0; i < n; i++)
+			hand_section(h, h->streams[1].id, ":status: 103\nlink: l\n", false);
+		pass(5 * MS);
+		if (n > 10) {
+			until(a->in_ended);
+			assert_refused(a, 502, "upstream_1xx");
+		} else {
+			assert_int_equal(a->n_infos, n);
+			hand_answer_all(h);
+			until(is_ok(a));
+		}
+		end();
+	}
+}
+
+/* It is all there; the rest of the request is not wanted (RFC 9113 8.1). */
+static void an_early_answer_ends_the_request(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+
+		begin(seed);
+		g = visit(0);
+		h = warm(g);
+		a = post(g, "", 1000, false);
+		until(h->n == 2 && h->streams[1].n_in == 1000);
+		hand_section(h, h->streams[1].id, ":status: 413\ncontent-length: 2\n", false);
+		hand_data(h, h->streams[1].id, "ok", true);
+		if (seed % 2)
+			hand_reset(h, h->streams[1].id, H2_CODE_NO_ERROR);
+		until(a->in_ended);
+		assert_int_equal(a->status, 413);
+		assert_string_equal(a->text, "ok");
+		pass(50 * MS);
+		assert_int_equal(st.proxy->exchanges.n_used, 0);
+		assert_int_equal(st.proxy->idle.n, 1);
+		end();
+	}
+}
+
+/* --- Flow. ----------------------------------------------------------------------------------- */
+
+static void the_windows_of_the_peer_hold(void **state)
+{
+	static const uint32_t windows[] = { 0, 1, 100, 5000, 65535, 1 << 20 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		uint32_t window = windows[seed % ARRAY_SIZE(windows)];
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+		uint64_t n;
+
+		begin(seed);
+		plan.window = window;
+		plan.holds = true;
+		g = visit(0);
+		h = warm(g);
+		a = post(g, "", 300000, true);
+		until(h->n == 2);
+		pass(100 * MS);
+		n = window < 65535 ? window : 65535;
+		assert_int_equal(h->streams[1].n_in, n);
+		assert_in_range(atomic_load(&ring_stats(st.ring)->bufs_held), 0, 6);
+		while (n < 300000) { /* In grants that are not even. */
+			uint32_t more = 1 + (uint32_t)(n * 7 + seed * 1000) % 60000;
+
+			if (n == 65535 || n < window)
+				more = 30000;
+			hand_number(h, H2W_WINDOW_UPDATE, 0, more);
+			hand_number(h, H2W_WINDOW_UPDATE, h->streams[1].id, more);
+			pass(10 * MS);
+			if (h->streams[1].n_in > n + more)
+				fail_msg("%llu > %llu", (unsigned long long)h->streams[1].n_in,
+					 (unsigned long long)n + more);
+			n += more;
+		}
+		until(h->streams[1].ended);
+		assert_int_equal(h->streams[1].n_in, 300000);
+		hand_answer_all(h);
+		until(is_ok(a));
+		end();
+	}
+}
+
+/* Others on the connection are served, however many clients take nothing. */
+static void slow_clients_hold_nobody_up(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3; seed++) {
+		struct guest *slow, *quick;
+		struct hand *h;
+		struct ask *a;
+
+		begin(seed);
+		slow = visit(0);
+		h = warm(slow);
+		for (int i = 0; i < 60; i++)
+			get(slow)->holds = true;
+		until(h->n == 61);
+		for (uint32_t i = 1; i < h->n; i++) {
+			hand_section(h, h->streams[i].id, ":status: 200\n", false);
+			h->streams[i].to_say = 1 << 20;
+		}
+		hand_pump(h);
+		pass(1 * S);
+		for (int i = 1; i <= 60; i++)
+			assert_true(slow->asks[i].n_in <= H2_WINDOW);
+		assert_in_range(atomic_load(&ring_stats(st.ring)->bufs_held), 60, 60 * 5);
+		quick = visit(1);
+		a = get(quick);
+		until(h->n == 62);
+		hand_section(h, h->streams[61].id, ":status: 200\n", false);
+		h->streams[61].to_say = 1 << 20;
+		hand_pump(h);
+		until(a->in_ended);
+		assert_int_equal(a->n_in, 1 << 20);
+		assert_int_equal(st.n_origins, 1);
+		end();
+	}
+}
+
+/* --- Silence. -------------------------------------------------------------------------------- */
+
+/* A timeout: asked whether it lives, and given nothing new until it has said something. */
+static void a_silent_peer_is_asked(void **state)
+{
+	(void)state;
+	for (int lives = 0; lives < 2; lives++) {
+		struct guest *g;
+		struct hand *h;
+
+		begin((uint64_t)lives);
+		st.table.services[0].timeouts.response_head_ns = 1 * S;
+		g = visit(0);
+		h = warm(g);
+		for (int i = 0; i < 3; i++)
+			get(g);
+		until(h->n == 4);
+		pass(500 * MS);
+		get(g);
+		until(h->n == 5);
+		h->mute = true;
+		pass(520 * MS);
+		for (int i = 1; i <= 3; i++)
+			assert_refused(&g->asks[i], 504, "response_timeout");
+		assert_false(g->asks[4].in_ended);
+		assert_int_equal(h->n_pings, 1);
+		get(g);
+		until(hands[1].n == 1);
+		hand_answer_all(&hands[1]);
+		until(is_ok(&g->asks[5]));
+		if (lives) {
+			h2w_frame(&hand_wire, H2W_PING, H2W_ACK, 0, "\0\0\0\0\0\0\0\0", 8);
+			hand_say(h);
+			pass(5 * MS);
+			hand_answer(h, h->streams[4].id);
+			until(is_ok(&g->asks[4]));
+			pass(3 * S);
+			assert_false(h->peer->ended);
+		} else {
+			pass(3 * S);
+			assert_true(h->peer->ended);
+			assert_refused(&g->asks[4], 504, "response_timeout");
+		}
+		end();
+	}
+}
+
+/* With nothing else on it, too: one of its requests was slow, and it lives. */
+static void a_slow_peer_is_kept(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+
+	(void)state;
+	begin(1);
+	st.table.services[0].timeouts.response_head_ns = 1 * S;
+	g = visit(0);
+	h = warm(g);
+	get(g);
+	pass(1100 * MS);
+	assert_refused(&g->asks[1], 504, "response_timeout");
+	assert_int_equal(h->n_pings, 1);
+	assert_int_equal(st.proxy->idle.n, 1);
+	for (int i = 0; i < 3; i++) { /* Two seconds later it is another time. */
+		get(g);
+		pass(1900 * MS);
+		assert_false(h->peer->ended);
+	}
+	get(g);
+	until(h->n == 6);
+	assert_int_equal(st.n_origins, 1);
+	hand_answer(h, h->streams[5].id);
+	until(is_ok(&g->asks[5]));
+	end();
+}
+
+/* A client that cancels says nothing about the upstream. */
+static void a_cancelled_request_is_no_silence(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+		struct hand *h;
+
+		begin(seed);
+		g = visit(0);
+		h = warm(g);
+		for (int i = 0; i < 20; i++) {
+			struct ask *a = get(g);
+
+			until(h->n_running == 1);
+			cancel(g, a);
+			until(h->n_running == 0);
+			assert_int_equal(h->streams[h->n - 1].code, H2_CODE_CANCEL);
+		}
+		pass(5 * MS);
+		assert_int_equal(h->n_pings, 0);
+		assert_int_equal(st.n_origins, 1);
+		assert_int_equal(st.proxy->idle.n, 1);
+		end();
+	}
+}
+
+/* It says good-bye and reads nothing: what should leave does not, and the connection goes. */
+static void a_deaf_peer_is_left(void **state)
+{
+	static const struct sim_options sim = { .send_size = 4096, .window_size = 4096 };
+
+	(void)state;
+	for (int idle = 0; idle < 2; idle++) {
+		struct guest *g;
+		struct hand *h;
+
+		begin_with(1, &bufs, &sim);
+		st.table.services[0].timeouts.pool_idle_ns = 0;
+		plan.window = 1 << 20;
+		g = visit(0);
+		h = warm(g);
+		hand_number(h, H2W_WINDOW_UPDATE, 0, 1 << 20);
+		pass(5 * MS);
+		h->deaf = true;
+		if (idle) /* All that it has not read are answers to these. */
+			for (int i = 0; i < 600; i++) {
+				h2w_ping(&hand_wire, 0);
+				hand_say(h);
+				if (i % 50 == 0)
+					pass(5 * MS);
+			}
+		else
+			post(g, "", 300000, true);
+		pass(1 * S);
+		hand_goaway(h, h->n ? h->streams[h->n - 1].id + 2 : 0, 0);
+		pass(35 * S);
+		if (!idle)
+			assert_true(g->asks[1].in_ended && g->asks[1].status == 504);
+		assert_int_equal(st.proxy->upstreams.n_used, 0);
+		end();
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -709,6 +1129,17 @@ int main(void)
 		cmocka_unit_test(refused_streams_are_retried),
 		cmocka_unit_test(resets_are_told),
 		cmocka_unit_test(a_lost_connection_is_replaced),
+		cmocka_unit_test(answers_are_passed_on_or_refused),
+		cmocka_unit_test(breaches_behind_the_head_are_cut),
+		cmocka_unit_test(too_many_fields_are_refused),
+		cmocka_unit_test(interim_answers_pass),
+		cmocka_unit_test(an_early_answer_ends_the_request),
+		cmocka_unit_test(the_windows_of_the_peer_hold),
+		cmocka_unit_test(slow_clients_hold_nobody_up),
+		cmocka_unit_test(a_silent_peer_is_asked),
+		cmocka_unit_test(a_slow_peer_is_kept),
+		cmocka_unit_test(a_cancelled_request_is_no_silence),
+		cmocka_unit_test(a_deaf_peer_is_left),
 	};
 
 	return cmocka_run_group_tests(tests, guests_begin, guests_end);
