@@ -103,6 +103,7 @@ struct h2_session {
 	uint8_t n_continuations; /* and its frames but for the first. */
 	uint8_t n_held;
 	uint8_t held[H2_FRAME_HEAD]; /* A frame's head that came in part. */
+	uint32_t earned;             /* Control frames that the peer may send for DATA of ours. */
 	uint32_t unwanted; /* Bytes of fields that were looked at in vain, and not charged yet. */
 	struct h2_score score;
 	const uint8_t *left; /* Of a frame: what did not fit. */

@@ -500,6 +500,38 @@ static void a_broken_upstream_is_not_the_clients_fault(void **state)
 	close_stage();
 }
 
+/* Who takes in long answers may measure the way with a PING for each piece, as gRPC's clients do. */
+static void who_takes_much_may_ping(void **state)
+{
+	struct guest *g;
+	uint64_t before = 0;
+	uint32_t n = 0;
+
+	(void)state;
+	open_stage(1, &some_bufs, &(struct sim_options){ .window_size = 16384 }, serves);
+	g = visit(0);
+	for (int i = 0; i < 30; i++)
+		ask(g, "/big", "", 0);
+	while (!all_ended(g)) {
+		uint64_t sum = 0;
+
+		run(g, 1 * MS);
+		assert_int_equal(g->n_gone, 0);
+		for (uint32_t i = 0; i < g->n_asks; i++)
+			sum += g->asks[i].n_in;
+		if (sum == before)
+			continue;
+		before = sum;
+		h2_session_ping(g->session);
+		g->session->score.points = 0; /* The guest counts answers to that. */
+		n++;
+	}
+	assert_true(n > H2_SCORE_LIMIT);
+	assert_true(score_of_first() < H2_SCORE_WARN);
+	part(g, false);
+	close_stage();
+}
+
 /* --- Ends. ----------------------------------------------------------------------------------- */
 
 static void drain(void)
@@ -831,6 +863,7 @@ int main(void)
 		cmocka_unit_test(slow_origins_are_bounded),
 		cmocka_unit_test(a_closed_window_is_not_waited_for_longer),
 		cmocka_unit_test(a_broken_upstream_is_not_the_clients_fault),
+		cmocka_unit_test(who_takes_much_may_ping),
 		cmocka_unit_test(idle_connections_end_in_a_drain),
 		cmocka_unit_test(running_requests_end_in_a_drain),
 		cmocka_unit_test(who_does_not_listen_ends_in_a_drain),
