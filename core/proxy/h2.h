@@ -22,6 +22,9 @@
 #include "core/proxy/stream.h"
 #include "core/proxy/transport.h"
 
+/* A client's streams have odd numbers below 2^31, and none is used again. */
+#define H2_BEGUN_MAX (UINT32_C(1) << 30)
+
 struct h2;
 struct proxy;
 

@@ -1110,6 +1110,592 @@ static void a_deaf_peer_is_left(void **state)
 	}
 }
 
+/* --- The pool. ------------------------------------------------------------------------------- */
+
+static uint64_t n_closed(enum metric_pool_close why)
+{
+	const struct metric_view view = { .sets = &st.metrics, .n_sets = 1 };
+
+	return metric_sum_counter(&view, METRIC_POOL_CLOSED + why);
+}
+
+static void idle_connections_go_in_time(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	h = warm(g);
+	pass(29 * S);
+	assert_false(h->peer->ended);
+	pass(2 * S);
+	assert_true(h->peer->ended);
+	assert_int_equal(st.proxy->upstreams.n_used, 0);
+	assert_int_equal(n_closed(METRIC_POOL_CLOSE_IDLE_TIMEOUT), 1);
+	end();
+}
+
+/* However many wait for it, and whoever comes while others run. */
+static void max_requests_holds(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+
+		begin(seed);
+		st.table.services[0].max_requests = 5;
+		plan.answers = seed % 2;
+		g = visit(0);
+		for (int i = 0; i < 13; i++)
+			get(g);
+		until(n_heard() == 13);
+		for (uint32_t i = 0; i < st.n_origins; i++)
+			hand_answer_all(&hands[i]);
+		until(n_ok(g) == 13);
+		plan.answers = true;
+		for (int i = 0; i < 12; i++) {
+			struct ask *a = get(g);
+
+			until(is_ok(a));
+		}
+		pass(5 * MS);
+		assert_int_equal(n_heard(), 25);
+		for (uint32_t i = 0; i < st.n_origins; i++)
+			assert_in_range(hands[i].n, 1, 5);
+		assert_int_equal(st.n_origins, 5);
+		end();
+	}
+}
+
+static void none_may_idle(void **state)
+{
+	struct guest *g;
+	struct ask *a;
+
+	(void)state;
+	begin(1);
+	st.table.services[0].max_idle = 0;
+	plan.answers = true;
+	g = visit(0);
+	a = get(g);
+	until(is_ok(a));
+	pass(5 * MS);
+	assert_int_equal(st.proxy->upstreams.n_used, 0);
+	end();
+}
+
+/* What runs is finished, and nothing is kept behind it. */
+static void a_drain_ends_connections(void **state)
+{
+	(void)state;
+	for (int busy = 0; busy < 2; busy++) {
+		struct guest *g;
+		struct hand *h;
+
+		begin((uint64_t)busy);
+		g = visit(0);
+		h = warm(g);
+		if (busy) {
+			get(g);
+			until(h->n == 2);
+		}
+		listener_drain(&st.listener);
+		proxy_drain(st.proxy);
+		pass(5 * MS);
+		assert_int_equal(h->peer->ended, !busy);
+		if (busy) {
+			hand_answer_all(h);
+			until(is_ok(&g->asks[1]) && h->peer->ended);
+		}
+		pass(1 * S);
+		assert_int_equal(st.proxy->upstreams.n_used, 0);
+		end();
+	}
+}
+
+static struct policy_table second;
+
+static void adopt(void)
+{
+	second.generation = 2;
+	table_check(&second);
+	seat_offer(&st.seat, &second);
+}
+
+/* The address goes while a request runs, and one is idle: neither is used again. */
+static void connections_to_other_addresses_are_not_used(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 3; kind++) {
+		struct guest *g;
+		struct hand *h;
+		uint32_t last;
+
+		begin((uint64_t)kind);
+		g = visit(0);
+		h = warm(g);
+		if (kind > 0) {
+			get(g);
+			until(h->n == 2);
+		}
+		second = st.table;
+		if (kind == 2)
+			upstream_trust(st.proxy, &stage_trust, 0); /* Of no concern to it. */
+		else
+			second.services[0].endpoints[0].addrs[0].ip[3] = 99;
+		adopt();
+		get(g);
+		pass(50 * MS);
+		last = g->n_asks - 1;
+		if (kind < 2) {
+			assert_refused(&g->asks[last], 502, "connect");
+			assert_int_equal(h->n, 1 + (uint32_t)kind);
+		} else {
+			assert_int_equal(h->n, 3);
+		}
+		hand_answer_all(h);
+		pass(5 * MS);
+		if (kind > 0)
+			assert_true(is_ok(&g->asks[1]));
+		assert_int_equal(h->peer->ended, kind < 2);
+		end();
+	}
+}
+
+/* A request has the form of the protocol that was spoken when it came. */
+static void a_request_is_not_sent_in_another_protocol(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < 4; kind++) {
+		bool lost = kind / 2;
+		enum policy_protocol from = kind % 2 ? POLICY_HTTP : POLICY_H2C;
+		struct peer_end *c, *d;
+
+		begin((uint64_t)kind);
+		st.table.services[0].protocol = (uint8_t)from;
+		if (from == POLICY_HTTP)
+			st.origin = NULL;
+		if (!lost) { /* Its connection fails: another endpoint is tried. */
+			st.table.services[0].n_endpoints = 2;
+			st.table.services[0].endpoints[1] = st.table.services[0].endpoints[0];
+			st.host.welcome = silence;
+		}
+		c = stage_dial();
+		if (lost) {
+			stage_say(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+			until(st.n_origins == 1);
+			pass(5 * MS);
+			if (from == POLICY_H2C)
+				hand_answer_all(&hands[0]);
+			else
+				stage_say(&st.origins[0],
+					  "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok");
+			until(stage_heard(c, "\r\n\r\nok"));
+		}
+		c->n_heard = 0;
+		memset(c->text, 0, sizeof(c->text));
+		stage_say(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		pass(5 * MS);
+		second = st.table;
+		second.services[0].protocol = from == POLICY_HTTP ? POLICY_H2C : POLICY_HTTP;
+		adopt();
+		st.origin = from == POLICY_HTTP ? by_hand : NULL;
+		d = stage_dial();
+		stage_say(d, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		pass(5 * MS);
+		if (lost)
+			stage_leave(&st.origins[0], true);
+		pass(3 * S);
+		assert_true(stage_heard(c, lost ? "HTTP/1.1 502" : "HTTP/1.1 504"));
+		stage_leave(c, true);
+		stage_leave(d, true);
+		end();
+	}
+}
+
+/* --- Bounds. --------------------------------------------------------------------------------- */
+
+/* No stream for another request: refused, and no connection is made for it. */
+static void used_up_streams_refuse(void **state)
+{
+	struct peer_end *c[12];
+	struct hand *h;
+
+	(void)state;
+	stage_h2_streams = 10;
+	begin(1);
+	for (int i = 0; i < 12; i++) {
+		c[i] = stage_dial();
+		stage_say(c[i], "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+		pass(5 * MS);
+	}
+	for (int i = 10; i < 12; i++)
+		assert_true(stage_heard(c[i], "503") && stage_heard(c[i], "overload_upstream"));
+	assert_int_equal(st.n_origins, 1);
+	h = &hands[0];
+	hand_answer_all(h);
+	for (int i = 0; i < 10; i++)
+		until(stage_heard(c[i], "\r\n\r\nok"));
+	end();
+}
+
+/* The one that has idled longest makes room; when all are in use there is none. */
+static void a_full_table_is_survived(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+
+		stage_upstreams_max = 4;
+		begin(seed);
+		plan.streams_max = 1;
+		g = visit(0);
+		for (int i = 0; i < 3; i++)
+			get(g);
+		until(n_heard() == 3);
+		get(g);
+		get(g);
+		pass(50 * MS);
+		assert_int_equal(n_heard(), 4);
+		assert_refused(&g->asks[4], 503, "overload_upstream");
+		for (uint32_t i = 0; i < st.n_origins; i++)
+			hand_answer_all(&hands[i]);
+		until(n_ok(g) == 4);
+		pass(5 * MS);
+		assert_int_equal(st.proxy->idle.n, 3);
+		plan.answers = true;
+		for (int i = 0; i < 4; i++)
+			get(g);
+		until(n_ok(g) == 8);
+		end();
+	}
+}
+
+/* After so many requests a connection has no numbers left for streams. */
+static void a_connection_without_numbers_is_replaced(void **state)
+{
+	uint32_t slot = 0;
+	struct upstream *u;
+	struct guest *g;
+	struct ask *a;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	warm(g);
+	u = slab_next(&st.proxy->upstreams, &slot);
+	u->h2.n_begun = H2_BEGUN_MAX - 1;
+	plan.answers = true;
+	for (int i = 0; i < 3; i++) {
+		a = get(g);
+		until(is_ok(a));
+	}
+	pass(5 * MS);
+	assert_int_equal(hands[0].n, 2);
+	assert_int_equal(hands[1].n, 2);
+	assert_true(hands[0].peer->ended);
+	end();
+}
+
+/* Without buffers nothing can be said or kept; later all is as before. */
+static void used_up_buffers_are_survived(void **state)
+{
+	static const struct ring_options few = { .bufs_max = 24, .bufs_posted = 4 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 3 * STAGE_SEEDS; seed++) {
+		struct ring_buf *held[24];
+		uint32_t n = 0, left = (uint32_t)(seed % 4);
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+
+		begin_with(seed, &few, &(struct sim_options){ 0 });
+		g = visit(0);
+		h = warm(g);
+		for (int i = 0; i < 3; i++) {
+			post(g, "", 10000 * (uint64_t)(i + 1), true);
+			get(g);
+		}
+		pass(seed % 5 * 200000);
+		while (n < 24 && (held[n] = ring_buf_take(st.ring)))
+			n++;
+		for (uint32_t i = 0; i < left && n > 0; i++)
+			ring_buf_give(st.ring, held[--n]);
+		for (uint32_t i = 0; i < h->n; i++)
+			if (!h->streams[i].said && h->peer->end && !h->peer->ended) {
+				hand_section(h, h->streams[i].id, ":status: 200\n", false);
+				hand_data(h, h->streams[i].id, "ok", i % 2);
+				if (i % 2 == 0)
+					hand_section(h, h->streams[i].id, "x-t: v\n", true);
+			}
+		pass(20 * MS);
+		while (n > 0)
+			ring_buf_give(st.ring, held[--n]);
+		pass(20 * MS);
+		part(g, true);
+		pass(20 * MS);
+		assert_int_equal(st.proxy->exchanges.n_used, 0);
+		assert_int_equal(atomic_load(&ring_stats(st.ring)->bufs_held), 0);
+		g = visit(1);
+		plan.answers = true;
+		a = get(g);
+		until(is_ok(a));
+		end();
+	}
+}
+
+/* Complete answers that wait for their clients outlive the connection that they came on. */
+static void a_complete_answer_survives_its_connection(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+
+		begin(seed);
+		g = visit(0);
+		h = warm(g);
+		a = get(g);
+		a->holds = true;
+		until(h->n == 2);
+		hand_section(h, h->streams[1].id, ":status: 200\ncontent-length: 100000\n", false);
+		h->streams[1].to_say = 100000;
+		hand_pump(h);
+		until(h->streams[1].said);
+		pass(50 * MS);
+		assert_true(a->n_in < 100000);
+		if (seed % 3 == 0)
+			hand_goaway(h, h->streams[1].id, 0);
+		stage_leave(h->peer, seed % 2);
+		pass(50 * MS);
+		a->holds = false;
+		h2_session_grant(g->session, a->id, (uint32_t)a->n_in);
+		until(a->in_ended);
+		assert_int_equal(a->n_in, 100000);
+		end();
+	}
+}
+
+/* --- gRPC. ----------------------------------------------------------------------------------- */
+
+/* One head with HTTP's 200, and gRPC's status. */
+static void assert_grpc(const struct ask *a, const char *status, const char *message)
+{
+	if (!a->in_ended || a->status != 200 || a->n_in > 0 ||
+	    !strstr(a->fields, "content-type: application/grpc\r\n") ||
+	    !strstr(a->fields, status) || !strstr(a->fields, message) || a->code)
+		fail_msg("%u %s, %d, %lu: not %s %s", a->status, a->fields, a->in_ended,
+			 (unsigned long)a->n_in, status, message);
+}
+
+enum call_end {
+	CALL_NO_ENDPOINT,
+	CALL_DISABLED,
+	CALL_CONNECT,
+	CALL_RESET,
+	CALL_LOST,
+	CALL_LATE_CONNECTING,
+	CALL_LATE_WAITING,
+	CALL_LATE_SENDING,
+	CALL_LARGE,
+	CALL_MALFORMED,
+	CALL_N_ENDS,
+};
+
+static void calls_are_refused_in_their_form(void **state)
+{
+	(void)state;
+	for (int kind = 0; kind < CALL_N_ENDS; kind++) {
+		bool late = kind >= CALL_LATE_CONNECTING && kind <= CALL_LATE_SENDING;
+		const char *lines = late ? GRPC "grpc-timeout: 700m\r\n" : GRPC;
+		struct policy_service *service = &st.table.services[0];
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+
+		begin((uint64_t)kind);
+		if (kind == CALL_NO_ENDPOINT)
+			service->n_endpoints = 0;
+		if (kind == CALL_DISABLED)
+			st.table.enabled = false;
+		if (kind == CALL_CONNECT)
+			st.host.welcome = no_welcome;
+		if (kind == CALL_LATE_CONNECTING)
+			st.host.welcome = silence;
+		if (kind == CALL_LARGE)
+			st.table.routes[0].max_body = 50;
+		g = visit(0);
+		a = post(g, lines, 100, kind != CALL_LATE_SENDING);
+		if (kind < CALL_CONNECT) {
+			until(a->in_ended);
+			assert_grpc(a, kind == CALL_DISABLED ? "grpc-status: 8" : "grpc-status: 14",
+				    kind == CALL_DISABLED ? "policy_disabled" : "no_endpoint");
+			end();
+			continue;
+		}
+		pass(50 * MS);
+		h = &hands[0];
+		if (kind == CALL_RESET)
+			hand_reset(h, h->streams[0].id, H2_CODE_INTERNAL_ERROR);
+		if (kind == CALL_LOST)
+			stage_leave(h->peer, true);
+		if (kind == CALL_MALFORMED)
+			hand_section(h, h->streams[0].id, ":status: 200\nconnection: x\n", false);
+		pass(600 * MS);
+		assert_int_equal(a->in_ended, !late);
+		pass(200 * MS);
+		assert_grpc(a,
+			    late                 ? "grpc-status: 4\r\n"
+			    : kind == CALL_LARGE ? "grpc-status: 8\r\n"
+						 : "grpc-status: 14\r\n",
+			    late                     ? "deadline"
+			    : kind == CALL_CONNECT   ? "connect"
+			    : kind == CALL_LARGE     ? "body_too_large"
+			    : kind == CALL_MALFORMED ? "upstream_"
+						     : "reset");
+		end();
+	}
+}
+
+/* Its head has gone: it can only be cut. */
+static void a_call_ends_with_its_deadline(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+	struct ask *a;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	h = warm(g);
+	a = post(g, GRPC "grpc-timeout: 2S\r\n", 10, false);
+	until(h->n == 2);
+	hand_section(h, h->streams[1].id, ":status: 200\ncontent-type: application/grpc\n", false);
+	hand_data(h, h->streams[1].id, "one", false);
+	pass(1900 * MS);
+	assert_false(a->over);
+	assert_string_equal(a->text, "one");
+	pass(200 * MS);
+	assert_true(a->over && !a->in_ended);
+	assert_true(h->streams[1].reset);
+	pass(5 * MS);
+	assert_int_equal(st.proxy->exchanges.n_used, 0);
+	get(g);
+	until(h->n == 3);
+	assert_int_equal(st.n_origins, 1);
+	hand_answer_all(h);
+	end();
+}
+
+/* Both sides speak when they like, and are silent for as long, up to what a tunnel may. */
+static void calls_stream_in_both_directions(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= 5; seed++) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+		uint32_t id;
+
+		begin(seed);
+		st.options.write_stall_ns = 30 * S;
+		g = visit(0);
+		h = warm(g);
+		a = post(g, GRPC, 10, false);
+		until(h->n == 2 && h->streams[1].n_in == 10);
+		id = h->streams[1].id;
+		pass(300 * S); /* Before the head, too. */
+		assert_false(a->over);
+		hand_section(h, id, ":status: 200\ncontent-type: application/grpc\n", false);
+		for (uint64_t i = 1; i <= 4; i++) {
+			pass(seed % 2 ? 250 * S : 1 * S);
+			hand_data(h, id, "one", false);
+			until(a->n_in == 3 * i);
+			push(g, a, 10, i == 4);
+			until(h->streams[1].n_in == 10 + 10 * i);
+		}
+		until(h->streams[1].ended);
+		pass(400 * S);
+		assert_false(a->over);
+		hand_section(h, id, "grpc-status: 0\ngrpc-message: fine\n", true);
+		until(a->in_ended);
+		assert_string_equal(a->trailers, "grpc-status: 0\r\ngrpc-message: fine\r\n");
+		end();
+	}
+}
+
+/* "Trailers-Only": the head is all there is. */
+static void a_call_may_be_answered_by_a_head(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+	struct ask *a;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	h = warm(g);
+	a = post(g, GRPC, 10, true);
+	until(h->n == 2);
+	hand_section(h, h->streams[1].id,
+		     ":status: 200\ncontent-type: application/grpc\ngrpc-status: 5\n", true);
+	until(a->in_ended);
+	assert_int_equal(a->status, 200);
+	assert_non_null(strstr(a->fields, "grpc-status: 5\r\n"));
+	pass(5 * MS);
+	assert_int_equal(st.proxy->idle.n, 1);
+	end();
+}
+
+/* Servers of gRPC measure the way with a PING for what comes, and grant each small message again. */
+static void a_peer_may_ping_along_with_its_bytes(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+	struct ask *a;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	h = warm(g);
+	a = post(g, GRPC, 900, false);
+	for (uint64_t n = 1; n <= 2000; n++) {
+		until(h->n == 2 && h->streams[1].n_in == 900 * n);
+		h2w_ping(&hand_wire, 0);
+		hand_say(h);
+		push(g, a, n < 2000 ? 900 : 0, n == 2000);
+	}
+	until(h->streams[1].ended);
+	assert_int_equal(h->n_gone, 0);
+	hand_answer_all(h);
+	until(is_ok(a));
+	end();
+}
+
+/* Who only pings is sent away. */
+static void a_peer_may_not_ping_for_nothing(void **state)
+{
+	struct guest *g;
+	struct hand *h;
+
+	(void)state;
+	begin(1);
+	g = visit(0);
+	h = warm(g);
+	for (int i = 0; i < 2000 && !h->peer->ended; i++) {
+		h2w_ping(&hand_wire, 0);
+		hand_say(h);
+		pass(1 * MS);
+	}
+	assert_true(h->peer->ended && h->n_gone == 1);
+	assert_int_equal(h->goaway, H2_CODE_ENHANCE_YOUR_CALM);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1140,6 +1726,23 @@ int main(void)
 		cmocka_unit_test(a_slow_peer_is_kept),
 		cmocka_unit_test(a_cancelled_request_is_no_silence),
 		cmocka_unit_test(a_deaf_peer_is_left),
+		cmocka_unit_test(idle_connections_go_in_time),
+		cmocka_unit_test(max_requests_holds),
+		cmocka_unit_test(none_may_idle),
+		cmocka_unit_test(a_drain_ends_connections),
+		cmocka_unit_test(connections_to_other_addresses_are_not_used),
+		cmocka_unit_test(a_request_is_not_sent_in_another_protocol),
+		cmocka_unit_test(used_up_streams_refuse),
+		cmocka_unit_test(a_full_table_is_survived),
+		cmocka_unit_test(a_connection_without_numbers_is_replaced),
+		cmocka_unit_test(used_up_buffers_are_survived),
+		cmocka_unit_test(a_complete_answer_survives_its_connection),
+		cmocka_unit_test(calls_are_refused_in_their_form),
+		cmocka_unit_test(a_call_ends_with_its_deadline),
+		cmocka_unit_test(calls_stream_in_both_directions),
+		cmocka_unit_test(a_call_may_be_answered_by_a_head),
+		cmocka_unit_test(a_peer_may_ping_along_with_its_bytes),
+		cmocka_unit_test(a_peer_may_not_ping_for_nothing),
 	};
 
 	return cmocka_run_group_tests(tests, guests_begin, guests_end);
