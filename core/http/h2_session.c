@@ -16,8 +16,11 @@ enum {
 	SECTION_MAX = 131072, /* Compressed, of ours; larger heads than ours do not exist. */
 	SMALL_GRANT = 1024,
 	CONTINUATIONS_MAX = 8,
-	SECTION_IN_MAX = 32768,  /* Compressed, of a peer's; or as long as heads may be. */
-	UNWANTED_FREE = 32768,   /* Bytes of fields behind the fault of their section. */
+	SECTION_IN_MAX = 32768, /* Compressed, of a peer's; or as long as heads may be. */
+	UNWANTED_FREE = 32768,  /* Bytes of fields behind the fault of their section. */
+	EARNED_FOR_DATA =
+		3, /* A PING to measure the way, a grant for the stream and the connection. */
+	EARNED_MAX = 300,
 	OVERHEAD_FREE = 1 << 20, /* Bytes that may be framing alone; see is_overhead(). */
 	FRAME_MAX = 16384,
 };
@@ -69,6 +72,8 @@ void h2_session_shut(struct h2_session *s)
 	if (s->over || s->warned)
 		return;
 	s->warned = true;
+	if (s->role == H2_CLIENT) /* Nothing new begins but by us. */
+		return;
 	if (nghttp2_submit_shutdown_notice(ng_of(s)) < 0 ||
 	    nghttp2_submit_ping(ng_of(s), NGHTTP2_FLAG_NONE, NULL) < 0)
 		end(s, REASON_OVERLOAD_MEMORY);
@@ -139,6 +144,26 @@ static bool is_bygone(const struct h2_session *s, const nghttp2_frame_hd *hd)
 	       !is_excused(s, hd->stream_id);
 }
 
+/*
+ * Who takes in what we send may measure the way by a PING and grant small pieces, as gRPC's
+ * libraries do. A client that grants a byte at a time earns nothing by what it gets for that.
+ */
+static void earn(struct h2_session *s, size_t len)
+{
+	if (len == 0 || (s->role == H2_SERVER && len < SMALL_GRANT))
+		return;
+	s->earned += EARNED_FOR_DATA;
+	s->earned = s->earned < EARNED_MAX ? s->earned : EARNED_MAX;
+}
+
+static void charge_control(struct h2_session *s, enum reason reason)
+{
+	if (s->earned > 0)
+		s->earned--;
+	else
+		h2_session_charge(s, H2_SCORE_CONTROL, reason);
+}
+
 static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void *user)
 {
 	struct h2_session *s = user;
@@ -153,7 +178,7 @@ static int on_begin_frame(nghttp2_session *ng, const nghttp2_frame_hd *hd, void 
 			h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_EMPTY_FRAMES);
 		break;
 	case NGHTTP2_PING: /* We ask once at most: other answers are to nothing. */
-		h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_CTRL_FLOOD);
+		charge_control(s, REASON_H2_CTRL_FLOOD);
 		break;
 	case NGHTTP2_RST_STREAM: /* By the age of its stream, if there is one: 'closed' tells. */
 		if (!nghttp2_session_find_stream(ng, hd->stream_id))
@@ -310,9 +335,12 @@ static int on_frame(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 		if (stream && !s->over && frame->hd.flags & NGHTTP2_FLAG_END_STREAM)
 			s->events->end(s->owner, stream, SLICE(""));
 		break;
+	case NGHTTP2_SETTINGS:
+		s->greeted = true; /* Before an ACK there is nothing else. */
+		break;
 	case NGHTTP2_WINDOW_UPDATE:
 		if (frame->window_update.window_size_increment < SMALL_GRANT)
-			h2_session_charge(s, H2_SCORE_CONTROL, REASON_H2_GLITCH);
+			charge_control(s, REASON_H2_GLITCH);
 		break;
 	case NGHTTP2_PING:
 		if (frame->hd.flags & NGHTTP2_FLAG_ACK && !s->over)
@@ -612,6 +640,7 @@ static int write_body(nghttp2_session *ng, nghttp2_frame *frame, const uint8_t *
 	if (len > 0)
 		s->events->copy(s->owner, stream, (uint8_t *)at, (uint32_t)len);
 	s->payload += len;
+	earn(s, len);
 	return 0;
 }
 
@@ -842,8 +871,9 @@ static int submit_preface(struct h2_session *s)
 				 : nghttp2_submit_settings(ng_of(s), NGHTTP2_FLAG_NONE, client,
 							   ARRAY_SIZE(client));
 	if (r == 0)
-		r = nghttp2_session_set_local_window_size(ng_of(s), NGHTTP2_FLAG_NONE, 0,
-							  H2_WINDOW_CONNECTION);
+		r = nghttp2_session_set_local_window_size(
+			ng_of(s), NGHTTP2_FLAG_NONE, 0,
+			s->role == H2_SERVER ? H2_WINDOW_CONNECTION : H2_WINDOW_SHARED);
 	return r;
 }
 

@@ -27,9 +27,15 @@ struct h2_session;
 enum h2_role { H2_SERVER, H2_CLIENT };
 
 enum {
-	H2_WINDOW = 65536,              /* Bytes that a peer may send on a stream, */
-	H2_WINDOW_CONNECTION = 1 << 20, /* and on all of a connection, before it is granted more. */
-	H2_STREAMS_MAX = 100,           /* Of a client at a time. */
+	H2_WINDOW = 65536, /* Bytes that a peer may send on a stream, */
+	H2_WINDOW_CONNECTION =
+		1 << 20,      /* and a client on all of a connection, before it is granted more; */
+	H2_STREAMS_MAX = 100, /* streams at a time. */
+	/*
+	 * A server, whose streams are of many clients: what slow ones have not taken holds up no
+	 * other. Twice, since of what was taken up to a half of it all is granted again later.
+	 */
+	H2_WINDOW_SHARED = 2 * H2_STREAMS_MAX * H2_WINDOW,
 	H2_FRAME_HEAD = 9,
 	H2_EXCUSED = 32,
 	H2_WRITE_MIN = 2048, /* Less room than that is not worth a frame. */
@@ -97,6 +103,7 @@ struct h2_session {
 	uint8_t n_continuations; /* and its frames but for the first. */
 	uint8_t n_held;
 	uint8_t held[H2_FRAME_HEAD]; /* A frame's head that came in part. */
+	uint32_t earned;             /* Control frames that the peer may send for DATA of ours. */
 	uint32_t unwanted; /* Bytes of fields that were looked at in vain, and not charged yet. */
 	struct h2_score score;
 	const uint8_t *left; /* Of a frame: what did not fit. */
@@ -110,6 +117,7 @@ struct h2_session {
 	bool warned : 1;     /* Asked to go away. */
 	bool refusing : 1;   /* Told that no more streams are looked at. */
 	bool secure : 1;     /* Over TLS. */
+	bool greeted : 1;    /* The peer's SETTINGS have come. */
 };
 
 /* What the sessions of a worker share. 0 or -ENOMEM. */
@@ -184,6 +192,12 @@ void h2_session_reset(struct h2_session *s, int32_t id, uint32_t code);
 /* The peer may send 'n' bytes more: on the stream and the connection, or only on the latter. */
 void h2_session_grant(struct h2_session *s, int32_t id, uint32_t n);
 void h2_session_grant_connection(struct h2_session *s, uint32_t n);
+/* The peer has said what it allows (RFC 9113 3.4). */
+static inline bool h2_session_is_greeted(const struct h2_session *s)
+{
+	return s->greeted;
+}
+
 /* So many streams at a time the peer allows us. */
 uint32_t h2_session_streams_max(const struct h2_session *s);
 /* The peer takes nothing more of it for now. */
@@ -197,7 +211,7 @@ void h2_session_charge(struct h2_session *s, uint32_t points, enum reason reason
 void h2_session_forgive(struct h2_session *s);
 /* 'pong' will tell that the peer lives. */
 void h2_session_ping(struct h2_session *s);
-/* First asks the peer to begin nothing new; 'pong' tells that it has heard; then refuses new streams. */
+/* Server: first asks the peer to begin nothing new; 'pong' tells that it has heard; then refuses new streams. */
 void h2_session_shut(struct h2_session *s);
 void h2_session_refuse_more(struct h2_session *s);
 /* The last word; the session is over. */

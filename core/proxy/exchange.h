@@ -88,6 +88,7 @@ struct exchange {
 	uint64_t until_ns; /* The client gave it so long; DEADLINE_NEVER: it did not say. */
 	struct verdict verdict;
 	struct account account;
+	const struct codec *form;      /* Whose form the request was given. */
 	struct stream_message request; /* As encoded; its slices are not used again. */
 	struct list held;              /* Body buffers that wait for an upstream stream, */
 	struct ring_buf *trailers;     /* and trailers that do. */
@@ -146,6 +147,8 @@ void exchange_drop_upstream(struct exchange *ex);
 /* Judge a sound head and send it on its way, or answer it. */
 void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who);
 void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid);
+/* Before it is called again: upstreams still speak what the request was encoded for. */
+bool exchange_is_spoken(const struct exchange *ex);
 
 /* Answer with a status and a reason; cut off when it is too late for that, or status is 0. */
 void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,

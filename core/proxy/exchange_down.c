@@ -238,7 +238,8 @@ static void upstream_malformed(struct stream *s, const struct stream_fault *faul
  */
 static bool may_try_again(const struct exchange *ex, const struct stream_fault *fault)
 {
-	if (!fault->untouched || ex->n_1xx > 0 || ex->state != EXCHANGE_SENDING || ex->again)
+	if (!fault->untouched || ex->n_1xx > 0 || ex->state != EXCHANGE_SENDING || ex->again ||
+	    !exchange_is_spoken(ex))
 		return false;
 	return fault->refused ? ex->replayable : ex->call.reused && ex->retriable;
 }

@@ -86,6 +86,7 @@ static enum reason encode(struct exchange *ex, struct http_head *head,
 		out = writer_make(ex->block->text, sizeof(ex->block->text));
 		codec->encode_request(&out, &ex->request);
 	}
+	ex->form = codec;
 	ex->request.head = NULL;
 	ex->text_len = (uint32_t)writer_len(&out);
 	return out.overflow ? REASON_HEADERS_TOO_LARGE : REASON_NONE;
@@ -163,6 +164,12 @@ void exchange_judge(struct exchange *ex, struct http_head *head, const struct ex
 		judge_by_policy(ex, head, who);
 }
 
+/* The service may speak another protocol by now, for which it would have to be encoded again. */
+bool exchange_is_spoken(const struct exchange *ex)
+{
+	return upstream_codec(ex->proxy, ex->verdict.service) == ex->form;
+}
+
 /* --- Getting a stream. ----------------------------------------------------------------------- */
 
 static void log_upstream(struct exchange *ex)
@@ -205,7 +212,8 @@ static void connect_failed(struct exchange *ex, enum reason reason)
 
 	ex->account.upstream_tls_failure = ex->call.tls_failure;
 	upstream_done(ex->proxy, &ex->call);
-	if (tried >= 0 && others && !ex->again) { /* Nothing was sent: always safe. */
+	if (tried >= 0 && others && !ex->again &&
+	    exchange_is_spoken(ex)) { /* Nothing was sent: always safe. */
 		ex->again = true;
 		ex->account.retries++;
 		metric_inc(ex->proxy->metrics, METRIC_UPSTREAM_RETRIES);

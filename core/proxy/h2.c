@@ -6,7 +6,8 @@
 
 #include "core/proxy/proxy.h"
 
-#define SUSPECT_AFTER_NS (1 * GW_NS_PER_S)
+/* Who gives a request up sooner has cancelled it, and that says nothing about the peer. */
+#define SILENCE_NS (1 * GW_NS_PER_S)
 
 #define TO(state) (1u << H2_##state)
 static const uint8_t may_follow[H2_N_STATES] = {
@@ -106,6 +107,8 @@ void h2_stream_free(struct h2_stream *s)
 		list_remove(&s->flown);
 	if (c->telling == s)
 		c->telling = NULL;
+	if (c->headed == s)
+		c->headed = NULL;
 	c->n_streams--;
 	slab_free(&c->proxy->h2_streams, s);
 	h2_soon(c);
@@ -185,17 +188,13 @@ static uint32_t code_of(struct h2_stream *s, bool abort)
 	return H2_CODE_CANCEL;
 }
 
-/*
- * A peer that has said nothing at all since the request was made, and that is a while, may be
- * gone: ask. (Not when a client gives its request up at once: that says nothing of the peer.)
- */
+/* A peer that has said nothing at all since the request was made, long ago, may be gone: ask. */
 static void suspect(struct h2_stream *s)
 {
 	struct h2 *c = s->c;
-	uint64_t age_ns = ring_now_ns(c->proxy->ring) - s->born_ns;
 
-	if (c->role == H2_SERVER || !s->out_begun || c->heard_ns >= s->born_ns ||
-	    age_ns < SUSPECT_AFTER_NS)
+	if (c->role == H2_SERVER || c->suspect || !s->out_begun || c->heard_ns >= s->born_ns ||
+	    ring_now_ns(c->proxy->ring) - s->born_ns < SILENCE_NS)
 		return;
 	c->suspect = true;
 	h2_session_ping(c->session);
@@ -268,8 +267,7 @@ void h2_soon(struct h2 *c)
 		ring_soon(c->proxy->ring, &c->soon);
 }
 
-/* What those hear whose connection ends. */
-static enum reason why(const struct h2 *c)
+enum reason h2_why(const struct h2 *c)
 {
 	enum reason reason = (enum reason)c->reason;
 
@@ -287,7 +285,7 @@ void h2_end(struct h2 *c, enum reason reason)
 	if (c->reason == REASON_NONE)
 		c->reason = (uint16_t)reason;
 	c->ending = true;
-	h2_fault_all(c, why(c));
+	h2_fault_all(c, h2_why(c));
 	if (c->block)
 		slab_free(&c->proxy->heads, c->block);
 	c->block = NULL;
@@ -317,7 +315,7 @@ static void session_is_over(struct h2 *c)
 	if (c->reason == REASON_NONE)
 		c->reason = h2_session_reason(c->session);
 	c->ending = true;
-	h2_fault_all(c, why(c));
+	h2_fault_all(c, h2_why(c));
 	h2_enter(c, H2_SAYING);
 	h2_soon(c);
 }
@@ -355,8 +353,13 @@ void h2_settle(struct h2 *c)
 		return;
 	}
 	tell_phase(c);
-	if (c->role == H2_CLIENT && c->state < H2_SAYING)
+	if (c->role == H2_CLIENT)
 		c->owner->changed(c);
+}
+
+bool h2_is_greeted(const struct h2 *c)
+{
+	return c->session && h2_session_is_greeted(c->session);
 }
 
 bool h2_has_room(const struct h2 *c)
@@ -364,6 +367,7 @@ bool h2_has_room(const struct h2 *c)
 	uint32_t max = c->session ? h2_session_streams_max(c->session) : 0;
 
 	return c->state == H2_OPEN && !c->eof && !c->ending && !c->suspect &&
+	       c->n_begun < H2_BEGUN_MAX &&
 	       c->n_streams < (max < H2_STREAMS_MAX ? max : H2_STREAMS_MAX);
 }
 

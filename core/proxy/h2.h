@@ -22,6 +22,9 @@
 #include "core/proxy/stream.h"
 #include "core/proxy/transport.h"
 
+/* A client's streams have odd numbers below 2^31, and none is used again. */
+#define H2_BEGUN_MAX (UINT32_C(1) << 30)
+
 struct h2;
 struct proxy;
 
@@ -46,7 +49,7 @@ struct h2_owner {
 	void (*request)(struct h2 *c, struct stream *s, struct http_head *head, bool end,
 			const struct http_refusal *refusal);
 	void (*phase)(struct h2 *c, enum codec_phase phase);
-	/* Client role: a stream has ended, or the peer's limits or doings have changed: look anew. */
+	/* Client role: a stream has ended, or the peer's limits or doings have changed: look anew. Not once closed. */
 	void (*changed)(struct h2 *c);
 	/* The connection is ending, and no stream is left. Once. */
 	void (*ended)(struct h2 *c, enum reason reason);
@@ -104,7 +107,9 @@ struct h2 {
 	struct ring_op soon;
 	struct list streams, touched, flown;
 	struct h2_stream
-		*telling;  /* Whose user is being told something; NULL when it has ended it. */
+		*telling; /* Whose user is being told something; NULL when it has ended it. */
+	struct h2_stream
+		*headed;   /* Client role: whose head was told, and no flush since; or NULL. */
 	uint64_t heard_ns; /* When bytes came last. */
 	uint32_t n_streams;
 	uint32_t n_messages; /* Ended well. */
@@ -122,7 +127,7 @@ struct h2 {
 	bool gone : 1;      /* The transport is. */
 	bool dismissed : 1; /* The peer has said that it begins nothing more. */
 	bool ending : 1;    /* Its streams are hearing of it; none begins. */
-	bool suspect : 1; /* Client role: it has let a request time out, and has said nothing since. */
+	bool suspect : 1; /* Client role: it has let a request wait for long, and has said nothing since. */
 };
 
 /* They differ in the scheme of requests: "https", and "http". */
@@ -137,6 +142,8 @@ void h2_start(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner,
 
 /* Client role, the same. 0 or -ENOMEM, and the transport is still the caller's. */
 GW_MUST_USE int h2_dial(struct h2 *c, struct proxy *proxy, const struct h2_owner *owner);
+/* The peer has said what it allows: only from then on it is known to speak HTTP/2. */
+bool h2_is_greeted(const struct h2 *c);
 /* The peer would take another stream now. */
 bool h2_has_room(const struct h2 *c);
 /* The next request's stream, where there is room; or NULL. The user sets user and owner, then sends. */
@@ -150,6 +157,9 @@ void h2_leave(struct h2 *c, uint32_t code, enum reason reason);
 void h2_end(struct h2 *c, enum reason reason);
 /* In LINGER, has anything come since this was asked last? */
 bool h2_lingers_for_bytes(struct h2 *c);
+
+/* What those hear whose connection ends. */
+enum reason h2_why(const struct h2 *c);
 
 void h2_check(const struct h2 *c);
 

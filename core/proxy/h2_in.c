@@ -14,6 +14,8 @@
 _Static_assert((int)H2_WINDOW <= (int)EXCHANGE_WINDOW,
 	       "a stream's first window is within the user's first grant");
 
+static void deliver_headed(struct h2 *c);
+
 /* --- Heads. ---------------------------------------------------------------------------------- */
 
 static void refuse(struct h2 *c, int32_t id, enum reason reason)
@@ -83,6 +85,8 @@ static void response(struct h2 *c, struct h2_stream *s, struct http_head *head, 
 		h2_stream_fault(s, &fault);
 		return;
 	}
+	GW_ASSERT(c->headed != s);
+	deliver_headed(c);
 	if (head->status >= 200) {
 		s->in_begun = true;
 		announce(s, head);
@@ -93,6 +97,8 @@ static void response(struct h2 *c, struct h2_stream *s, struct http_head *head, 
 	if (c->telling != s)
 		return;
 	c->telling = NULL;
+	if (head->status >= 200) /* Others were copied. */
+		c->headed = s;
 	h2_touch(s);
 }
 
@@ -323,8 +329,24 @@ static void deliver(struct h2 *c, struct h2_stream *s)
 	c->telling = NULL;
 }
 
+/*
+ * What a user made of a head is used until the flush that follows (stream.h): no other head may
+ * be told in between, although many come at once. What has come behind the head goes along.
+ */
+static void deliver_headed(struct h2 *c)
+{
+	struct h2_stream *s = c->headed;
+
+	c->headed = NULL;
+	if (!s)
+		return;
+	list_remove(&s->touched);
+	deliver(c, s);
+}
+
 void h2_in_deliver(struct h2 *c)
 {
+	deliver_headed(c);
 	for (struct list_node *node; (node = list_pop_front(&c->touched));)
 		deliver(c, list_entry(node, struct h2_stream, touched));
 }

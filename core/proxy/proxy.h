@@ -82,6 +82,7 @@ struct proxy_endpoint {
 	struct list connecting;   /* being made. */
 	uint32_t n_active;        /* Requests in flight. */
 	uint32_t n_open;          /* Connections, idle ones included. */
+	uint32_t streams_max;     /* HTTP/2: which the peer was last seen to allow; 0: not seen. */
 	uint16_t n_addrs;
 	uint16_t next_addr; /* Takes turns. */
 	uint32_t turn;      /* How often what is spoken with it changed: part of the pool's key. */

@@ -10,7 +10,8 @@
 #include "core/proxy/upstream_fault.h"
 #include "core/proxy/upstream_private.h"
 
-/* Before there is a codec. */
+static const struct transport_user connecting_user; /* Before there is a codec. */
+
 static struct upstream_call *next_call(struct upstream *u)
 {
 	struct list_node *node = list_counted_pop_front(&u->calls);
@@ -21,12 +22,15 @@ static struct upstream_call *next_call(struct upstream *u)
 	return call;
 }
 
-static void calls_failed(struct upstream *u, enum reason reason, uint8_t tls_failure)
+void upstream_fail(struct upstream *u, enum reason reason, uint8_t tls_failure)
 {
 	struct upstream_call *call;
 
 	upstream_enter(u, UPSTREAM_CLOSING);
-	transport_close(&u->transport, false);
+	if (u->transport.user == &connecting_user)
+		transport_close(&u->transport, false);
+	else
+		upstream_hang_up(u);
 	while ((call = next_call(u))) {
 		call->tls_failure = tls_failure;
 		call->user->failed(call, reason);
@@ -39,11 +43,11 @@ static void connect_failed(struct upstream *u, int res)
 	enum reason reason = upstream_fault(&u->transport, res, &failure);
 
 	if (failure == METRIC_TLS_FAILURE_N) {
-		calls_failed(u, reason, 0);
+		upstream_fail(u, reason, 0);
 		return;
 	}
 	metric_inc_label(u->proxy->metrics, METRIC_UPSTREAM_TLS_FAILURES, failure);
-	calls_failed(u, reason, (uint8_t)(1 + failure));
+	upstream_fail(u, reason, (uint8_t)(1 + failure));
 }
 
 static void expired(struct ring_timer *timer)
@@ -53,7 +57,7 @@ static void expired(struct ring_timer *timer)
 	if (!deadline_is_due(&u->deadline, u->proxy->ring))
 		return;
 	if (u->state == UPSTREAM_CONNECTING)
-		calls_failed(u, REASON_UPSTREAM_CONNECT_TIMEOUT, 0);
+		upstream_fail(u, REASON_UPSTREAM_CONNECT_TIMEOUT, 0);
 	else if (u->state == UPSTREAM_IDLE)
 		upstream_idle_expired(u);
 	else if (u->state == UPSTREAM_BUSY)
@@ -72,22 +76,6 @@ static void count_handshake(const struct upstream *u)
 							      : METRIC_HANDSHAKE_FULL);
 }
 
-/* All that have waited get their streams; an HTTP/2 peer may allow fewer later. */
-static void serve_calls(struct upstream *u)
-{
-	struct upstream_call *call;
-
-	while ((call = next_call(u))) {
-		struct stream *stream = upstream_open_stream(u);
-
-		call->tls = upstream_tls(u);
-		if (stream)
-			call->user->ready(call, stream);
-		else
-			call->user->failed(call, REASON_OVERLOAD_UPSTREAM);
-	}
-}
-
 static void connected(struct transport *t, int res)
 {
 	struct upstream *u = GW_CONTAINER_OF(t, struct upstream, transport);
@@ -101,12 +89,8 @@ static void connected(struct transport *t, int res)
 	metric_observe(u->proxy->metrics, METRIC_UPSTREAM_CONNECT,
 		       ring_now_ns(u->proxy->ring) - u->since_ns);
 	reason = upstream_speak(u);
-	if (reason != REASON_NONE) {
-		calls_failed(u, reason, 0);
-		return;
-	}
-	upstream_enter(u, UPSTREAM_BUSY);
-	serve_calls(u);
+	if (reason != REASON_NONE)
+		upstream_fail(u, reason, 0);
 }
 
 static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
@@ -187,6 +171,16 @@ static void wait_for(struct upstream *u, struct upstream_call *call)
 	list_counted_push_back(&u->calls, &call->link);
 }
 
+/* So many requests a connection that is being made will take, as far as is known. */
+static uint32_t places(const struct upstream *u)
+{
+	uint32_t max = u->proxy->services[u->service].max_requests;
+	uint32_t n = upstream_endpoint(u)->streams_max;
+
+	n = n > 0 && n < H2_STREAMS_MAX ? n : H2_STREAMS_MAX;
+	return max > 0 && max < n ? max : n;
+}
+
 /* HTTP/2: a connection is being made already, and has places for more. */
 static bool join(struct proxy_endpoint *endpoint, struct upstream_call *call)
 {
@@ -194,7 +188,7 @@ static bool join(struct proxy_endpoint *endpoint, struct upstream_call *call)
 	{
 		struct upstream *u = list_entry(node, struct upstream, link);
 
-		if (u->calls.n >= H2_STREAMS_MAX || !upstream_is_current(u))
+		if (u->calls.n >= places(u) || !upstream_is_current(u))
 			continue;
 		wait_for(u, call);
 		return true;
@@ -238,7 +232,8 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 	u->link = (struct list_node){ 0 };
 	u->all = (struct list_node){ 0 };
 	deadline_init(&u->deadline, expired);
-	deadline_in(&u->deadline, proxy->ring, connect_ns);
+	u->until_ns = connect_ns ? u->since_ns + connect_ns : DEADLINE_NEVER;
+	deadline_set(&u->deadline, proxy->ring, u->until_ns);
 	wait_for(u, call);
 	if (upstream_shares(u))
 		list_push_back(&endpoint->connecting, &u->link);
@@ -247,6 +242,48 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 	addr = ring_addr_of(&u->addr);
 	transport_connect(&u->transport, &addr);
 	return UPSTREAM_COMING;
+}
+
+/*
+ * HTTP/2: a call that got no place on 'u', which serves 'n' others, waits for another connection.
+ * So each of them serves somebody.
+ */
+static enum reason seek(struct upstream *u, struct upstream_call *call, uint32_t n)
+{
+	uint64_t now_ns = ring_now_ns(u->proxy->ring);
+	enum reason reason;
+
+	if (n == 0 || upstream_has_room(u) || !upstream_is_current(u))
+		return REASON_OVERLOAD_UPSTREAM;
+	if (now_ns >= u->until_ns)
+		return REASON_UPSTREAM_CONNECT_TIMEOUT;
+	if (join(upstream_endpoint(u), call))
+		return REASON_NONE;
+	return begin_connect(u->proxy, call, u->until_ns - now_ns, &reason) == UPSTREAM_COMING
+		       ? REASON_NONE
+		       : reason;
+}
+
+void upstream_serve(struct upstream *u)
+{
+	struct upstream_call *call;
+	uint32_t n = 0;
+
+	upstream_enter(u, UPSTREAM_BUSY);
+	while ((call = next_call(u))) {
+		struct stream *stream = upstream_open_stream(u);
+		enum reason reason;
+
+		if (stream) {
+			n++;
+			call->tls = upstream_tls(u);
+			call->user->ready(call, stream);
+			continue;
+		}
+		reason = seek(u, call, n);
+		if (reason != REASON_NONE)
+			call->user->failed(call, reason);
+	}
 }
 
 static int32_t choose(struct proxy *proxy, uint16_t service_slot, int32_t avoid)
@@ -285,6 +322,10 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
 	endpoint->n_active++;
 	stream = wish->fresh ? NULL : upstream_take(endpoint, call);
 	metric_inc(proxy->metrics, stream ? METRIC_POOL_HITS : METRIC_POOL_MISSES);
+	if (!stream && upstream_is_crowded(proxy, wish->service)) {
+		*ret_reason = REASON_OVERLOAD_UPSTREAM;
+		return UPSTREAM_FAILED;
+	}
 	if (!stream && join(endpoint, call))
 		return UPSTREAM_COMING;
 	if (!stream)
@@ -315,7 +356,7 @@ void upstream_cancel(struct upstream_call *call)
 	list_counted_remove(&u->calls, &call->link);
 	call->upstream = NULL;
 	if (u->calls.n == 0)
-		calls_failed(u, REASON_NONE, 0);
+		upstream_fail(u, REASON_NONE, 0);
 }
 
 /* --- Tables. --------------------------------------------------------------------------------- */
@@ -424,7 +465,7 @@ void upstream_check(const struct upstream *u)
 		h1_check(&u->h1);
 	GW_ASSERT(u->state == UPSTREAM_IDLE ? listed : !listed || upstream_shares(u));
 	GW_ASSERT((u->state == UPSTREAM_IDLE) == list_node_is_linked(&u->all));
-	GW_ASSERT(u->calls.n == 0 || u->state == UPSTREAM_CONNECTING);
+	GW_ASSERT((u->calls.n > 0) == (u->state == UPSTREAM_CONNECTING));
 	GW_ASSERT(u->transport.closing == (u->state == UPSTREAM_CLOSING));
 	if (u->state == UPSTREAM_IDLE) /* It is watched: see above. */
 		GW_ASSERT(transport_is_reading(&u->transport));

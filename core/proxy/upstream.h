@@ -13,8 +13,9 @@
  *
  * An HTTP/2 connection carries many requests. It is BUSY while it has one and
  * listed with its endpoint as long as it would take another; requests that come
- * while the first connection is being made wait for it together. When those that
- * are there are full, another one is made.
+ * while the first connection is being made wait for it together. It is made when
+ * its peer has said how many it takes; who finds no place then waits for another,
+ * as do those that come when all that are there are full.
  *
  * The table of connections never fills up with idle ones: some places are kept
  * for requests that need a new connection, and the one that has idled longest
@@ -77,6 +78,7 @@ struct upstream {
 		link; /* In one of its endpoint's lists: idle; HTTP/2: sharing, connecting. */
 	struct list_node all; /* IDLE: in that of all endpoints. */
 	uint64_t since_ns;    /* When it began to connect, or became idle. */
+	uint64_t until_ns;    /* It has so long to connect. */
 	struct policy_addr addr;
 	uint32_t turn; /* The endpoint's, when this began. */
 	uint16_t service, endpoint;

@@ -12,6 +12,13 @@
 
 struct proxy_endpoint;
 
+/* --- upstream.c ------------------------------------------------------------------------------ */
+
+/* It is there: all that have waited get their streams. */
+void upstream_serve(struct upstream *u);
+/* It is given up before that: they hear why. */
+void upstream_fail(struct upstream *u, enum reason reason, uint8_t tls_failure);
+
 /* --- upstream_pool.c ------------------------------------------------------------------------- */
 
 struct proxy_endpoint *upstream_endpoint(const struct upstream *u);
@@ -33,8 +40,12 @@ void upstream_free(struct upstream *u);
 
 /* --- upstream_speak.c ------------------------------------------------------------------------ */
 
-/* It has connected: its codec begins. REASON_NONE, or why it cannot. */
+/* It has connected: its codec begins, and upstream_serve() follows. REASON_NONE, or why it cannot. */
 enum reason upstream_speak(struct upstream *u);
+/* There is a place for another stream on it. */
+bool upstream_has_room(const struct upstream *u);
+/* HTTP/2: no stream can be made, whatever the connection. */
+bool upstream_is_crowded(const struct proxy *proxy, uint16_t service);
 /* A stream on it, or NULL. */
 struct stream *upstream_open_stream(struct upstream *u);
 /* End its codec; it is CLOSING. */

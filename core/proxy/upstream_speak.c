@@ -40,18 +40,23 @@ static void count_end(struct upstream *u, bool by_peer, enum reason reason)
 	if (reason == REASON_UPSTREAM_UNSOLICITED) {
 		metric_inc_label(metrics, METRIC_POOL_CLOSED, METRIC_POOL_CLOSE_UNSOLICITED);
 	} else if (by_peer) {
-		upstream_learn(u);
+		if (u->state == UPSTREAM_IDLE)
+			upstream_learn(u);
 		metric_inc_label(metrics, METRIC_POOL_CLOSED, METRIC_POOL_CLOSE_PEER_CLOSED);
 	} else if (u->state == UPSTREAM_BUSY) {
 		metric_inc_label(metrics, METRIC_POOL_CLOSED, METRIC_POOL_CLOSE_NOT_REUSABLE);
 	}
 }
 
-static void ended(struct upstream *u, bool eof, enum reason reason)
+static void ended(struct upstream *u, bool by_peer, enum reason reason)
 {
 	if (u->state == UPSTREAM_CLOSING) /* We dropped it. */
 		return;
-	count_end(u, eof && u->state == UPSTREAM_IDLE, reason);
+	if (u->state == UPSTREAM_CONNECTING) { /* It has not said what it allows. */
+		upstream_fail(u, h2_why(&u->h2), 0);
+		return;
+	}
+	count_end(u, by_peer, reason);
 	upstream_enter(u, UPSTREAM_CLOSING);
 }
 
@@ -69,7 +74,9 @@ static void h1_idle(struct h1 *c)
 
 static void h1_has_ended(struct h1 *c, enum reason reason)
 {
-	ended(of_h1(c), c->eof, reason);
+	struct upstream *u = of_h1(c);
+
+	ended(u, c->eof && u->state == UPSTREAM_IDLE, reason);
 }
 
 static void h1_closed(struct h1 *c)
@@ -127,26 +134,73 @@ static void share(struct upstream *u)
 		list_push_back(&upstream_endpoint(u)->sharing, &u->link);
 }
 
+static void greeted(struct upstream *u)
+{
+	upstream_endpoint(u)->streams_max = h2_session_streams_max(u->h2.session);
+	upstream_serve(u);
+}
+
+/* It has so long to say something, whatever it was that it did not say. */
+static void suspect(struct upstream *u)
+{
+	if (u->deadline.at_ns == DEADLINE_NEVER)
+		deadline_in(&u->deadline, u->proxy->ring, SUSPECT_NS);
+}
+
+/* Nothing is asked on it now. */
+static void at_rest(struct upstream *u)
+{
+	const struct proxy *proxy = u->proxy;
+
+	if (h2_has_room(&u->h2))
+		pool(u, u->h2.n_begun);
+	else if (u->h2.suspect && !proxy->draining && !proxy->aborting)
+		suspect(u);
+	else
+		upstream_drop(u, METRIC_POOL_CLOSE_NOT_REUSABLE);
+}
+
+/* The last frames leave: a peer that takes nothing does not keep it. */
+static void says_last(struct upstream *u)
+{
+	if (u->state == UPSTREAM_IDLE) {
+		upstream_learn(u);
+		upstream_enter(u, UPSTREAM_BUSY);
+	}
+	upstream_unlist(u);
+	suspect(u);
+}
+
+static void in_use(struct upstream *u)
+{
+	share(u);
+	if (u->h2.suspect)
+		suspect(u);
+	else
+		deadline_in(&u->deadline, u->proxy->ring, 0);
+}
+
 static void h2_changed(struct h2 *c)
 {
 	struct upstream *u = of_h2(c);
 
-	if (u->state == UPSTREAM_BUSY && c->n_streams > 0) {
-		share(u);
-		if (c->suspect && u->deadline.at_ns == DEADLINE_NEVER)
-			deadline_in(&u->deadline, u->proxy->ring, SUSPECT_NS);
-	} else if (u->state == UPSTREAM_BUSY && h2_has_room(c)) {
-		pool(u, c->n_begun);
-	} else if (u->state == UPSTREAM_BUSY) {
-		upstream_drop(u, METRIC_POOL_CLOSE_NOT_REUSABLE);
-	} else if (u->state == UPSTREAM_IDLE && !h2_has_room(c)) {
+	if (u->state == UPSTREAM_CONNECTING && h2_is_greeted(c))
+		greeted(u);
+	if (u->state == UPSTREAM_CONNECTING) /* It has its deadline. */
+		return;
+	if (c->state == H2_SAYING)
+		says_last(u);
+	else if (u->state == UPSTREAM_BUSY && c->n_streams > 0)
+		in_use(u);
+	else if (u->state == UPSTREAM_BUSY)
+		at_rest(u);
+	else if (u->state == UPSTREAM_IDLE && !h2_has_room(c))
 		upstream_drop(u, METRIC_POOL_CLOSE_PEER_CLOSED);
-	}
 }
 
 void upstream_busy_expired(struct upstream *u)
 {
-	if (upstream_shares(u) && u->h2.suspect)
+	if (upstream_shares(u) && (u->h2.suspect || u->h2.state == H2_SAYING))
 		h2_end(&u->h2, REASON_UPSTREAM_RESET);
 	else
 		deadline_in(&u->deadline, u->proxy->ring, 0);
@@ -154,7 +208,9 @@ void upstream_busy_expired(struct upstream *u)
 
 static void h2_has_ended(struct h2 *c, enum reason reason)
 {
-	ended(of_h2(c), c->eof, reason);
+	struct upstream *u = of_h2(c);
+
+	ended(u, c->dismissed || (c->eof && u->state == UPSTREAM_IDLE), reason);
 }
 
 static void h2_closed(struct h2 *c)
@@ -212,11 +268,23 @@ enum reason upstream_speak(struct upstream *u)
 	if (!upstream_shares(u)) {
 		h1_init(&u->h1, H1_CLIENT, u->proxy, &h1_owner);
 		h1_watch(&u->h1);
+		upstream_serve(u);
 		return REASON_NONE;
 	}
 	if (sealed && tls_protocol(&sealed->tls) != TLS_PROTOCOL_HTTP2)
 		return REASON_UPSTREAM_PROTOCOL_MISMATCH;
 	return h2_dial(&u->h2, u->proxy, &h2_owner) < 0 ? REASON_UPSTREAM_RESOURCE : REASON_NONE;
+}
+
+bool upstream_has_room(const struct upstream *u)
+{
+	return upstream_shares(u) && h2_has_room(&u->h2);
+}
+
+bool upstream_is_crowded(const struct proxy *proxy, uint16_t service)
+{
+	return upstream_codec(proxy, service)->many &&
+	       proxy->h2_streams.n_used == proxy->h2_streams.n_slots;
 }
 
 struct stream *upstream_open_stream(struct upstream *u)

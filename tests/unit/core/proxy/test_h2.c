@@ -7,275 +7,20 @@
 
 #include "tests/unit/core/proxy/stage.c"
 
+#include "tests/unit/core/proxy/guest.c"
+
 #include <stdio.h>
 
-#include "core/http/h2_write.h"
 #include "core/proxy/client.h"
 #include "tests/unit/core/http/h2_wire.h"
 
-enum { ASKS = 300, SAY = 65536, BIG = 1 << 20, BODY_TEXT = 200 };
-
-/* --- A client. ------------------------------------------------------------------------------- */
-
-/* One request of it, and what was answered. */
-struct ask {
-	int32_t id;
-	uint16_t status, n_infos;
-	uint64_t left; /* Of its body; */
-	bool no_end;   /* which goes on for ever. */
-	bool holds;    /* Grants nothing. */
-	bool in_ended, out_ended, over;
-	uint32_t code; /* Of a reset. */
-	uint64_t n_in;
-	char text[BODY_TEXT + 1]; /* The first of it. */
-};
-
-static struct guest {
-	struct peer_end *peer;
-	struct h2_session *session;
-	struct ask asks[ASKS];
-	uint32_t n_asks, n_gone, goaway;
-	int32_t last_gone;
-	bool silent; /* Says nothing that it was not told to. */
-	struct h2_block scratch, held;
-	uint8_t said[SAY];
-	uint32_t said_len, said_at;
-} guests[4];
-
-static struct h2_shared *guests_shared;
+enum { BIG = 1 << 20 };
 
 /* Nothing, too, may be said. */
 static void say_bytes(struct peer_end *p, const void *bytes, size_t len)
 {
 	if (len > 0)
 		assert_int_equal(stage_say_bytes(p, bytes, len), len);
-}
-
-static void g_head(void *owner, int32_t id, void *stream, struct http_head *head, bool last,
-		   const struct http_refusal *refusal)
-{
-	struct ask *a = stream;
-
-	(void)owner;
-	(void)id;
-	if (refusal)
-		fail_msg("%d: %u", a->id, refusal->reason);
-	if (head->status < 200) {
-		a->n_infos++;
-		return;
-	}
-	assert_int_equal(a->status, 0);
-	a->status = head->status;
-	a->in_ended = last;
-}
-
-static uint8_t g_method(void *owner, void *stream)
-{
-	struct ask *a = stream;
-
-	(void)owner;
-	return a->left == UINT64_MAX ? HTTP_HEAD : HTTP_GET;
-}
-
-static void g_data(void *owner, void *stream, const uint8_t *bytes, uint32_t len)
-{
-	struct guest *g = owner;
-	struct ask *a = stream;
-
-	assert_true(a->status > 0 && !a->in_ended);
-	for (uint32_t i = 0; i < len && a->n_in + i < BODY_TEXT; i++)
-		a->text[a->n_in + i] = (char)bytes[i];
-	a->n_in += len;
-	if (!a->holds)
-		h2_session_grant(g->session, a->id, len);
-}
-
-static void g_end(void *owner, void *stream, struct slice trailers)
-{
-	struct ask *a = stream;
-
-	(void)owner;
-	(void)trailers;
-	assert_false(a->in_ended);
-	a->in_ended = true;
-}
-
-static void g_malformed(void *owner, void *stream, enum reason reason)
-{
-	struct ask *a = stream;
-
-	(void)owner;
-	fail_msg("answer to %d is malformed: %u", a->id, reason);
-}
-
-static void g_closed(void *owner, void *stream, uint32_t code)
-{
-	struct ask *a = stream;
-
-	(void)owner;
-	a->over = true;
-	a->code = code;
-}
-
-static int32_t g_pull(void *owner, void *stream, uint32_t max, bool *ret_end,
-		      struct slice *ret_trailers)
-{
-	struct ask *a = stream;
-
-	(void)owner;
-	(void)ret_trailers;
-	*ret_end = !a->no_end && a->left <= max;
-	if (a->left == 0 && a->no_end)
-		return -EAGAIN;
-	return (int32_t)(a->left < max ? a->left : max);
-}
-
-static void g_copy(void *owner, void *stream, uint8_t *to, uint32_t len)
-{
-	struct ask *a = stream;
-
-	(void)owner;
-	memset(to, 'u', len);
-	a->left -= len;
-}
-
-static void g_ended(void *owner, void *stream)
-{
-	(void)owner;
-	((struct ask *)stream)->out_ended = true;
-}
-
-static void g_gone(void *owner, int32_t last_id, uint32_t code)
-{
-	struct guest *g = owner;
-
-	g->n_gone++;
-	g->last_gone = last_id;
-	g->goaway = code;
-}
-
-static void g_pong(void *owner)
-{
-	(void)owner;
-}
-
-static void g_error(void *owner, bool connection, uint32_t code)
-{
-	(void)owner;
-	fail_msg("the gateway was wrong: %d %u", connection, code);
-}
-
-static const struct h2_events guest_events = {
-	.head = g_head,
-	.method = g_method,
-	.data = g_data,
-	.end = g_end,
-	.malformed = g_malformed,
-	.closed = g_closed,
-	.pull = g_pull,
-	.copy = g_copy,
-	.ended = g_ended,
-	.gone = g_gone,
-	.pong = g_pong,
-	.error = g_error,
-};
-
-static struct guest *visit(uint32_t i)
-{
-	struct guest *g = &guests[i];
-
-	memset(g, 0, sizeof(*g));
-	g->peer = stage_dial();
-	g->peer->deaf = true;
-	assert_int_equal(
-		h2_session_open(guests_shared, H2_CLIENT, false, &guest_events, g, &g->session), 0);
-	return g;
-}
-
-static void part(struct guest *g, bool reset)
-{
-	h2_session_close(g->session);
-	g->session = NULL;
-	if (g->peer->end)
-		stage_leave(g->peer, reset);
-}
-
-static void g_hear(struct guest *g)
-{
-	uint8_t bytes[8192];
-	int32_t n;
-
-	while ((n = sim_end_read(g->peer->end, bytes, sizeof(bytes))) > 0) {
-		bool held = h2_session_in_section(g->session);
-
-		h2_session_feed(g->session, held ? &g->held : &g->scratch, bytes, (uint32_t)n,
-				ring_now_ns(st.ring));
-		if (!held && h2_session_in_section(g->session))
-			h2_block_move(&g->held, &g->scratch);
-	}
-	g->peer->ended = g->peer->ended || n != -EAGAIN;
-}
-
-static void g_say(struct guest *g)
-{
-	while (!g->silent) {
-		if (g->said_at == g->said_len) {
-			g->said_len = h2_session_write(g->session, g->said, SAY / 2);
-			g->said_at = 0;
-		}
-		if (g->said_len == 0)
-			return;
-		g->said_at += stage_say_bytes(g->peer, (char *)g->said + g->said_at,
-					      g->said_len - g->said_at);
-		if (g->said_at < g->said_len)
-			return;
-	}
-}
-
-/* What can be heard and said now; true, for use in conditions. */
-static bool step(struct guest *g)
-{
-	if (g->peer->end) {
-		g_hear(g);
-		g_say(g);
-	}
-	return true;
-}
-
-static void run(struct guest *g, uint64_t span_ns)
-{
-	uint64_t until_ns = ring_now_ns(st.ring) + span_ns;
-
-	while (ring_now_ns(st.ring) < until_ns) {
-		step(g);
-		stage_run(1 * MS);
-	}
-	step(g);
-}
-
-/* 'len' UINT64_MAX: a HEAD, which has none. */
-static struct ask *ask(struct guest *g, const char *path, const char *lines, uint64_t len)
-{
-	const struct h1_framing framing = { .body = HTTP_BODY_NONE };
-	bool post = len != 0 && len != UINT64_MAX;
-	struct http_head head = { .method = post ? HTTP_POST : HTTP_GET };
-	struct ask *a = &g->asks[g->n_asks++];
-	char text[512], room[4096];
-	struct writer out = writer_make(room, sizeof(room));
-	int n = snprintf(text, sizeof(text), "POSTHEADGETa%s", path);
-
-	assert_true(g->n_asks <= ASKS && n < (int)sizeof(text));
-	head.base = text;
-	head.method_text = post                ? (struct http_span){ 0, 4 }
-			   : len == UINT64_MAX ? (struct http_span){ 4, 4 }
-					       : (struct http_span){ 8, 3 };
-	head.host = (struct http_span){ 11, 1 };
-	head.path = (struct http_span){ 12, (uint16_t)(n - 12) };
-	h2_write_request(&out, &head, SLICE("http"), SLICE(""), slice_of(lines), &framing);
-	*a = (struct ask){ .left = len };
-	a->id = h2_session_request(g->session, writer_slice(&out), !post, a);
-	assert_true(a->id > 0);
-	return a;
 }
 
 /* --- An origin of HTTP/1. -------------------------------------------------------------------- */
@@ -347,11 +92,7 @@ static void serves(struct peer_end *o)
 static void open_stage(uint64_t seed, const struct ring_options *ring,
 		       const struct sim_options *sim, stage_origin_fn *origin)
 {
-	for (uint32_t i = 0; i < ARRAY_SIZE(guests); i++) { /* Of a test that has failed. */
-		if (guests[i].session)
-			h2_session_close(guests[i].session);
-		guests[i].session = NULL;
-	}
+	guests_forget();
 	stage_h2_streams = stage_h2_streams ? stage_h2_streams : 400;
 	stage_deaf = origin == serves;
 	stage_open(seed, ring, sim, origin);
@@ -759,6 +500,38 @@ static void a_broken_upstream_is_not_the_clients_fault(void **state)
 	close_stage();
 }
 
+/* Who takes in long answers may measure the way with a PING for each piece, as gRPC's clients do. */
+static void who_takes_much_may_ping(void **state)
+{
+	struct guest *g;
+	uint64_t before = 0;
+	uint32_t n = 0;
+
+	(void)state;
+	open_stage(1, &some_bufs, &(struct sim_options){ .window_size = 16384 }, serves);
+	g = visit(0);
+	for (int i = 0; i < 30; i++)
+		ask(g, "/big", "", 0);
+	while (!all_ended(g)) {
+		uint64_t sum = 0;
+
+		run(g, 1 * MS);
+		assert_int_equal(g->n_gone, 0);
+		for (uint32_t i = 0; i < g->n_asks; i++)
+			sum += g->asks[i].n_in;
+		if (sum == before)
+			continue;
+		before = sum;
+		h2_session_ping(g->session);
+		g->session->score.points = 0; /* The guest counts answers to that. */
+		n++;
+	}
+	assert_true(n > H2_SCORE_LIMIT);
+	assert_true(score_of_first() < H2_SCORE_WARN);
+	part(g, false);
+	close_stage();
+}
+
 /* --- Ends. ----------------------------------------------------------------------------------- */
 
 static void drain(void)
@@ -1079,19 +852,6 @@ static void rapid_resets_are_ended(void **state)
 	close_stage();
 }
 
-static int setup(void **state)
-{
-	(void)state;
-	return h2_shared_create(16 << 20, &guests_shared);
-}
-
-static int teardown(void **state)
-{
-	(void)state;
-	h2_shared_destroy(guests_shared);
-	return 0;
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -1103,6 +863,7 @@ int main(void)
 		cmocka_unit_test(slow_origins_are_bounded),
 		cmocka_unit_test(a_closed_window_is_not_waited_for_longer),
 		cmocka_unit_test(a_broken_upstream_is_not_the_clients_fault),
+		cmocka_unit_test(who_takes_much_may_ping),
 		cmocka_unit_test(idle_connections_end_in_a_drain),
 		cmocka_unit_test(running_requests_end_in_a_drain),
 		cmocka_unit_test(who_does_not_listen_ends_in_a_drain),
@@ -1117,5 +878,5 @@ int main(void)
 		cmocka_unit_test(rapid_resets_are_ended),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, guests_begin, guests_end);
 }
