@@ -844,6 +844,11 @@ uint32_t h2_session_streams_max(const struct h2_session *s)
 						   NGHTTP2_SETTINGS_MAX_CONCURRENT_STREAMS);
 }
 
+bool h2_session_is_begun(const struct h2_session *s, int32_t id)
+{
+	return nghttp2_session_find_stream(ng_of(s), id) != NULL;
+}
+
 bool h2_session_is_stalled(const struct h2_session *s, int32_t id)
 {
 	return nghttp2_session_get_stream_remote_window_size(ng_of(s), id) <= 0 ||

@@ -200,6 +200,8 @@ static inline bool h2_session_is_greeted(const struct h2_session *s)
 
 /* So many streams at a time the peer allows us. */
 uint32_t h2_session_streams_max(const struct h2_session *s);
+/* Its head has been put on the wire: not while the peer allows no more streams. */
+bool h2_session_is_begun(const struct h2_session *s, int32_t id);
 /* The peer takes nothing more of it for now. */
 bool h2_session_is_stalled(const struct h2_session *s, int32_t id);
 

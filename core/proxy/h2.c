@@ -338,10 +338,29 @@ static void say_good_bye(struct h2 *c)
 				 c->proxy->draining ? REASON_DRAINING : REASON_NONE);
 }
 
+/* The peer allows fewer streams now: those that were still to begin are tried elsewhere. */
+static void refuse_surplus(struct h2 *c)
+{
+	struct stream_fault fault = {
+		.status = 502, .reason = REASON_UPSTREAM_RESET, .untouched = true, .refused = true
+	};
+
+	while (c->n_streams > h2_session_streams_max(c->session)) {
+		struct h2_stream *s = list_entry(list_last(&c->streams), struct h2_stream, all);
+
+		if (!h2_stream_is_known(s) || h2_session_is_begun(c->session, s->id))
+			return;
+		h2_session_reset(c->session, s->id, H2_CODE_CANCEL);
+		h2_stream_fault(s, &fault);
+	}
+}
+
 void h2_settle(struct h2 *c)
 {
 	if (c->state == H2_CLOSED)
 		return;
+	if (c->role == H2_CLIENT && c->state < H2_SAYING)
+		refuse_surplus(c);
 	if (c->state == H2_OPEN && h2_session_trouble(c->session) != REASON_NONE)
 		h2_enter(c, H2_LEAVING);
 	if (has_left(c))

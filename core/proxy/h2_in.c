@@ -182,13 +182,17 @@ void h2_in_end(void *owner, void *stream, struct slice trailers)
 	struct h2_stream *s = stream;
 	struct h2 *c = owner;
 
+	if (trailers.len > 0)
+		s->trailers_in = ring_buf_take(c->proxy->ring);
+	if (GW_COUNT_IF(trailers.len > 0 && !s->trailers_in, "trailers_without_buffer") &&
+	    c->role == H2_CLIENT) {
+		no_buffer(s); /* They may say how the call has ended (gRPC). */
+		return;
+	}
 	s->in_ended = true;
 	h2_touch(s);
-	if (trailers.len == 0)
-		return;
-	s->trailers_in = ring_buf_take(c->proxy->ring);
-	if (GW_COUNT_IF(!s->trailers_in, "trailers_without_buffer"))
-		return; /* They are optional by nature (RFC 9110 6.5.1). */
+	if (!s->trailers_in)
+		return; /* A request's are optional by nature (RFC 9110 6.5.1). */
 	memcpy(ring_buf_data(s->trailers_in), trailers.ptr, trailers.len);
 	s->trailers_in->len = (uint32_t)trailers.len;
 }

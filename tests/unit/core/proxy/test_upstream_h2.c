@@ -362,6 +362,39 @@ static void answers_are_not_mixed_up(void **state)
 	}
 }
 
+/* What had not begun when the limit went down is tried elsewhere. */
+static void what_has_not_begun_is_tried_elsewhere(void **state)
+{
+	static const struct sim_options sim = { .send_size = 4096, .window_size = 4096 };
+
+	(void)state;
+	for (uint32_t limit = 0; limit < 4; limit++) {
+		struct guest *g;
+		struct hand *h;
+
+		begin_with(limit, &bufs, &sim);
+		plan.window = 1 << 20;
+		g = visit(0);
+		h = warm(g);
+		hand_number(h, H2W_WINDOW_UPDATE, 0, 1 << 20);
+		pass(5 * MS);
+		h->deaf = true;
+		plan.answers = true;
+		post(g, "", 60000, true);
+		pass(5 * MS); /* The write of its body does not end. */
+		for (int i = 0; i < 6; i++)
+			get(g);
+		pass(5 * MS);
+		hand_setting(h, 3, limit);
+		pass(5 * MS);
+		h->deaf = false;
+		by_hand(h->peer);
+		until(n_ok(g) == 8);
+		assert_in_range(h->n, 2, 2 + limit);
+		end();
+	}
+}
+
 /* --- Connecting. ----------------------------------------------------------------------------- */
 
 static enum sim_welcome no_welcome(void *owner)
@@ -709,9 +742,9 @@ static const struct {
 	{ ":status: 200\nx-a: b\n", NULL, true, UINT64_MAX, 200, NULL, "x-a: b" },
 	{ ":status: 404\ncontent-length: 0\n", NULL, true, 0, 404, NULL, "content-length: 0" },
 	{ ":status: 200\ncontent-length: 2\nconnection: close\n", NULL, false, 0, 502,
-	  "upstream_framing", "" },
+	  "upstream_header", "" },
 	{ ":status: 200\ncontent-length: 77\n", NULL, true, 0, 502, "upstream_framing", "" },
-	{ ":status: 200\ncontent-length: x\n", NULL, false, 0, 502, "upstream_framing", "" },
+	{ ":status: 200\ncontent-length: x\n", NULL, false, 0, 502, "upstream_header", "" },
 	{ ":status: 101\n", NULL, false, 0, 502, "upstream_", "" },
 	{ ":status: 99\n", NULL, false, 0, 502, "upstream_", "" },
 	{ ":status: abc\n", NULL, false, 0, 502, "upstream_", "" },
@@ -1435,6 +1468,9 @@ static void used_up_buffers_are_survived(void **state)
 		while (n > 0)
 			ring_buf_give(st.ring, held[--n]);
 		pass(20 * MS);
+		for (uint32_t i = 2; i < g->n_asks; i += 2) /* A whole answer is whole. */
+			if (is_ok(&g->asks[i]))
+				assert_string_equal(g->asks[i].trailers, "x-t: v\r\n");
 		part(g, true);
 		pass(20 * MS);
 		assert_int_equal(st.proxy->exchanges.n_used, 0);
@@ -1706,6 +1742,7 @@ int main(void)
 		cmocka_unit_test(a_limit_may_change),
 		cmocka_unit_test(a_limit_of_none_ends_an_idle_connection),
 		cmocka_unit_test(answers_are_not_mixed_up),
+		cmocka_unit_test(what_has_not_begun_is_tried_elsewhere),
 		cmocka_unit_test(those_that_wait_hear_that_it_fails),
 		cmocka_unit_test(those_that_wait_may_go),
 		cmocka_unit_test(goaway_ends_in_order),
