@@ -74,9 +74,8 @@ void h2_session_shut(struct h2_session *s)
 	s->warned = true;
 	if (s->role == H2_CLIENT) /* Nothing new begins but by us. */
 		return;
-	if (nghttp2_submit_shutdown_notice(ng_of(s)) < 0 ||
-	    nghttp2_submit_ping(ng_of(s), NGHTTP2_FLAG_NONE, NULL) < 0)
-		end(s, REASON_OVERLOAD_MEMORY);
+	s->asks = true;
+	must(s, nghttp2_submit_shutdown_notice(ng_of(s)));
 }
 
 void h2_session_ping(struct h2_session *s)
@@ -702,6 +701,10 @@ static int on_sent(nghttp2_session *ng, const nghttp2_frame *frame, void *user)
 	if (frame->hd.type == NGHTTP2_GOAWAY && frame->goaway.error_code != NGHTTP2_NO_ERROR) {
 		end(s, reason_of(frame->goaway.error_code));
 		s->events->error(s->owner, true, frame->goaway.error_code);
+	}
+	if (frame->hd.type == NGHTTP2_GOAWAY && s->asks) {
+		s->asks = false;
+		h2_session_ping(s); /* Submitted together, it would overtake what it asks about. */
 	}
 	if (is_last_frame(frame) && stream_of(s, frame->hd.stream_id))
 		s->events->ended(s->owner, stream_of(s, frame->hd.stream_id));

@@ -115,6 +115,7 @@ struct h2_session {
 	bool in_section : 1; /* A field section has begun and is not complete. */
 	bool over : 1;       /* Nothing that comes is looked at any more. */
 	bool warned : 1;     /* Asked to go away. */
+	bool asks : 1;       /* And whether it has heard: as soon as it was sent. */
 	bool refusing : 1;   /* Told that no more streams are looked at. */
 	bool secure : 1;     /* Over TLS. */
 	bool greeted : 1;    /* The peer's SETTINGS have come. */

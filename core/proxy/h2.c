@@ -385,7 +385,7 @@ bool h2_has_room(const struct h2 *c)
 {
 	uint32_t max = c->session ? h2_session_streams_max(c->session) : 0;
 
-	return c->state == H2_OPEN && !c->eof && !c->ending && !c->suspect &&
+	return c->state == H2_OPEN && !c->eof && !c->mute && !c->ending && !c->suspect &&
 	       c->n_begun < H2_BEGUN_MAX &&
 	       c->n_streams < (max < H2_STREAMS_MAX ? max : H2_STREAMS_MAX);
 }

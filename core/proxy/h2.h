@@ -123,6 +123,7 @@ struct h2 {
 	uint8_t phase;     /* enum codec_phase. */
 	bool writing : 1;
 	bool eof : 1;
+	bool mute : 1; /* Client role: the transport takes nothing more; what came still counts. */
 	bool phase_told : 1;
 	bool gone : 1;      /* The transport is. */
 	bool dismissed : 1; /* The peer has said that it begins nothing more. */

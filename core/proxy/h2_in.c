@@ -418,7 +418,8 @@ static void give_up(struct h2 *c, struct h2_stream *s)
 static void input_ended(struct h2 *c, int32_t res)
 {
 	c->eof = true;
-	if (res < 0 || c->state >= H2_SAYING) {
+	c->mute |= c->role == H2_CLIENT && res < 0;
+	if ((res < 0 && !c->mute) || c->state >= H2_SAYING) {
 		h2_end(c, c->state >= H2_SAYING ? REASON_NONE : REASON_CLIENT_ABORT);
 		return;
 	}
@@ -432,7 +433,7 @@ static void input_ended(struct h2 *c, int32_t res)
 			give_up(c, s);
 	}
 	h2_settle(c);
-	if (c->state != H2_CLOSED)
+	if (c->state != H2_CLOSED && res >= 0)
 		transport_watch(&c->transport);
 }
 

@@ -107,6 +107,10 @@ void h2_out_pump(struct h2 *c)
 
 	if (c->writing || c->state >= H2_LINGER)
 		return;
+	if (c->mute) {
+		said(c);
+		return;
+	}
 	if (!h2_session_wants_write(c->session)) {
 		tell_flown(c);
 		said(c);
@@ -135,6 +139,11 @@ void h2_out_written(struct h2 *c, int res)
 	ring_buf_give(c->proxy->ring, c->out);
 	c->out = NULL;
 	c->writing = false;
+	if (res < 0 && c->role == H2_CLIENT && c->state < H2_SAYING) {
+		c->mute = true; /* It may have answered before it closed. */
+		h2_settle(c);
+		return;
+	}
 	if (res < 0) {
 		h2_end(c, c->state >= H2_SAYING ? REASON_NONE : REASON_CLIENT_ABORT);
 		return;

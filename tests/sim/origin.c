@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/proxy/proxy.h"
+#include "tests/sim/trunk.h"
 #include "tests/sim/wire.h"
 
 #define MS UINT64_C(1000000)
@@ -18,7 +19,7 @@ enum { NOTICED_MS = 200 }; /* After that the gateway should have closed, too. */
 struct origin {
 	struct world *w;
 	struct sim_host host;
-	struct list lines;
+	struct list lines, trunks;
 };
 
 /* One connection of the gateway's. */
@@ -481,7 +482,13 @@ static enum sim_welcome welcome(void *owner)
 static void connected(void *owner, struct sim_end *end)
 {
 	struct origin *o = owner;
-	struct line *l = malloc(sizeof(*l));
+	struct line *l;
+
+	if (o->w->trunks) {
+		trunk_new(o->w, end, &o->trunks);
+		return;
+	}
+	l = malloc(sizeof(*l));
 
 	GW_ASSERT(l);
 	*l = (struct line){ .o = o, .end = end };
@@ -499,6 +506,7 @@ struct origin *origin_new(struct world *w, const struct ring_addr *addr)
 	GW_ASSERT(o);
 	o->w = w;
 	list_init(&o->lines);
+	list_init(&o->trunks);
 	o->host = (struct sim_host){
 		.addr = *addr, .welcome = welcome, .connected = connected, .owner = o
 	};
@@ -508,6 +516,7 @@ struct origin *origin_new(struct world *w, const struct ring_addr *addr)
 
 void origin_watch_gone(const struct origin *o, const struct deal *deal)
 {
+	trunks_watch_gone(&o->trunks, deal);
 	list_each(node, &o->lines)
 	{
 		const struct line *l = list_entry(node, struct line, link);
@@ -523,6 +532,7 @@ void origin_free(struct origin *o)
 {
 	struct list_node *node;
 
+	trunks_free(&o->trunks);
 	while ((node = list_pop_front(&o->lines))) {
 		struct line *l = list_entry(node, struct line, link);
 

@@ -71,9 +71,10 @@ static struct sim_faults some_faults(struct world *w)
 
 static void make_ring(struct world *w, bool trace)
 {
+	bool many = w->h2 || w->trunks;
 	struct ring_options ring = {
-		.files_max = w->calm ? (w->h2 ? 256 : 128) : 24 + (uint32_t)below(w, 40),
-		.bufs_max = w->calm ? (w->h2 ? 1024 : 256) : 24 + (uint32_t)below(w, 100),
+		.files_max = w->calm ? (many ? 256 : 128) : 24 + (uint32_t)below(w, 40),
+		.bufs_max = w->calm ? (many ? 1024 : 256) : 24 + (uint32_t)below(w, 100),
 		.bufs_posted = 1u << below(w, 5),
 		.pipes_max = w->calm ? 32 : 1 + (uint32_t)below(w, 8),
 		.turn_answers = below(w, 3) ? 512 : 1 + (uint32_t)below(w, 4),
@@ -122,6 +123,8 @@ static void some_limits(struct world *w)
 	w->logs = rng_below(&rng, 3) == 0;
 	w->tunnels = rng_below(&rng, 3) == 0;
 	w->h2 = rng_below(&rng, 4) == 0;
+	w->trunks = rng_below(&rng, 4) == 0;
+	w->tunnels = w->tunnels && !w->trunks;
 }
 
 /* Of several requests on each connection, in a calm world none is to lack a place. */
@@ -130,7 +133,7 @@ static void h2_options(const struct world *w, struct proxy_options *opt)
 	struct rng rng;
 
 	rng_seed(&rng, w->seed ^ 0x6832);
-	opt->h2_streams_max = w->calm ? WORLD_DEALS_MAX : 2 + (uint32_t)rng_below(&rng, 30);
+	opt->h2_streams_max = w->calm ? 2 * WORLD_DEALS_MAX : 2 + (uint32_t)rng_below(&rng, 30);
 	opt->h2_total_max = !w->calm && rng_below(&rng, 6) == 0 ? 2 : 0;
 	opt->write_stall_ns = 20 * S;
 	if (w->calm)
@@ -172,6 +175,7 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 	table->n_routes = 1;
 	table->routes[0] = (struct policy_route){ .max_body = w->max_body, .retry = true };
 	table->routes[0].upgrades = w->tunnels ? POLICY_UPGRADE_WEBSOCKET : 0;
+	service->protocol = w->trunks ? POLICY_H2C : POLICY_HTTP;
 	service->n_name = 3;
 	memcpy(service->name, "sim", 3);
 	service->max_idle = (uint16_t)below(w, 5);
@@ -382,7 +386,7 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	some_limits(&w);
 	make_ring(&w, trace);
 	some_options(&w, &options);
-	if (w.h2)
+	if (w.h2 || w.trunks)
 		h2_options(&w, &options);
 	w.tables[0] = make_table(&w, 1);
 	w.tables[1] = make_table(&w, 2);

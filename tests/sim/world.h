@@ -20,6 +20,8 @@
  *    and no span is negative.
  * 11 Bytes meant for a tunnel reach an origin that has granted it, in order, and no other;
  *    its end does when its visitor has ended it, or in a drain.
+ * 12 No origin that speaks HTTP/2 has more streams at a time than it allows; what it
+ *    refuses without a look it is asked once more at most, whatever the method.
  * All of them hold for guests, who speak HTTP/2, as for visitors; a stream that its guest
  * has given up is a connection reset, for rule 7.
  */
@@ -55,7 +57,13 @@
 	X(H2_REFUSED)   /* To be asked again. */ \
 	X(H2_GIVEN_UP)  /* By its guest. */ \
 	X(H2_BESIDE)    /* While another ran on its connection. */ \
-	X(H2_DISMISSED) /* Its guest was asked to go. */
+	X(H2_DISMISSED) /* Its guest was asked to go. */ \
+	X(TRUNK_SHARED)  /* Two requests at a time on a connection of HTTP/2 to an origin, */ \
+	X(TRUNK_FULL)    /* as many as that allows. */ \
+	X(TRUNK_REFUSED) /* One that it did not look at. */ \
+	X(TRUNK_RESET)   /* One that it gave up. */ \
+	X(TRUNK_BROKEN)  /* With all that ran on it. */ \
+	X(TRUNK_LEFT)    /* With GOAWAY. */
 /* clang-format on */
 
 enum world_ending {
@@ -77,6 +85,7 @@ struct deal {
 	bool reply_whole;      /* An origin has sent all of a reply. */
 	uint8_t n_seen;        /* Its head reached an origin, */
 	uint8_t n_held;        /* all of it did. */
+	uint8_t n_refused;     /* Or one did not look at it. */
 	uint16_t answered;     /* The status of a reply that its visitor has completely, */
 	uint64_t answered_len; /* and its body bytes. */
 };
@@ -94,7 +103,8 @@ struct world {
 	uint64_t max_body; /* Of a request, at the gateway. */
 	bool logs;
 	bool tunnels; /* Are asked for, and allowed. */
-	bool h2;      /* Is spoken, by guests among the visitors. */
+	bool h2;      /* Is spoken, by guests among the visitors; */
+	bool trunks;  /* and by origins, in the place of HTTP/1. */
 	struct ring *ring;
 	struct proxy *proxy;
 	struct listener *listener;

@@ -1238,6 +1238,23 @@ static void who_is_asked_to_go_may_finish(void **state)
 	side_close(s);
 }
 
+/* An answer to the question says that the request to go was heard: so it comes behind it. */
+static void the_question_follows_the_request_to_go(void **state)
+{
+	struct side *s = server();
+	struct h2_wire_frame goaway, ping;
+
+	(void)state;
+	begin_wire();
+	feed_wire(s, &wire);
+	h2_session_shut(s->session);
+	say(s, 4096);
+	assert_int_equal(said(s, H2W_GOAWAY, &goaway), 1);
+	assert_int_equal(said(s, H2W_PING, &ping), 1);
+	assert_true(goaway.payload < ping.payload);
+	side_close(s);
+}
+
 static void streams_behind_the_last_word_are_not_looked_at(void **state)
 {
 	struct side *s = server();
@@ -1330,6 +1347,7 @@ int main(void)
 		cmocka_unit_test(a_frame_that_waits_for_room_may_lose_its_stream),
 		cmocka_unit_test(storms_are_survived),
 		cmocka_unit_test(who_is_asked_to_go_may_finish),
+		cmocka_unit_test(the_question_follows_the_request_to_go),
 		cmocka_unit_test(streams_behind_the_last_word_are_not_looked_at),
 		cmocka_unit_test(the_true_limit_is_told),
 		cmocka_unit_test(used_up_memory_ends_the_session),

@@ -1516,6 +1516,42 @@ static void a_complete_answer_survives_its_connection(void **state)
 	}
 }
 
+/* All of the answer had arrived when its connection broke in the middle of a write of ours. */
+static void what_had_arrived_counts(void **state)
+{
+	static const struct sim_options sim = { .send_size = 8192,
+						.window_size = 1024,
+						.batch_ns = 60000 };
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= 4 * STAGE_SEEDS; seed++) {
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+
+		begin_with(seed, &bufs, &sim);
+		plan.window = 1 << 20;
+		g = visit(0);
+		h = warm(g);
+		hand_number(h, H2W_WINDOW_UPDATE, 0, 1 << 20);
+		a = post(g, "", 100000, true);
+		until(h->n == 2);
+		h->deaf = true;
+		pass(5 * MS);
+		hand_section(h, h->streams[1].id, ":status: 200\ncontent-length: 6000\n", false);
+		h->streams[1].to_say = 6000;
+		hand_pump(h);
+		while (h->out_len > 0 || sim_end_unsent(h->peer->end) > 0)
+			stage_run(1000);
+		stage_leave(h->peer, true);
+		until(a->over);
+		if (!a->in_ended || a->n_in != 6000)
+			fail_msg("seed %lu: %d %lu", (unsigned long)seed, a->in_ended,
+				 (unsigned long)a->n_in);
+		end();
+	}
+}
+
 /* --- gRPC. ----------------------------------------------------------------------------------- */
 
 /* One head with HTTP's 200, and gRPC's status. */
@@ -1774,6 +1810,7 @@ int main(void)
 		cmocka_unit_test(a_connection_without_numbers_is_replaced),
 		cmocka_unit_test(used_up_buffers_are_survived),
 		cmocka_unit_test(a_complete_answer_survives_its_connection),
+		cmocka_unit_test(what_had_arrived_counts),
 		cmocka_unit_test(calls_are_refused_in_their_form),
 		cmocka_unit_test(a_call_ends_with_its_deadline),
 		cmocka_unit_test(calls_stream_in_both_directions),
