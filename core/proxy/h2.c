@@ -418,10 +418,10 @@ static void gone(void *owner, int32_t last_id, uint32_t code)
 	struct h2 *c = owner;
 
 	(void)last_id; /* Streams beyond it are closed one by one. */
-	(void)code;
 	c->dismissed = true;
-	if (c->state ==
-	    H2_OPEN) /* A client that says good-bye: its streams still get their answers. */
+	if (c->role == H2_CLIENT && code != H2_CODE_NO_ERROR) /* It will close (RFC 9113 5.4.1). */
+		h2_session_expel(c->session, H2_CODE_NO_ERROR, REASON_UPSTREAM_RESET);
+	else if (c->state == H2_OPEN) /* What runs goes on. */
 		h2_enter(c, H2_LEAVING);
 }
 
