@@ -197,12 +197,6 @@ static void h1_phase(struct h1 *c, enum codec_phase next)
 	phase(client_of(&c->transport), next);
 }
 
-static void h1_idle(struct h1 *c)
-{
-	(void)c;
-	GW_UNREACHABLE(); /* Of the client's role. */
-}
-
 static void h1_ended_(struct h1 *c, enum reason reason)
 {
 	ended(client_of(&c->transport), reason);
@@ -216,7 +210,6 @@ static void h1_closed(struct h1 *c)
 static const struct h1_owner h1_owner = {
 	.request = h1_request,
 	.phase = h1_phase,
-	.idle = h1_idle,
 	.ended = h1_ended_,
 	.closed = h1_closed,
 };
@@ -394,13 +387,6 @@ static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, 
 	}
 }
 
-static void early_written(struct transport *t, int res)
-{
-	(void)t;
-	(void)res;
-	GW_UNREACHABLE();
-}
-
 static void early_closed(struct transport *t)
 {
 	free_client(client_of(t));
@@ -408,7 +394,6 @@ static void early_closed(struct transport *t)
 
 static const struct transport_user early_user = {
 	.bytes = early_bytes,
-	.written = early_written,
 	.connected = shaken,
 	.closed = early_closed,
 };

@@ -61,13 +61,6 @@ static void bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool m
 	h1_in_bytes(c, buf, res);
 }
 
-static void connected(struct transport *t, int res)
-{
-	(void)t;
-	(void)res;
-	GW_UNREACHABLE(); /* It was before there was a codec. */
-}
-
 static void closed(struct transport *t)
 {
 	struct h1 *c = GW_CONTAINER_OF(t, struct h1, transport);
@@ -81,7 +74,6 @@ static void closed(struct transport *t)
 static const struct transport_user transport_user = {
 	.bytes = bytes,
 	.written = written,
-	.connected = connected,
 	.closed = closed,
 };
 

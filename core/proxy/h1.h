@@ -47,6 +47,7 @@ enum h1_in_state {
 
 enum h1_role { H1_SERVER, H1_CLIENT };
 
+/* What is told in the other role only may be NULL. */
 struct h1_owner {
 	/*
 	 * Server role: a request begins. The owner sets stream.user and
@@ -55,7 +56,7 @@ struct h1_owner {
 	 */
 	void (*request)(struct h1 *c, struct http_head *head, bool end,
 			const struct http_refusal *refusal);
-	void (*phase)(struct h1 *c, enum codec_phase phase);
+	void (*phase)(struct h1 *c, enum codec_phase phase); /* Server role. */
 	/* Client role: released and clean; may carry the next request. */
 	void (*idle)(struct h1 *c);
 	/* The connection ended with no stream open, or cannot go on; h1_close() was called. Once. */

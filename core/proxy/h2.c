@@ -464,13 +464,6 @@ static void written(struct transport *t, int res)
 	h2_out_written(GW_CONTAINER_OF(t, struct h2, transport), res);
 }
 
-static void connected(struct transport *t, int res)
-{
-	(void)t;
-	(void)res;
-	GW_UNREACHABLE(); /* It was before there was a codec. */
-}
-
 static void closed(struct transport *t)
 {
 	struct h2 *c = GW_CONTAINER_OF(t, struct h2, transport);
@@ -485,7 +478,6 @@ static void closed(struct transport *t)
 static const struct transport_user transport_user = {
 	.bytes = bytes,
 	.written = written,
-	.connected = connected,
 	.closed = closed,
 };
 

@@ -44,11 +44,12 @@ enum h2_state {
 		H2_N_STATES
 };
 
+/* What is told in the other role only may be NULL. */
 struct h2_owner {
 	/* Server role, as in h1.h: the owner sets stream.user and stream.owner, or nothing. */
 	void (*request)(struct h2 *c, struct stream *s, struct http_head *head, bool end,
 			const struct http_refusal *refusal);
-	void (*phase)(struct h2 *c, enum codec_phase phase);
+	void (*phase)(struct h2 *c, enum codec_phase phase); /* Server role. */
 	/* Client role: a stream has ended, or the peer's limits or doings have changed: look anew. Not once closed. */
 	void (*changed)(struct h2 *c);
 	/* The connection is ending, and no stream is left. Once. */

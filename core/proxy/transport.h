@@ -22,6 +22,7 @@
 struct transport;
 struct sealed;
 
+/* What was not asked for is not told, and may be NULL. */
 struct transport_user {
 	/*
 	 * res > 0: 'buf' holds res bytes and is the user's now; 'more' were waiting

@@ -93,30 +93,12 @@ static void connected(struct transport *t, int res)
 		upstream_fail(u, reason, 0);
 }
 
-static void early_bytes(struct transport *t, struct ring_buf *buf, int32_t res, bool more)
-{
-	(void)t;
-	(void)buf;
-	(void)res;
-	(void)more;
-	GW_UNREACHABLE(); /* Nobody asked for any. */
-}
-
-static void early_written(struct transport *t, int res)
-{
-	(void)t;
-	(void)res;
-	GW_UNREACHABLE();
-}
-
 static void early_closed(struct transport *t)
 {
 	upstream_free(GW_CONTAINER_OF(t, struct upstream, transport));
 }
 
 static const struct transport_user connecting_user = {
-	.bytes = early_bytes,
-	.written = early_written,
 	.connected = connected,
 	.closed = early_closed,
 };

@@ -84,26 +84,7 @@ static void h1_closed(struct h1 *c)
 	upstream_free(of_h1(c));
 }
 
-static void h1_request(struct h1 *c, struct http_head *head, bool end,
-		       const struct http_refusal *refusal)
-{
-	(void)c;
-	(void)head;
-	(void)end;
-	(void)refusal;
-	GW_UNREACHABLE();
-}
-
-static void h1_phase(struct h1 *c, enum codec_phase phase)
-{
-	(void)c;
-	(void)phase;
-	GW_UNREACHABLE();
-}
-
 static const struct h1_owner h1_owner = {
-	.request = h1_request,
-	.phase = h1_phase,
 	.idle = h1_idle,
 	.ended = h1_has_ended,
 	.closed = h1_closed,
@@ -218,27 +199,7 @@ static void h2_closed(struct h2 *c)
 	upstream_free(of_h2(c));
 }
 
-static void h2_request(struct h2 *c, struct stream *s, struct http_head *head, bool end,
-		       const struct http_refusal *refusal)
-{
-	(void)c;
-	(void)s;
-	(void)head;
-	(void)end;
-	(void)refusal;
-	GW_UNREACHABLE();
-}
-
-static void h2_phase(struct h2 *c, enum codec_phase phase)
-{
-	(void)c;
-	(void)phase;
-	GW_UNREACHABLE();
-}
-
 static const struct h2_owner h2_owner = {
-	.request = h2_request,
-	.phase = h2_phase,
 	.changed = h2_changed,
 	.ended = h2_has_ended,
 	.closed = h2_closed,

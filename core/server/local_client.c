@@ -387,16 +387,9 @@ static void closed(struct h1 *c)
 	local_released(l);
 }
 
-static void idle(struct h1 *c)
-{
-	(void)c;
-	GW_UNREACHABLE();
-}
-
 static const struct h1_owner h1_owner = {
 	.request = request,
 	.phase = phase,
-	.idle = idle,
 	.ended = ended,
 	.closed = closed,
 };
