@@ -163,7 +163,6 @@ static void stream_release(struct stream *stream)
 	if (h2_stream_is_known(s) && !s->in_ended)
 		h2_session_reset(c->session, s->id, H2_CODE_NO_ERROR);
 	h2_session_forgive(c->session);
-	c->n_messages++;
 	h2_stream_free(s);
 }
 
@@ -535,7 +534,6 @@ void h2_check(const struct h2 *c)
 
 	GW_ASSERT(c->state < H2_N_STATES && !c->telling);
 	GW_ASSERT((c->state == H2_CLOSED) == !c->session);
-	GW_ASSERT(c->writing == (c->out != NULL));
 	list_each(node, &c->streams)
 	{
 		const struct h2_stream *s = list_entry(node, struct h2_stream, all);

@@ -104,7 +104,7 @@ struct h2 {
 	const struct h2_owner *owner;
 	struct h2_session *session; /* NULL once closed. */
 	struct h2_block *block;     /* A field section that came only in part. */
-	struct ring_buf *out;       /* Being written. */
+	struct ring_buf *out;       /* Being written; NULL: nothing is. */
 	struct ring_op soon;
 	struct list streams, touched, flown;
 	struct h2_stream
@@ -113,16 +113,13 @@ struct h2 {
 		*headed;   /* Client role: whose head was told, and no flush since; or NULL. */
 	uint64_t heard_ns; /* When bytes came last. */
 	uint32_t n_streams;
-	uint32_t n_messages; /* Ended well. */
 	uint32_t n_begun;
 	uint32_t n_late;   /* Begun by who was asked to begin nothing new. */
 	uint32_t lingered; /* Bytes that came and nobody looked at. */
-	uint32_t out_len;  /* Of 'out'. */
 	uint16_t reason;   /* enum reason, to be told at the end. */
 	uint8_t role;      /* enum h2_role. */
 	uint8_t state;     /* enum h2_state. */
 	uint8_t phase;     /* enum codec_phase. */
-	bool writing : 1;
 	bool eof : 1;
 	bool mute : 1; /* Client role: the transport takes nothing more; what came still counts. */
 	bool phase_told : 1;

@@ -105,7 +105,7 @@ void h2_out_pump(struct h2 *c)
 	struct ring_buf *buf;
 	uint32_t n;
 
-	if (c->writing || c->state >= H2_LINGER)
+	if (c->out || c->state >= H2_LINGER)
 		return;
 	if (c->mute) {
 		said(c);
@@ -123,10 +123,10 @@ void h2_out_pump(struct h2 *c)
 	}
 	n = h2_session_write(c->session, buf->mem, buf->size);
 	if (n > 0) {
+		buf->start = 0; /* All of it is room. */
+		buf->len = n;
 		c->out = buf;
-		c->writing = true;
-		transport_write(&c->transport, buf->mem, n);
-		c->out_len = n;
+		transport_write(&c->transport, ring_buf_data(buf), n);
 		return;
 	}
 	ring_buf_give(c->proxy->ring, buf);
@@ -136,9 +136,10 @@ void h2_out_pump(struct h2 *c)
 
 void h2_out_written(struct h2 *c, int res)
 {
+	uint32_t n = c->out->len;
+
 	ring_buf_give(c->proxy->ring, c->out);
 	c->out = NULL;
-	c->writing = false;
 	if (res < 0 && c->role == H2_CLIENT && c->state < H2_SAYING) {
 		c->mute = true; /* It may have answered before it closed. */
 		h2_settle(c);
@@ -150,7 +151,7 @@ void h2_out_written(struct h2 *c, int res)
 	}
 	metric_add(c->proxy->metrics,
 		   c->role == H2_SERVER ? METRIC_CLIENT_BYTES_OUT : METRIC_UPSTREAM_BYTES_OUT,
-		   c->out_len);
+		   n);
 	tell_flown(c);
 	if (h2_session_wants_write(c->session) || c->state == H2_SAYING)
 		h2_out_pump(c);
