@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * upstream_private.h - between the files of upstream.h: upstream.c (calls, connecting,
- * tables), upstream_pool.c (states, idling) and upstream_speak.c (codecs).
+ * tables), upstream_pool.c (states, idling) and upstream_codec.c (codecs).
  *
  * Threads: the worker's.
  */
@@ -38,7 +38,7 @@ void upstream_keep_room(struct proxy *proxy);
 void upstream_learn(struct upstream *u);
 void upstream_free(struct upstream *u);
 
-/* --- upstream_speak.c ------------------------------------------------------------------------ */
+/* --- upstream_codec.c ------------------------------------------------------------------------ */
 
 /* It has connected: its codec begins, and upstream_serve() follows. REASON_NONE, or why it cannot. */
 enum reason upstream_speak(struct upstream *u);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* HTTP/2 to upstreams, through a whole proxy in virtual time: origins by hand, guests as clients. */
-#include "core/proxy/upstream_speak.c"
+#include "core/proxy/upstream_codec.c"
 
 #include "tests/unit/core/proxy/stage.c"
 
