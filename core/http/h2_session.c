@@ -15,7 +15,6 @@ enum {
 	FIELDS_MAX = HTTP_FIELDS_MAX + 32, /* Of a section of ours: a head's, and what we add. */
 	SECTION_MAX = 131072, /* Compressed, of ours; larger heads than ours do not exist. */
 	SMALL_GRANT = 1024,
-	CONTINUATIONS_MAX = 8,
 	SECTION_IN_MAX = 32768, /* Compressed, of a peer's; or as long as heads may be. */
 	UNWANTED_FREE = 32768,  /* Bytes of fields behind the fault of their section. */
 	EARNED_FOR_DATA =
@@ -458,100 +457,34 @@ static void broken(struct h2_session *s, int error)
 	}
 }
 
-/*
- * --- Frames, before they are looked at. -------------------------------------------------------
- *
- * nghttp2 counts the reads that bring some of a CONTINUATION, not the frames, and not their
- * bytes. So their heads are seen here first, and it gets them whole.
- */
-
 static uint32_t section_max(const struct h2_session *s)
 {
 	return s->shared->limits.head_max > SECTION_IN_MAX ? s->shared->limits.head_max
 							   : SECTION_IN_MAX;
 }
 
-static void look_at_head(struct h2_session *s, const uint8_t head[H2_FRAME_HEAD])
+static void receive(struct h2_session *s, struct slice bytes)
 {
-	s->skip = (uint32_t)head[0] << 16 | (uint32_t)head[1] << 8 | head[2];
-	if (head[3] == NGHTTP2_HEADERS) {
-		s->section_len = s->skip;
-		s->n_continuations = 0;
-	}
-	if (head[3] != NGHTTP2_CONTINUATION)
-		return;
-	s->section_len += s->skip;
-	s->n_continuations++;
-	if (s->n_continuations > CONTINUATIONS_MAX || s->section_len > section_max(s))
-		h2_session_expel(s, H2_CODE_ENHANCE_YOUR_CALM, REASON_H2_CONTINUATION);
-}
+	nghttp2_ssize n =
+		nghttp2_session_mem_recv2(ng_of(s), (const uint8_t *)bytes.ptr, bytes.len);
 
-/* How many of the bytes may be passed on; the others are the beginning of a head, at the end. */
-static uint32_t walk(struct h2_session *s, const uint8_t *bytes, uint32_t len)
-{
-	uint32_t at = 0;
-
-	while (!s->over) {
-		if (s->skip >= len - at) {
-			s->skip -= len - at;
-			return len;
-		}
-		at += s->skip;
-		s->skip = 0;
-		if (len - at < H2_FRAME_HEAD)
-			break;
-		look_at_head(s, bytes + at);
-		at += H2_FRAME_HEAD;
-	}
-	return at;
-}
-
-static void receive(struct h2_session *s, const uint8_t *bytes, uint32_t len)
-{
-	nghttp2_ssize n = 0;
-
-	if (!s->over && len > 0)
-		n = nghttp2_session_mem_recv2(ng_of(s), bytes, len);
 	if (n < 0)
 		broken(s, (int)n);
-}
-
-/* The rest of a head that came in part; what stands behind it is returned, none if there is not enough. */
-static struct slice complete_head(struct h2_session *s, struct slice bytes)
-{
-	size_t n = H2_FRAME_HEAD - s->n_held;
-
-	if (s->n_held == 0)
-		return bytes;
-	n = n < bytes.len ? n : bytes.len;
-	memcpy(s->held + s->n_held, bytes.ptr, n);
-	s->n_held += (uint8_t)n;
-	if (s->n_held == H2_FRAME_HEAD) {
-		s->n_held = 0;
-		look_at_head(s, s->held);
-		receive(s, s->held, H2_FRAME_HEAD);
-	}
-	return slice_drop(bytes, n);
 }
 
 void h2_session_feed(struct h2_session *s, struct h2_block *block, const uint8_t *bytes,
 		     uint32_t len, uint64_t now_ns)
 {
-	struct slice rest = slice_make(bytes, len);
-	uint32_t n;
+	struct slice rest = slice_make(bytes, len), piece;
 
 	s->block = block;
 	s->now_ns = now_ns;
 	s->wire += len;
-	if (s->over)
-		return;
-	rest = complete_head(s, rest);
-	n = walk(s, (const uint8_t *)rest.ptr, (uint32_t)rest.len);
-	receive(s, (const uint8_t *)rest.ptr, n);
-	if (n < rest.len && !s->over) {
-		s->n_held = (uint8_t)(rest.len - n);
-		memcpy(s->held, rest.ptr + n, s->n_held);
-	}
+	s->frames.section_max = section_max(s);
+	while (!s->over && (piece = h2_frames_next(&s->frames, &rest)).len > 0)
+		receive(s, piece);
+	if (s->frames.flood)
+		h2_session_expel(s, H2_CODE_ENHANCE_YOUR_CALM, REASON_H2_CONTINUATION);
 	if (!s->over && is_overhead(s))
 		h2_session_expel(s, H2_CODE_ENHANCE_YOUR_CALM, REASON_H2_OVERHEAD);
 	if (s->over)
@@ -898,7 +831,7 @@ int h2_session_open(struct h2_shared *shared, enum h2_role role, bool secure,
 				  .events = events,
 				  .owner = owner,
 				  .role = (uint8_t)role,
-				  .skip = role == H2_SERVER ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
+				  .frames.skip = role == H2_SERVER ? NGHTTP2_CLIENT_MAGIC_LEN : 0,
 				  .secure = secure };
 	r = role == H2_SERVER ? nghttp2_session_server_new3(&ng, shared->callbacks, s,
 							    shared->option, &shared->mem)
@@ -980,7 +913,8 @@ int h2_shared_create(size_t pool_size, struct h2_shared **ret_shared)
 		nghttp2_option_set_user_recv_extension_type(shared->option, (uint8_t)type);
 	nghttp2_option_set_no_auto_window_update(shared->option, 1);
 	nghttp2_option_set_no_closed_streams(shared->option, 1);
-	nghttp2_option_set_max_continuations(shared->option, SECTION_IN_MAX); /* See walk(). */
+	nghttp2_option_set_max_continuations(shared->option,
+					     SECTION_IN_MAX); /* h2_frames.h counts. */
 	/* Resets are scored here. */
 	nghttp2_option_set_stream_reset_rate_limit(shared->option, UINT32_MAX, UINT32_MAX);
 	nghttp2_option_set_max_send_header_block_length(shared->option, SECTION_MAX);

@@ -18,6 +18,7 @@
 
 #include "core/base/block_pool.h"
 #include "core/base/writer.h"
+#include "core/http/h2_frames.h"
 #include "core/http/h2_head.h"
 #include "core/http/h2_score.h"
 
@@ -36,7 +37,6 @@ enum {
 	 * other. Twice, since of what was taken up to a half of it all is granted again later.
 	 */
 	H2_WINDOW_SHARED = 2 * H2_STREAMS_MAX * H2_WINDOW,
-	H2_FRAME_HEAD = 9,
 	H2_EXCUSED = 32,
 	H2_WRITE_MIN = 2048, /* Less room than that is not worth a frame. */
 };
@@ -98,12 +98,8 @@ struct h2_session {
 	int32_t excused
 		[H2_EXCUSED]; /* Streams that we gave up lately: the peer may not know yet. */
 	uint32_t n_excused;
-	uint32_t skip;           /* Bytes until the next frame's head. */
-	uint32_t section_len;    /* Of the present field section, as it is on the wire, */
-	uint8_t n_continuations; /* and its frames but for the first. */
-	uint8_t n_held;
-	uint8_t held[H2_FRAME_HEAD]; /* A frame's head that came in part. */
-	uint32_t earned;             /* Control frames that the peer may send for DATA of ours. */
+	struct h2_frames frames;
+	uint32_t earned;   /* Control frames that the peer may send for DATA of ours. */
 	uint32_t unwanted; /* Bytes of fields that were looked at in vain, and not charged yet. */
 	struct h2_score score;
 	const uint8_t *left; /* Of a frame: what did not fit. */
