@@ -7,7 +7,7 @@
  *
  * Threads: built on one thread, then read by any.
  *
- * Every key, default, range and meaning stands in config_schema.c, which docs/CONFIG.md and
+ * Every key, default, range and meaning stands in config_schema*.c, which docs/CONFIG.md and
  * docs/LIMITS.md are generated from. Spans are nanoseconds, sizes are bytes. "auto" and "off"
  * are 0 in numbers and empty in texts.
  */
@@ -148,8 +148,8 @@ static inline enum form_scheme config_scheme(const struct config *config)
 	return config->n_upstreams ? config->upstreams[0].url.scheme : FORM_HTTP;
 }
 
-/* The schema of the file: for reference pages and for programs that check offline. */
-extern const struct schema config_schema;
+/* The schema of the file: for reference pages and for programs that check offline; and its parts about TLS. */
+extern const struct schema config_schema, config_tls_schema, config_upstream_tls_schema;
 
 /* One value from outside the file: "timeouts.head" = "5s", said by "--head" or "READ_TIMEOUT". */
 struct config_override {
