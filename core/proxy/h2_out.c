@@ -150,8 +150,7 @@ void h2_out_written(struct h2 *c, int res)
 		return;
 	}
 	metric_add(c->proxy->metrics,
-		   c->role == H2_SERVER ? METRIC_CLIENT_BYTES_OUT : METRIC_UPSTREAM_BYTES_OUT,
-		   n);
+		   c->role == H2_SERVER ? METRIC_CLIENT_BYTES_OUT : METRIC_UPSTREAM_BYTES_OUT, n);
 	tell_flown(c);
 	if (h2_session_wants_write(c->session) || c->state == H2_SAYING)
 		h2_out_pump(c);

@@ -8,8 +8,9 @@
  *
  * Events in, per message: head, then body pieces, then trailers if any; the
  * last of these carries 'end'. After each burst of events, flush: nothing more
- * for now; 'more' says that bytes were waiting behind what was told. A reset
- * event ends the stream in both directions.
+ * for now; 'more' says that bytes were waiting behind what was told. No other
+ * stream's head is told between a head and its flush. A reset event ends the
+ * stream in both directions.
  *
  * Calls out mirror that: send_head, send_body, send_trailers, flush. Bytes may
  * be held back until flush, so that a head and the first of its body leave as
