@@ -452,7 +452,7 @@ static int shake(struct client *client)
 
 	if (!sealed)
 		return -ENOMEM;
-	if (sealed_accept(&client->transport, sealed, &early_user, proxy->ring,
+	if (sealed_accept(&client->transport, sealed, &early_user, &proxy->handshakes,
 			  client->transport.file, client->listener->spec.tls) < 0) {
 		slab_free(&proxy->sealed, sealed);
 		return -ENOMEM;

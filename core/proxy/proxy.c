@@ -82,6 +82,8 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	p->tunnels_until_ns = DEADLINE_NEVER;
 	list_init(&p->listeners);
 	list_counted_init(&p->idle);
+	turns_init(&p->handshakes, p->ring, sealed_turn_comes, p->metrics,
+		   METRIC_TLS_HANDSHAKES_WAITED);
 	rng_seed(&p->rng, parts->seed);
 	for (uint32_t i = 0; i < POLICY_SERVICES_MAX; i++)
 		for (uint32_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
@@ -151,7 +153,7 @@ void proxy_check(const struct proxy *p)
 bool proxy_is_quiet(const struct proxy *p)
 {
 	return list_is_empty(&p->listeners) && p->clients.n_used == 0 && p->upstreams.n_used == 0 &&
-	       p->exchanges.n_used == 0;
+	       p->exchanges.n_used == 0 && turns_are_over(&p->handshakes);
 }
 
 void proxy_drain(struct proxy *p)

@@ -23,6 +23,7 @@
 #include "core/http/h1_parse.h"
 #include "core/http/h2_session.h"
 #include "core/proxy/peer_rate.h"
+#include "core/proxy/turns.h"
 #include "policy/decide.h"
 #include "policy/seat.h"
 #include "ring/ring.h"
@@ -130,6 +131,7 @@ struct proxy {
 	struct rng rng;
 	struct clock_date date;
 	uint64_t log_counter;
+	struct turns handshakes;  /* Of clients. */
 	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */
 	uint32_t n_upstreams_closing; /* Their places will be free soon. */
 	uint64_t tunnels_until_ns;    /* When tunnels are ended; UINT64_MAX: not yet known. */

@@ -141,6 +141,20 @@ static void shake(struct sealed *s)
 		read_below(s, true);
 }
 
+/* Its bytes are there, or its end. */
+static void hello_came(struct sealed *s)
+{
+	if (turns_ask(s->turns, &s->turn))
+		transport_read(&s->inner, false);
+}
+
+void sealed_turn_comes(struct turn *turn)
+{
+	struct sealed *s = GW_CONTAINER_OF(turn, struct sealed, turn);
+
+	transport_read(&s->inner, false);
+}
+
 /* --- Reading. -------------------------------------------------------------------------------- */
 
 static void tell_bytes(struct sealed *s, struct ring_buf *buf, int32_t res)
@@ -422,13 +436,15 @@ static const struct transport_user inner_user = {
 
 /* --- What the user asks for. ----------------------------------------------------------------- */
 
-static void read_soon(struct ring_op *op, const struct ring_answer *answer)
+static void in_answered(struct ring_op *op, const struct ring_answer *answer)
 {
 	struct transport *t = GW_CONTAINER_OF(op, struct transport, in);
 
 	(void)answer;
 	if (t->closing)
 		end_if_quiet(t->sealed);
+	else if (t->sealed->shaking)
+		hello_came(t->sealed);
 	else if (t->sealed->over)
 		tell_bytes(t->sealed, NULL, t->sealed->over_res);
 	else
@@ -515,6 +531,8 @@ static void sealed_close(struct transport *t, bool abort)
 		return;
 	t->closing = true;
 	t->file = -1;
+	if (s->turns)
+		turns_leave(s->turns, &s->turn);
 	drop_input(s);
 	s->close_due = !abort && !s->writing && !s->shaking && is_writing_below(s);
 	if (s->close_due)
@@ -541,20 +559,20 @@ static void begin(struct transport *t, struct sealed *s, const struct transport_
 	*t = (struct transport){
 		.ops = &sealed_ops, .user = user, .ring = ring, .file = file, .sealed = s
 	};
-	ring_op_init(&t->in, read_soon);
+	ring_op_init(&t->in, in_answered);
 	ring_op_init(&t->out, written_soon);
 	ring_timer_init(&s->again, again);
 	clear_init(&s->inner, &inner_user, ring, file);
 }
 
 int sealed_accept(struct transport *t, struct sealed *s, const struct transport_user *user,
-		  struct ring *ring, int32_t file, struct tls_server *server)
+		  struct turns *turns, int32_t file, struct tls_server *server)
 {
-	*s = (struct sealed){ .outer = t, .shaking = true, .reached = true };
+	*s = (struct sealed){ .outer = t, .shaking = true, .reached = true, .turns = turns };
 	if (tls_open(&s->tls, server) < 0)
 		return -ENOMEM;
-	begin(t, s, user, ring, file);
-	transport_read(&s->inner, true);
+	begin(t, s, user, turns->ring, file);
+	ring_poll(turns->ring, &t->in, file, RING_READABLE);
 	return 0;
 }
 

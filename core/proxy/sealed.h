@@ -6,6 +6,8 @@
  *                                 sealed  engine (core/crypto/tls.h), one buffer each way
  *     ring       --- records ---  inner   a clear transport
  *
+ * A client's first bytes are read when it is its handshake's turn (turns.h).
+ *
  * Where there is no buffer, a read, a write or a handshake waits for one, as
  * long as its user does: it is tried again every few milliseconds.
  *
@@ -20,6 +22,7 @@
 #include "core/crypto/tls.h"
 #include "core/http/speech.h"
 #include "core/proxy/transport.h"
+#include "core/proxy/turns.h"
 
 struct sealed {
 	struct transport *outer;
@@ -49,6 +52,8 @@ struct sealed {
 	bool finish_due : 1;   /* Behind what the engine has on its way: the end of our side, */
 	bool close_due : 1;    /* and of the connection. */
 	struct ring_timer again;
+	struct turns *turns; /* Of handshakes; NULL: the client's side. */
+	struct turn turn;
 };
 
 /*
@@ -57,8 +62,11 @@ struct sealed {
  * still the caller's.
  */
 GW_MUST_USE int sealed_accept(struct transport *t, struct sealed *s,
-			      const struct transport_user *user, struct ring *ring, int32_t file,
+			      const struct transport_user *user, struct turns *turns, int32_t file,
 			      struct tls_server *server);
+
+/* What turns_init() needs: a handshake goes on. */
+void sealed_turn_comes(struct turn *turn);
 
 /*
  * The client's side over a file made by ring_socket(), as above. transport_connect() is due;

@@ -239,6 +239,27 @@ def test_handshakes_of_a_network_are_limited(t):
             20 - n, "refusals")
 
 
+def test_handshakes_take_turns(t):
+    """Hellos that are due at once: all are served, each in a turn of the loop of its own."""
+    s = Site(t, config={"workers": 1})
+    s.g.freeze()
+    hellos = []
+    for _ in range(30):
+        sock = socket.create_connection(s.g.address, 10)
+        incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        sealed = s.context.wrap_bio(incoming, outgoing, server_hostname=NAME)
+        try:
+            sealed.do_handshake()
+        except ssl.SSLWantReadError:
+            sock.sendall(outgoing.read())
+        hellos.append(sock)
+    s.g.thaw()
+    for i, sock in enumerate(hellos):
+        t.check(sock.recv(1000).startswith(b"\x16\x03\x03"), f"no answer to hello {i}")
+        sock.close()
+    t.check(s.g.metrics().sum("gateway_tls_handshakes_waited_total") >= 15, "none has waited")
+
+
 def test_clients_are_asked_for_certificates(t):
     root = Cert(t.folder, "root")
     member = Cert(t.folder, "member", issuer=root)
@@ -261,7 +282,8 @@ def test_misdirected_requests(t):
     s = Site(t, certs=[site, other])
     t.equal(s.client().ask("GET", "/", host="other.test").status, 200, "where they are not")
     root = Cert(t.folder, "root")
-    s = Site(t, certs=[site, other], tls={"client_ca": root.cert, "client_auth": "optional"})
+    s = Site(t, certs=[site, other], tls={"client_ca": root.cert, "client_auth": "optional"},
+             config={"workers": 1})  # So that the log has them in order.
     c = s.client()
     for host, status in ((NAME, 200), ("other.test", 421), (NAME.upper() + ":8443", 200)):
         t.equal(c.ask("GET", "/", host=host).status, status, f"{host} on a connection to {NAME}")

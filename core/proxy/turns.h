@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * turns.h - heavy work, one piece in a turn of the loop.
+ *
+ * A TLS handshake costs as much as dozens of requests. A hundred of them that are due
+ * at once would hold up all others for as long as all of them take; so each turn does
+ * one, and whoever else is due comes in between. Who waits holds no buffer.
+ *
+ * First come, first served. Bounded by its users, who are bounded.
+ *
+ * Threads: the worker's.
+ */
+#pragma once
+
+#include "core/base/list.h"
+#include "core/base/metric.h"
+#include "ring/ring.h"
+
+/* A place in the queue, in whoever waits. */
+struct turn {
+	struct list_node link;
+};
+
+typedef void turns_come_fn(struct turn *turn);
+
+struct turns {
+	struct ring *ring;
+	struct ring_op over; /* Armed: somebody has had this turn. */
+	struct list_counted waiting;
+	turns_come_fn *come;
+	struct metric_set *metrics;
+	enum metric_counter waited; /* How many had to. */
+};
+
+/* 'come' is called for each of those who had to wait, in a turn of its own. */
+void turns_init(struct turns *turns, struct ring *ring, turns_come_fn *come,
+		struct metric_set *metrics, enum metric_counter waited);
+
+/* True: now. False: later, and 'come' tells when. Not while waiting. */
+GW_MUST_USE bool turns_ask(struct turns *turns, struct turn *turn);
+
+/* Wait no longer; nothing if it does not. */
+void turns_leave(struct turns *turns, struct turn *turn);
+
+/* Nobody waits, and nothing is armed. */
+bool turns_are_over(const struct turns *turns);
