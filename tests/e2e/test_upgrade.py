@@ -132,13 +132,14 @@ def read_head(t, c):
 
 
 def read(t, c, n):
-    data = c.rest
+    data = bytearray(c.rest)
     while len(data) < n:
         got = c.sock.recv(262144)
         t.check(got, f"the tunnel ended after {len(data)} of {n} bytes")
         data += got
-    c.rest = data[n:]
-    return data[:n]
+    c.rest = bytes(data[n:])
+    del data[n:]
+    return bytes(data)
 
 
 def read_end(c):
@@ -331,21 +332,23 @@ SIZE = 40_000_000
 def volume(t, spliced, **kw):
     size = SIZE * (25 if t.full else 1)
     data = block(size)
+    patience_s = 600 if t.full else 60
 
     def talk(conn):
+        conn.sock.settimeout(patience_s)  # sendall() means all of it.
         thread = pour(conn.sock, data)
         got = conn.read(size)
         t.equal(hashlib.sha256(got).digest(), hashlib.sha256(data).digest(), "what went up")
-        thread.join(60)
+        thread.join(patience_s)
         conn.sock.shutdown(socket.SHUT_WR)
         conn.read()
 
     p = Place(t, switching(talk), **kw)
-    c = p.open(timeout_s=60)
+    c = p.open(timeout_s=patience_s)
     thread = pour(c.sock, data)
     got = read(t, c, size)
     t.check(got == data, "what came down differs")
-    thread.join(60)
+    thread.join(patience_s)
     t.equal(read_end(c), ("fin", b""), "end")
     c.half_close()
     r = p.record()

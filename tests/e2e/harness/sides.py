@@ -98,11 +98,16 @@ class Reply:
         self.ended = ended
 
 
+def patience_s(t):
+    """For a whole message."""
+    return 600 if t.full else 30
+
+
 class H1Side:
     """A client that speaks HTTP/1.1: one request at a time."""
 
     def __init__(self, t, address, tls=None, name=None):
-        self.connect = lambda: t.client(address, tls=tls, name=name, timeout_s=30)
+        self.connect = lambda: t.client(address, tls=tls, name=name, timeout_s=patience_s(t))
         self.client = None
 
     def begin(self, method, path, fields=(), body=None, length=True, trailers=()):
@@ -151,7 +156,7 @@ class H2Side:
     """A client that speaks HTTP/2."""
 
     def __init__(self, t, address, tls=None, name=None):
-        self.client = t.h2client(address, tls=tls, name=name, timeout_s=30)
+        self.client = t.h2client(address, tls=tls, name=name, timeout_s=patience_s(t))
         self.stream = None
 
     def begin(self, method, path, fields=(), body=None, length=True, trailers=()):
