@@ -145,14 +145,14 @@ static void shake(struct sealed *s)
 static void hello_came(struct sealed *s)
 {
 	if (turns_ask(s->turns, &s->turn))
-		transport_read(&s->inner, false);
+		transport_read(&s->inner, true);
 }
 
 void sealed_turn_comes(struct turn *turn)
 {
 	struct sealed *s = GW_CONTAINER_OF(turn, struct sealed, turn);
 
-	transport_read(&s->inner, false);
+	transport_read(&s->inner, true);
 }
 
 /* --- Reading. -------------------------------------------------------------------------------- */

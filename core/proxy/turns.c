@@ -1,15 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "core/proxy/turns.h"
 
-static void turn_is_over(struct ring_op *op, const struct ring_answer *answer)
+static uint64_t n_answers(const struct turns *turns)
+{
+	return atomic_load_explicit(&ring_stats(turns->ring)->cqes, memory_order_relaxed);
+}
+
+static void begin(struct turns *turns)
+{
+	turns->begun_ns = ring_now_ns(turns->ring);
+	ring_soon(turns->ring, &turns->over);
+}
+
+/* The others had their time, or nothing to do. */
+static bool is_over(struct turns *turns)
+{
+	uint64_t now_ns = ring_now_ns(turns->ring);
+	bool idle = n_answers(turns) == turns->n_answers;
+
+	turns->n_answers = n_answers(turns);
+	if (turns->begun_ns)
+		turns->due_ns = now_ns + (now_ns - turns->begun_ns);
+	turns->begun_ns = 0;
+	return idle || now_ns >= turns->due_ns;
+}
+
+static void look(struct ring_op *op, const struct ring_answer *answer)
 {
 	struct turns *turns = GW_CONTAINER_OF(op, struct turns, over);
-	struct list_node *node = list_counted_pop_front(&turns->waiting);
+	struct list_node *node;
 
 	(void)answer;
+	if (!is_over(turns)) {
+		ring_soon(turns->ring, &turns->over);
+		return;
+	}
+	node = list_counted_pop_front(&turns->waiting);
 	if (!node)
 		return;
-	ring_soon(turns->ring, &turns->over);
+	begin(turns);
 	turns->come(list_entry(node, struct turn, link));
 }
 
@@ -18,13 +47,13 @@ void turns_init(struct turns *turns, struct ring *ring, turns_come_fn *come,
 {
 	*turns = (struct turns){ .ring = ring, .come = come, .metrics = metrics, .waited = waited };
 	list_counted_init(&turns->waiting);
-	ring_op_init(&turns->over, turn_is_over);
+	ring_op_init(&turns->over, look);
 }
 
 bool turns_ask(struct turns *turns, struct turn *turn)
 {
 	if (!turns->over.armed) {
-		ring_soon(turns->ring, &turns->over);
+		begin(turns);
 		return true;
 	}
 	list_counted_push_back(&turns->waiting, &turn->link);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * turns.h - heavy work, one piece in a turn of the loop.
+ * turns.h - heavy work, a piece at a time, and no more than half of the time.
  *
  * A TLS handshake costs as much as dozens of requests. A hundred of them that are due
- * at once would hold up all others for as long as all of them take; so each turn does
- * one, and whoever else is due comes in between. Who waits holds no buffer.
+ * at once would hold up all others for as long as all of them take. So a turn of the
+ * loop does one at most; and while there is other work, that gets as long as the turn
+ * took, before the next one comes. Who waits holds no buffer.
  *
  * First come, first served. Bounded by its users, who are bounded.
  *
@@ -25,14 +26,18 @@ typedef void turns_come_fn(struct turn *turn);
 
 struct turns {
 	struct ring *ring;
-	struct ring_op over; /* Armed: somebody has had this turn. */
+	struct ring_op
+		over;      /* Armed: somebody has had a turn, and others have not had theirs yet. */
+	uint64_t begun_ns; /* That turn, until its length is known; then 0. */
+	uint64_t due_ns;   /* When the others will have had as long, */
+	uint64_t n_answers; /* or have nothing to do: the ring's, when it was last looked at. */
 	struct list_counted waiting;
 	turns_come_fn *come;
 	struct metric_set *metrics;
 	enum metric_counter waited; /* How many had to. */
 };
 
-/* 'come' is called for each of those who had to wait, in a turn of its own. */
+/* 'come' is called for each of those who had to wait, in a turn of the loop of its own. */
 void turns_init(struct turns *turns, struct ring *ring, turns_come_fn *come,
 		struct metric_set *metrics, enum metric_counter waited);
 

@@ -123,7 +123,6 @@ static void deliver(struct ring *ring, struct ring_op *op, const struct ring_ans
 	sim_say(ring, "%s on %d answers %d%s", kind_names[op->kind], op->file, is->res,
 		is->more ? " and more" : "");
 	ring->counts.answers++;
-	ring->stats.cqes++;
 	if (!is->more)
 		slot_free(ring, op);
 	op->answer(op, is);
@@ -170,6 +169,7 @@ void sim_ops_deliver(struct ring *ring, uint32_t n_max)
 		ring->n_answers--;
 		memmove(&ring->answers[i], &ring->answers[i + 1],
 			(ring->n_answers - i) * sizeof(one));
+		ring->stats.cqes++; /* Those that follow come without the kernel. */
 		deliver(ring, one.op, &one.is);
 		deliver_next(ring);
 	}

@@ -9,7 +9,11 @@
 
 #include <cmocka.h>
 
+#include "core/base/clock.h"
+
 enum { N = 5 };
+
+#define LONG (500 * GW_NS_PER_MS) /* Beside what turns without work take. */
 
 static struct ring *ring;
 static struct metric_set *metrics;
@@ -104,11 +108,60 @@ static void who_leaves_is_passed_over(void **state)
 	assert_int_equal(waiters[4].number, 0);
 }
 
+/* As if the kernel had told something in between. */
+static void others_are_busy(void)
+{
+	((struct ring_stats *)(uintptr_t)ring_stats(ring))->cqes++;
+}
+
+static void others_have_as_long(void **state)
+{
+	(void)state;
+	assert_true(turns_ask(&turns, &waiters[0].turn));
+	for (uint32_t i = 1; i < N; i++)
+		assert_false(turns_ask(&turns, &waiters[i].turn));
+	turns.begun_ns -= LONG; /* That turn has taken so long. */
+	for (int i = 0; i < 10; i++) {
+		others_are_busy();
+		turn_once();
+		assert_int_equal(waiters[1].number, 0);
+	}
+	assert_in_range(turns.due_ns, ring_now_ns(ring) + LONG / 2, ring_now_ns(ring) + LONG * 2);
+	turns.due_ns = ring_now_ns(ring);
+	others_are_busy();
+	turn_once();
+	assert_int_equal(waiters[1].number, n_turns);
+	turns.begun_ns -= LONG;
+	others_are_busy();
+	turn_once();
+	assert_int_equal(waiters[2].number, 0);
+	turn_once(); /* Nobody else has anything to do. */
+	assert_int_equal(waiters[2].number, n_turns);
+	for (uint32_t i = 3; i <= N; i++)
+		turn_once();
+}
+
+/* Nobody waits, and the others have still not had their time: who comes then waits, too. */
+static void a_late_one_waits(void **state)
+{
+	(void)state;
+	assert_true(turns_ask(&turns, &waiters[0].turn));
+	turns.begun_ns -= LONG;
+	others_are_busy();
+	turn_once();
+	assert_false(turns_ask(&turns, &waiters[1].turn));
+	turn_once();
+	assert_int_equal(waiters[1].number, n_turns);
+	turn_once();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(the_first_need_not_wait, begin, end),
 		cmocka_unit_test_setup_teardown(each_turn_has_one, begin, end),
+		cmocka_unit_test_setup_teardown(others_have_as_long, begin, end),
+		cmocka_unit_test_setup_teardown(a_late_one_waits, begin, end),
 		cmocka_unit_test_setup_teardown(who_leaves_is_passed_over, begin, end),
 	};
 
