@@ -233,7 +233,7 @@ struct http_refusal h2_block_request(struct h2_block *block, bool secure, bool e
 struct http_refusal h2_block_response(struct h2_block *block, enum http_method method, bool end)
 {
 	struct http_head *head = &block->head;
-	struct http_refusal refusal = fine;
+	struct http_refusal refusal;
 
 	head->method = (uint8_t)method;
 	head->reason_phrase = keep(block, http_status_phrase(head->status));

@@ -233,6 +233,7 @@ static void charge_unwanted(struct h2_session *s, size_t len)
 		h2_session_charge(s, H2_SCORE_MALFORMED, REASON_HEADERS_TOO_LARGE);
 }
 
+/* NOLINTNEXTLINE(readability-function-size): nghttp2 asks for eight. */
 static int on_field(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
 		    size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
 		    void *user)
@@ -250,6 +251,7 @@ static int on_field(nghttp2_session *ng, const nghttp2_frame *frame, const uint8
 }
 
 /* nghttp2 would pass it over (RFC 9113 8.2.1 wants the message refused). */
+/* NOLINTNEXTLINE(readability-function-size): nghttp2 asks for eight. */
 static int on_invalid_field(nghttp2_session *ng, const nghttp2_frame *frame, const uint8_t *name,
 			    size_t name_len, const uint8_t *value, size_t value_len, uint8_t flags,
 			    void *user)
@@ -493,6 +495,7 @@ void h2_session_feed(struct h2_session *s, struct h2_block *block, const uint8_t
 
 /* --- What goes. ------------------------------------------------------------------------------ */
 
+/* NOLINTNEXTLINE(readability-function-size): nghttp2 asks for seven. */
 static nghttp2_ssize frame_len_max(nghttp2_session *ng, uint8_t type, int32_t id,
 				   int32_t window_connection, int32_t window_stream,
 				   uint32_t frame_max, void *user)
@@ -525,6 +528,7 @@ static size_t pairs_to_nv(struct slice text, nghttp2_nv nv[FIELDS_MAX])
 	return n;
 }
 
+/* NOLINTNEXTLINE(readability-function-size,readability-non-const-parameter): the type is nghttp2's. */
 static nghttp2_ssize read_body(nghttp2_session *ng, int32_t id, uint8_t *to, size_t max,
 			       uint32_t *flags, nghttp2_data_source *source, void *user)
 {

@@ -51,7 +51,7 @@ struct http_refusal line_take_request(const struct line_reader *reader, uint32_t
 				      struct http_head *head);
 
 /* Of a method's exact name; OTHER for those that mean nothing here. */
-enum http_method line_method(struct slice name);
+enum http_method line_method(struct slice text);
 
 /* The status line at 'off', CRLF included: minor, status, reason_phrase. */
 struct http_refusal line_take_status(uint32_t off, uint32_t len, struct http_head *head);

@@ -210,6 +210,7 @@ static void stream_reset(struct stream *stream, bool abort)
 	h2_stream_free(s);
 }
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): the type is every codec's. */
 static int32_t no_raw(struct stream *s, uint64_t *ret_len)
 {
 	(void)s;
@@ -386,6 +387,7 @@ bool h2_has_room(const struct h2 *c)
 
 	return c->state == H2_OPEN && !c->eof && !c->mute && !c->ending && !c->suspect &&
 	       c->n_begun < H2_BEGUN_MAX &&
+	       /* cppcheck-suppress knownConditionTrueFalse ; the peer's limit need not be 0 */
 	       c->n_streams < (max < H2_STREAMS_MAX ? max : H2_STREAMS_MAX);
 }
 

@@ -31,7 +31,7 @@ static void announce(struct h2_stream *s, const struct http_head *head)
 		s->lacks = head->content_length;
 }
 
-static void open(struct h2 *c, struct h2_stream *s, struct http_head *head, bool end,
+static void tell(struct h2 *c, struct h2_stream *s, struct http_head *head, bool end,
 		 const struct http_refusal *refusal)
 {
 	s->method = h2_session_method(c->session);
@@ -69,7 +69,7 @@ static void request(struct h2 *c, int32_t id, struct http_head *head, bool end,
 		refuse(c, id, REASON_OVERLOAD_MEMORY);
 		return;
 	}
-	open(c, s, head, end, refusal);
+	tell(c, s, head, end, refusal);
 	if (total > 0 && c->n_begun >= total)
 		h2_last(c);
 }

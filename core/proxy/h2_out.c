@@ -33,11 +33,13 @@ int32_t h2_out_pull(void *owner, void *stream, uint32_t max, bool *ret_end,
 	bool end = s->out_ended && n == s->out_len;
 
 	(void)owner;
+	/* cppcheck-suppress knownConditionTrueFalse ; there may be nothing left but the end */
 	if (s->failed || (n == 0 && !end)) { /* It has lost something: it ends by a reset. */
 		s->waits = true;
 		return -EAGAIN;
 	}
 	*ret_end = end;
+	/* cppcheck-suppress knownConditionTrueFalse ; as above */
 	if (end && s->trailers_out)
 		*ret_trailers = slice_make(ring_buf_data(s->trailers_out), s->trailers_out->len);
 	return (int32_t)n;
