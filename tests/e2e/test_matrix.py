@@ -13,7 +13,7 @@ PIECE = blob(MIB)
 
 def large(t):
     """1 GiB, or a few pieces of it."""
-    return PIECE, (1024 if t.full else 3)
+    return PIECE, (1024 if t.large else 3)
 
 
 def serve(ex):

@@ -108,7 +108,7 @@ def long_body(size):
 
 
 def test_long_bodies_both_ways(t):
-    size = (1 << 30) if t.full else 30_000_000
+    size = (1 << 30) if t.large else 30_000_000
     body = long_body(30_000_000)
 
     def serve(conn, msg):

@@ -330,9 +330,9 @@ SIZE = 40_000_000
 
 
 def volume(t, spliced, **kw):
-    size = SIZE * (25 if t.full else 1)
+    size = SIZE * (25 if t.large else 1)
     data = block(size)
-    patience_s = 600 if t.full else 60
+    patience_s = 600 if t.large else 60
 
     def talk(conn):
         conn.sock.settimeout(patience_s)  # sendall() means all of it.

@@ -12,6 +12,7 @@ from .h2client import H2Client
 from .upstream import Upstream, echo
 
 FULL = os.environ.get("GW_FULL") == "1"
+LARGE = os.environ.get("GW_LARGE") == "1"
 
 
 class Skipped(Exception):
@@ -26,6 +27,7 @@ class Case:
     """One run of one test."""
 
     full = FULL
+    large = LARGE
     root = ROOT
 
     def __init__(self):

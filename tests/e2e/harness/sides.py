@@ -100,7 +100,7 @@ class Reply:
 
 def patience_s(t):
     """For a whole message."""
-    return 600 if t.full else 30
+    return 600 if t.large else 30
 
 
 class H1Side:
