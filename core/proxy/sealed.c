@@ -55,10 +55,10 @@ static void drop_room(struct sealed *s)
 	s->out = NULL;
 }
 
-/* What the engine has written goes out; true when there was something. */
+/* What the engine has written goes out; true when there was something. Not behind our own end. */
 static bool send_room(struct sealed *s)
 {
-	if (is_writing_below(s) || s->tls.out_len == 0)
+	if (is_writing_below(s) || s->finished || s->tls.out_len == 0)
 		return is_writing_below(s);
 	transport_write(&s->inner, s->out->mem, s->tls.out_len);
 	tls_room(&s->tls, NULL, 0); /* Not to be touched until it is written. */
@@ -259,7 +259,7 @@ static void push(struct sealed *s)
 /* The end of our side, as the engine says it, without waiting for anything. */
 static void say_end(struct sealed *s)
 {
-	if (s->shaking || s->failed || s->writing || !make_room(s))
+	if (s->shaking || s->failed || s->writing || s->finished || !make_room(s))
 		return;
 	tls_end(&s->tls);
 	if (s->tls.out_len > 0)
@@ -271,6 +271,7 @@ static void finish_below(struct sealed *s)
 {
 	s->finish_due = false;
 	say_end(s);
+	s->finished = true;
 	transport_finish(&s->inner);
 }
 

@@ -215,6 +215,32 @@ static void an_end_behind_a_request_is_seen(void **state)
 	}
 }
 
+/* Keys that are wanted behind our own end: it was the last that was said. */
+static void no_keys_are_renewed_behind_the_end(void **state)
+{
+	static const char ask[] = "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"; /* No host. */
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		stage_open(seed, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ 0 }, answer_long);
+		visit();
+		stage_until(step() && SSL_is_init_finished(v.ssl), 5 * S);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		stage_until(step() && v.ended, 20 * S);
+		assert_memory_equal(v.text, "HTTP/1.1 400", 12);
+		for (int i = 0; i < 4; i++) {
+			assert_int_equal(SSL_key_update(v.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+			assert_int_equal(SSL_do_handshake(v.ssl), 1);
+			say_sealed();
+			stage_run(100 * MS);
+		}
+		stage_until(st.proxy->clients.n_used == 0, 5 * S);
+		leave();
+		stage_close();
+	}
+}
+
 static void requests_pass(void **state)
 {
 	(void)state;
@@ -326,6 +352,7 @@ int main(void)
 		cmocka_unit_test(requests_pass),
 		cmocka_unit_test(an_end_behind_a_request_is_seen),
 		cmocka_unit_test(keys_are_renewed_meanwhile),
+		cmocka_unit_test(no_keys_are_renewed_behind_the_end),
 		cmocka_unit_test(a_client_may_stop_at_any_byte),
 		cmocka_unit_test(used_up_buffers_are_survived),
 		cmocka_unit_test(an_end_is_said_behind_tickets),
