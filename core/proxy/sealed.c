@@ -83,6 +83,7 @@ static void read_below(struct sealed *s, bool idle)
 {
 	if (!transport_is_reading(&s->inner))
 		transport_read(&s->inner, idle);
+	s->reads_below = true;
 }
 
 /* --- The handshake. -------------------------------------------------------------------------- */
@@ -316,7 +317,14 @@ static void inner_ended(struct sealed *s, int32_t res)
 	read_is_over(s, res);
 	if (s->shaking)
 		shake_failed(s, res < 0 ? res : -ECONNRESET);
-	else if (!s->outer->in.armed) /* Also of a read that is none: what is watched has broken. */
+	else
+		tell_bytes(s, NULL, res);
+}
+
+/* Bytes that came before may still be read, and so a read may still find out how it ended. */
+static void watch_broke(struct sealed *s, int32_t res)
+{
+	if (!s->outer->reading)
 		tell_bytes(s, NULL, res);
 }
 
@@ -337,6 +345,11 @@ static void inner_bytes(struct transport *inner, struct ring_buf *buf, int32_t r
 			ring_buf_give(inner->ring, buf);
 		return;
 	}
+	if (!s->reads_below) {
+		watch_broke(s, res);
+		return;
+	}
+	s->reads_below = false;
 	s->more = more;
 	if (res <= 0) {
 		inner_ended(s, res);
@@ -555,7 +568,7 @@ int sealed_accept(struct transport *t, struct sealed *s, const struct transport_
 	if (tls_open(&s->tls, server) < 0)
 		return -ENOMEM;
 	begin(t, s, user, ring, file);
-	transport_read(&s->inner, true);
+	read_below(s, true);
 	return 0;
 }
 

@@ -40,6 +40,7 @@ struct sealed {
 	bool shaking : 1;
 	bool failed : 1; /* The handshake: no more than an alert goes out. */
 	bool read_idle : 1;
+	bool reads_below : 1;  /* Else what is told from below is of a watch. */
 	bool writing : 1;      /* The user is. */
 	bool more : 1;         /* Bytes were waiting below. */
 	bool over : 1;         /* The peer sends no more, or nothing of sense. */

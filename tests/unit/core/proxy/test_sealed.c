@@ -241,6 +241,58 @@ static void no_keys_are_renewed_behind_the_end(void **state)
 	}
 }
 
+static void grant_and_wait(struct peer_end *o)
+{
+	if (o->to_say == 0 && stage_heard(o, "\r\n\r\n")) {
+		o->to_say = 1;
+		o->deaf = true;
+		stage_say(o, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+			     "Upgrade: websocket\r\n\r\n");
+	}
+}
+
+/* Both ends of a client's connection have ended, but not all that it has said has been read. */
+static void a_tunnel_is_read_up_to_its_end(void **state)
+{
+	static const char ask[] = "GET /tunnel HTTP/1.1\r\nHost: site.test\r\n"
+				  "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+	static const char said[1024];
+
+	(void)state;
+	for (uint64_t n = 1; n <= 4 * STAGE_SEEDS; n++) {
+		struct peer_end *o = &st.origins[0];
+		uint64_t n_head;
+
+		stage_open(n, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ .send_size = 8192, .window_size = 8192 },
+			   grant_and_wait);
+		visit();
+		stage_until(step() && SSL_is_init_finished(v.ssl), 5 * S);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		stage_until(step() && v.n_text > 0, 5 * S);
+		n_head = o->n_heard;
+		for (uint64_t i = 0; i < n; i++)
+			assert_int_equal(SSL_write(v.ssl, said, sizeof(said)), sizeof(said));
+		SSL_shutdown(v.ssl);
+		for (int i = 0; i < 100; i++) {
+			step();
+			stage_run(1 * MS);
+		}
+		if (BIO_pending(v.out) + v.n_pending == 0)
+			sim_end_finish(v.peer->end);
+		stage_run(100 * MS);
+		sim_end_finish(o->end);
+		stage_until(step() && v.ended, 5 * S);
+		o->deaf = false;
+		origin_event(o->end, o);
+		stage_until(step() && o->ended, 5 * S);
+		assert_false(o->reset);
+		assert_int_equal(o->n_heard - n_head, n * sizeof(said));
+		leave();
+		stage_close();
+	}
+}
+
 static void requests_pass(void **state)
 {
 	(void)state;
@@ -353,6 +405,7 @@ int main(void)
 		cmocka_unit_test(an_end_behind_a_request_is_seen),
 		cmocka_unit_test(keys_are_renewed_meanwhile),
 		cmocka_unit_test(no_keys_are_renewed_behind_the_end),
+		cmocka_unit_test(a_tunnel_is_read_up_to_its_end),
 		cmocka_unit_test(a_client_may_stop_at_any_byte),
 		cmocka_unit_test(used_up_buffers_are_survived),
 		cmocka_unit_test(an_end_is_said_behind_tickets),
