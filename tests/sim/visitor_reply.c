@@ -49,7 +49,8 @@ static void judge_interim(struct visitor *v, const struct plan *p)
 	if (p->http10)
 		sim_fail(ring, "%016" PRIx64 ": interim reply to HTTP/1.0", p->nonce);
 	if (v->wire.status == 100) {
-		v->may_continue = true;
+		v->may_continue |= v->asking ==
+				   v->answering; /* Else it is for one that was sent. */
 		sim_event_later(ring, &v->send);
 		world_saw(v->w, WORLD_CONTINUED);
 	} else if (v->wire.status == 103) {
