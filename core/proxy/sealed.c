@@ -58,7 +58,7 @@ static void drop_room(struct sealed *s)
 /* What the engine has written goes out; true when there was something. Not behind our own end. */
 static bool send_room(struct sealed *s)
 {
-	if (is_writing_below(s) || s->finished || s->tls.out_len == 0)
+	if (is_writing_below(s) || s->end_said || s->tls.out_len == 0)
 		return is_writing_below(s);
 	transport_write(&s->inner, s->out->mem, s->tls.out_len);
 	tls_room(&s->tls, NULL, 0); /* Not to be touched until it is written. */
@@ -257,31 +257,45 @@ static void push(struct sealed *s)
 
 /* --- Ends. ----------------------------------------------------------------------------------- */
 
-/* The end of our side, as the engine says it, without waiting for anything. */
-static void say_end(struct sealed *s)
+/*
+ * The end of our side, as the engine says it; false when it waits to be written. It may be all
+ * that tells a whole body from a cut one, and the kernel is as good as full behind a long one.
+ */
+static bool say_end(struct sealed *s)
 {
-	if (s->shaking || s->failed || s->writing || s->finished || !make_room(s))
-		return;
+	bool can = !s->shaking && !s->failed && !s->writing && !s->end_said && make_room(s);
+	uint32_t len, n;
+
+	s->end_said = true;
+	if (!can)
+		return true;
 	tls_end(&s->tls);
-	if (s->tls.out_len > 0)
-		ring_send_now(s->inner.ring, s->inner.file, s->out->mem, s->tls.out_len);
-	drop_room(s);
+	len = s->tls.out_len;
+	n = len > 0 ? ring_send_now(s->inner.ring, s->inner.file, s->out->mem, len) : 0;
+	if (n == len) {
+		drop_room(s);
+		return true;
+	}
+	transport_write(&s->inner, s->out->mem + n, len - n);
+	tls_room(&s->tls, NULL, 0);
+	return false;
 }
 
 static void finish_below(struct sealed *s)
 {
-	s->finish_due = false;
-	say_end(s);
-	s->finished = true;
-	transport_finish(&s->inner);
+	s->finish_due = !say_end(s);
+	if (!s->finish_due)
+		transport_finish(&s->inner);
 }
 
 static void close_below(struct sealed *s, bool abort)
 {
-	s->close_due = false;
+	s->close_due = !abort && !say_end(s);
+	if (s->close_due) {
+		wait_for(s, LAST_WORDS_NS);
+		return;
+	}
 	ring_timer_cancel(s->inner.ring, &s->again);
-	if (!abort)
-		say_end(s);
 	transport_close(&s->inner, abort);
 }
 

@@ -49,7 +49,7 @@ struct sealed {
 	bool starved_out : 1;  /* its write, or the handshake. */
 	bool finish_due : 1;   /* Behind what the engine has on its way: the end of our side, */
 	bool close_due : 1;    /* and of the connection. */
-	bool finished : 1;     /* Our side has ended: nothing more goes out. */
+	bool end_said : 1;     /* Of our side, or left out: nothing more of the engine goes out. */
 	struct ring_timer again;
 };
 

@@ -293,6 +293,53 @@ static void a_tunnel_is_read_up_to_its_end(void **state)
 	}
 }
 
+static uint32_t last_body;
+
+static void answer_and_close(struct peer_end *o)
+{
+	static char body[BODY];
+
+	if (!stage_heard(o, "\r\n\r\n"))
+		return;
+	if (o->to_say == 0) {
+		stage_say(o, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+		o->to_say = last_body;
+	}
+	o->to_say -= stage_say_bytes(o, body, o->to_say);
+	if (o->to_say == 0)
+		stage_leave(o, false);
+}
+
+static void step_on(int ms)
+{
+	for (int i = 0; i < ms; i++) {
+		step();
+		stage_run(1 * MS);
+	}
+}
+
+/* A body up to the end of the connection is whole only if that is said, also where it just fits. */
+static void an_end_is_said_behind_what_fills_the_kernel(void **state)
+{
+	static const char ask[] = "GET /last HTTP/1.0\r\nHost: site.test\r\n\r\n";
+	static const struct sim_options sim = { .send_size = 4096, .window_size = 4096 };
+
+	(void)state;
+	for (last_body = 7800; last_body < 8200; last_body += 8) {
+		stage_open(last_body, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &sim, answer_and_close);
+		visit();
+		step_on(20);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		step();
+		stage_run(100 * MS); /* It reads nothing of the answer yet. */
+		step_on(50);
+		assert_true(is_whole(last_body) && v.ended);
+		leave();
+		stage_close();
+	}
+}
+
 static void requests_pass(void **state)
 {
 	(void)state;
@@ -307,8 +354,8 @@ static void a_client_may_stop_at_any_byte(void **state)
 	for (uint64_t n = 0; n < 700; n++) {
 		static const char ask[] = "GET /long HTTP/1.1\r\nHost: site.test\r\n\r\n";
 
-		stage_open(n, &(struct ring_options){ .bufs_max = 64 }, &(struct sim_options){ 0 },
-			   answer_long);
+		stage_open(n, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ 0 }, answer_long);
 		st.options.handshake_ns = 300 * MS;
 		st.options.head_ns = 300 * MS;
 		visit();
@@ -322,6 +369,7 @@ static void a_client_may_stop_at_any_byte(void **state)
 		if (n % 2)
 			stage_leave(v.peer, n % 4 == 1);
 		stage_run(2 * S);
+		assert_true(n < 650 || SSL_is_init_finished(v.ssl));
 		if (n % 2 || !SSL_is_init_finished(v.ssl)) /* It has gone, or was not waited for. */
 			assert_int_equal(st.proxy->clients.n_used, 0);
 		leave();
@@ -406,6 +454,7 @@ int main(void)
 		cmocka_unit_test(keys_are_renewed_meanwhile),
 		cmocka_unit_test(no_keys_are_renewed_behind_the_end),
 		cmocka_unit_test(a_tunnel_is_read_up_to_its_end),
+		cmocka_unit_test(an_end_is_said_behind_what_fills_the_kernel),
 		cmocka_unit_test(a_client_may_stop_at_any_byte),
 		cmocka_unit_test(used_up_buffers_are_survived),
 		cmocka_unit_test(an_end_is_said_behind_tickets),

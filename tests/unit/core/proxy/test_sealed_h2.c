@@ -147,13 +147,13 @@ static bool stops_at(uint32_t n, enum cord_cut cut, bool old)
 
 static void a_handshake_may_stop_at_any_byte(void **state)
 {
-	static const enum cord_cut cuts[] = { CORD_RESETS, CORD_ENDS, CORD_STALLS };
+	static const enum cord_cut cuts[] = { CORD_RESETS, CORD_ENDS, CORD_STALLS, CORD_STALLS };
 
 	(void)state;
-	for (int i = 0; i < 6; i++) {
+	for (int i = 0; i < 4; i++) {
 		uint32_t n = 0;
 
-		while (stops_at(n, cuts[i / 2], i % 2))
+		while (stops_at(n, cuts[i], i == 3))
 			n++;
 		assert_true(n > 200); /* A hello, and what ends the handshake. */
 	}
