@@ -263,10 +263,12 @@ bool ring_has_input(struct ring *ring, int32_t file)
 	return ioctl(ring_file_open(ring, file)->fd, FIONREAD, &n) == 0 && n > 0;
 }
 
-void ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len)
+uint32_t ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len)
 {
-	/* Whoever does not take it is told by the end itself. */
-	(void)!send(ring_file_open(ring, file)->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+	int fd = ring_file_open(ring, file)->fd;
+	ssize_t n = send(fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+
+	return n > 0 ? (uint32_t)n : 0;
 }
 
 void ring_shutdown_send(struct ring *ring, int32_t file)

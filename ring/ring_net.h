@@ -71,10 +71,10 @@ GW_MUST_USE int ring_peer_cred(struct ring *ring, int32_t file, uid_t *ret_uid, 
 bool ring_has_input(struct ring *ring, int32_t file);
 
 /*
- * A last word before the end: as much of it as the kernel takes at once. Not
- * while a send is armed.
+ * A last word before the end: so many bytes of it as the kernel takes at once are
+ * returned. Not while a send is armed.
  */
-void ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len);
+uint32_t ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len);
 
 /* No more bytes from us: the peer reads end of file. */
 void ring_shutdown_send(struct ring *ring, int32_t file);

@@ -55,10 +55,10 @@ static void drop_room(struct sealed *s)
 	s->out = NULL;
 }
 
-/* What the engine has written goes out; true when there was something. */
+/* What the engine has written goes out; true when there was something. Not behind our own end. */
 static bool send_room(struct sealed *s)
 {
-	if (is_writing_below(s) || s->tls.out_len == 0)
+	if (is_writing_below(s) || s->end_said || s->tls.out_len == 0)
 		return is_writing_below(s);
 	transport_write(&s->inner, s->out->mem, s->tls.out_len);
 	tls_room(&s->tls, NULL, 0); /* Not to be touched until it is written. */
@@ -83,6 +83,7 @@ static void read_below(struct sealed *s, bool idle)
 {
 	if (!transport_is_reading(&s->inner))
 		transport_read(&s->inner, idle);
+	s->reads_below = true;
 }
 
 /* --- The handshake. -------------------------------------------------------------------------- */
@@ -145,14 +146,14 @@ static void shake(struct sealed *s)
 static void hello_came(struct sealed *s)
 {
 	if (turns_ask(s->turns, &s->turn))
-		transport_read(&s->inner, true);
+		read_below(s, true);
 }
 
 void sealed_turn_comes(struct turn *turn)
 {
 	struct sealed *s = GW_CONTAINER_OF(turn, struct sealed, turn);
 
-	transport_read(&s->inner, true);
+	read_below(s, true);
 }
 
 /* --- Reading. -------------------------------------------------------------------------------- */
@@ -270,30 +271,45 @@ static void push(struct sealed *s)
 
 /* --- Ends. ----------------------------------------------------------------------------------- */
 
-/* The end of our side, as the engine says it, without waiting for anything. */
-static void say_end(struct sealed *s)
+/*
+ * The end of our side, as the engine says it; false when it waits to be written. It may be all
+ * that tells a whole body from a cut one, and the kernel is as good as full behind a long one.
+ */
+static bool say_end(struct sealed *s)
 {
-	if (s->shaking || s->failed || s->writing || !make_room(s))
-		return;
+	bool can = !s->shaking && !s->failed && !s->writing && !s->end_said && make_room(s);
+	uint32_t len, n;
+
+	s->end_said = true;
+	if (!can)
+		return true;
 	tls_end(&s->tls);
-	if (s->tls.out_len > 0)
-		ring_send_now(s->inner.ring, s->inner.file, s->out->mem, s->tls.out_len);
-	drop_room(s);
+	len = s->tls.out_len;
+	n = len > 0 ? ring_send_now(s->inner.ring, s->inner.file, s->out->mem, len) : 0;
+	if (n == len) {
+		drop_room(s);
+		return true;
+	}
+	transport_write(&s->inner, s->out->mem + n, len - n);
+	tls_room(&s->tls, NULL, 0);
+	return false;
 }
 
 static void finish_below(struct sealed *s)
 {
-	s->finish_due = false;
-	say_end(s);
-	transport_finish(&s->inner);
+	s->finish_due = !say_end(s);
+	if (!s->finish_due)
+		transport_finish(&s->inner);
 }
 
 static void close_below(struct sealed *s, bool abort)
 {
-	s->close_due = false;
+	s->close_due = !abort && !say_end(s);
+	if (s->close_due) {
+		wait_for(s, LAST_WORDS_NS);
+		return;
+	}
 	ring_timer_cancel(s->inner.ring, &s->again);
-	if (!abort)
-		say_end(s);
 	transport_close(&s->inner, abort);
 }
 
@@ -329,7 +345,14 @@ static void inner_ended(struct sealed *s, int32_t res)
 	read_is_over(s, res);
 	if (s->shaking)
 		shake_failed(s, res < 0 ? res : -ECONNRESET);
-	else if (!s->outer->in.armed) /* Also of a read that is none: what is watched has broken. */
+	else
+		tell_bytes(s, NULL, res);
+}
+
+/* Bytes that came before may still be read, and so a read may still find out how it ended. */
+static void watch_broke(struct sealed *s, int32_t res)
+{
+	if (!s->outer->reading)
 		tell_bytes(s, NULL, res);
 }
 
@@ -350,6 +373,11 @@ static void inner_bytes(struct transport *inner, struct ring_buf *buf, int32_t r
 			ring_buf_give(inner->ring, buf);
 		return;
 	}
+	if (!s->reads_below) {
+		watch_broke(s, res);
+		return;
+	}
+	s->reads_below = false;
 	s->more = more;
 	if (res <= 0) {
 		inner_ended(s, res);

@@ -43,6 +43,7 @@ struct sealed {
 	bool shaking : 1;
 	bool failed : 1; /* The handshake: no more than an alert goes out. */
 	bool read_idle : 1;
+	bool reads_below : 1;  /* Else what is told from below is of a watch. */
 	bool writing : 1;      /* The user is. */
 	bool more : 1;         /* Bytes were waiting below. */
 	bool over : 1;         /* The peer sends no more, or nothing of sense. */
@@ -51,6 +52,7 @@ struct sealed {
 	bool starved_out : 1;  /* its write, or the handshake. */
 	bool finish_due : 1;   /* Behind what the engine has on its way: the end of our side, */
 	bool close_due : 1;    /* and of the connection. */
+	bool end_said : 1;     /* Of our side, or left out: nothing more of the engine goes out. */
 	struct ring_timer again;
 	struct turns *turns; /* Of handshakes; NULL: the client's side. */
 	struct turn turn;

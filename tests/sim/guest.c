@@ -22,7 +22,7 @@ static void over(struct guest *g, bool reset)
 	GW_ASSERT(!g->over);
 	g->over = true;
 	g->w->n_guests_over++;
-	sim_end_close(g->end, reset);
+	cord_close(g->cord, reset);
 	sim_event_drop(ring, &g->send);
 	sim_event_drop(ring, &g->read);
 	sim_event_drop(ring, &g->grant);
@@ -80,6 +80,10 @@ static void leave(struct guest *g, bool reset)
 /* The gateway has ended the connection. */
 static void ended(struct guest *g, bool reset)
 {
+	if (cord_is_cut(g->cord)) {
+		leave(g, true);
+		return;
+	}
 	if (g->w->calm && g->n_over < g->n)
 		sim_fail(g->w->ring, "guest %u: calm, but only %u of %u answered (%s)", g->first,
 			 g->n_over, g->n, reset ? "reset" : "closed");
@@ -93,10 +97,10 @@ static void ended(struct guest *g, bool reset)
 static void finish(struct guest *g)
 {
 	g->silent = true;
-	if (g->finished || sim_end_is_reset(g->end))
+	if (g->finished || cord_is_reset(g->cord))
 		return;
 	g->finished = true;
-	sim_end_finish(g->end);
+	cord_finish(g->cord);
 	world_saw(g->w, WORLD_HALF_CLOSED);
 }
 
@@ -107,7 +111,7 @@ static void said_all(struct guest *g)
 
 	for (uint32_t i = 0; i < g->n_asked; i++)
 		half_close &= g->talks[i].over || g->talks[i].deal->ask_whole;
-	if (sim_end_unsent(g->end) == 0)
+	if (cord_unsent(g->cord) == 0)
 		gone(g, false);
 	if (g->finishes || (half_close && !h2_session_wants_write(g->session)))
 		finish(g);
@@ -145,7 +149,7 @@ static bool send_piece(struct guest *g)
 		said_all(g);
 	if (n == 0)
 		return false;
-	r = sim_end_write(g->end, g->out + g->out_at, n);
+	r = cord_write(g->cord, g->out + g->out_at, n);
 	if (r < 0) {
 		g->silent = r != -EAGAIN;
 		return false;
@@ -204,12 +208,12 @@ static void feed(struct guest *g, const uint8_t *bytes, uint32_t n)
 static bool read_piece(struct guest *g)
 {
 	uint8_t bytes[16384];
-	int32_t n = sim_end_read(g->end, bytes, g->manners.read_piece);
+	int32_t n = cord_read(g->cord, bytes, g->manners.read_piece);
 
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
-		ended(g, n < 0 || sim_end_is_reset(g->end));
+		ended(g, n < 0 || cord_is_reset(g->cord));
 		return false;
 	}
 	guest_progress(g);
@@ -254,12 +258,12 @@ static void grant(struct ring *ring, struct sim_event *event)
 
 /* --- Coming and going. ----------------------------------------------------------------------- */
 
-static void something(struct sim_end *end, void *owner)
+static void something(struct cord *cord, void *owner)
 {
 	struct guest *g = owner;
 	struct ring *ring = g->w->ring;
 
-	if (sim_end_is_reset(end) && g->manners.never_reads) {
+	if (cord_is_reset(cord) && g->manners.never_reads) {
 		ended(g, true);
 		return;
 	}
@@ -277,8 +281,8 @@ static void arrive(struct ring *ring, struct sim_event *event)
 				  .ip = { 192, 0, 2, (uint8_t)g->first } };
 
 	guest_progress(g);
-	g->end = sim_end_dial(ring, &g->w->front, &from);
-	if (!g->end) {
+	g->cord = world_dial(g->w, g->first, true, &from);
+	if (!g->cord) {
 		g->over = true;
 		g->w->n_guests_over++;
 		world_saw(g->w, WORLD_NOT_ACCEPTED);
@@ -287,7 +291,7 @@ static void arrive(struct ring *ring, struct sim_event *event)
 	if (!shared)
 		GW_ASSERT(h2_shared_create(POOL, &shared) == 0);
 	GW_ASSERT(h2_session_open(shared, H2_CLIENT, false, &guest_events, g, &g->session) == 0);
-	sim_end_watch(g->end, something, g);
+	cord_watch(g->cord, something, g);
 	if (g->manners.never_reads)
 		sim_event_at(ring, &g->leave, ring_now_ns(ring) + NEVER_READS_S * 1000 * MS);
 }
@@ -361,7 +365,7 @@ void guest_watch(const struct guest *g)
 
 void guest_watch_drain(const struct guest *g, uint64_t drain_ns)
 {
-	bool idle = g->end && g->n_over == g->n_asked && g->n_answered > 0 &&
+	bool idle = g->cord && g->n_over == g->n_asked && g->n_answered > 0 &&
 		    g->out_at == g->out_len && !g->manners.never_reads;
 
 	if (idle && !g->over && g->last_ns < drain_ns)

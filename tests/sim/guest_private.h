@@ -6,6 +6,7 @@
 #pragma once
 
 #include "core/http/h2_session.h"
+#include "tests/sim/cord.h"
 #include "tests/sim/guest.h"
 
 enum { GUEST_TALKS = WORLD_DEALS_MAX / WORLD_VISITORS_MAX, GUEST_OUT = 40000 };
@@ -40,7 +41,7 @@ struct guest_manners {
 struct guest {
 	struct world *w;
 	struct guest_manners manners;
-	struct sim_end *end;
+	struct cord *cord;
 	struct sim_event arrive, send, read, grant, leave;
 	struct sim_event gone; /* Some time after it has given something up. */
 	struct h2_session *session;

@@ -108,14 +108,16 @@ bool ring_has_input(struct ring *ring, int32_t file)
 	return f->end->in->arrived > f->end->in->head;
 }
 
-void ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len)
+uint32_t ring_send_now(struct ring *ring, int32_t file, const void *data, uint32_t len)
 {
 	struct sim_file *f = sim_file_get(ring, file);
+	int32_t n;
 
 	GW_ASSERT(f->end);
 	sim_ops_assert_no(ring, f, SIM_SEND); /* It would get in between. */
-	sim_say(ring, "send_now %d %u", file, len);
-	(void)sim_end_write(f->end, data, len);
+	n = sim_end_write(f->end, data, len);
+	sim_say(ring, "send_now %d %u of %u", file, n > 0 ? (uint32_t)n : 0, len);
+	return n > 0 ? (uint32_t)n : 0;
 }
 
 void ring_shutdown_send(struct ring *ring, int32_t file)

@@ -30,7 +30,7 @@ void visitor_over(struct visitor *v, bool reset)
 	GW_ASSERT(!v->over);
 	v->over = true;
 	v->w->n_visitors_over++;
-	sim_end_close(v->end, reset);
+	cord_close(v->cord, reset);
 	sim_event_drop(ring, &v->send);
 	sim_event_drop(ring, &v->read);
 	sim_event_drop(ring, &v->leave);
@@ -64,10 +64,10 @@ void visitor_leave(struct visitor *v, bool reset)
 static void finish(struct visitor *v)
 {
 	v->silent = true;
-	if (v->finished || sim_end_is_reset(v->end))
+	if (v->finished || cord_is_reset(v->cord))
 		return;
 	v->finished = true;
-	sim_end_finish(v->end);
+	cord_finish(v->cord);
 }
 
 /* Does the connection end with this request, as far as the visitor can know? */
@@ -185,7 +185,7 @@ static bool send_piece(struct visitor *v)
 		v->w->n_impatient += visitor_deal(v, v->asking)->plan.asks_tunnel;
 		return false;
 	}
-	r = sim_end_write(v->end, v->bytes.text + v->pos, n);
+	r = cord_write(v->cord, v->bytes.text + v->pos, n);
 	if (r < 0) {
 		v->silent = r != -EAGAIN;
 		return false;
@@ -215,12 +215,12 @@ static void send_some(struct ring *ring, struct sim_event *event)
 
 /* --- Coming and going ---------------------------------------------------------------------- */
 
-static void something(struct sim_end *end, void *owner)
+static void something(struct cord *cord, void *owner)
 {
 	struct visitor *v = owner;
 	struct ring *ring = v->w->ring;
 
-	if (sim_end_is_reset(end) && v->manners.never_reads) {
+	if (cord_is_reset(cord) && v->manners.never_reads) {
 		visitor_ended(v, true);
 		return;
 	}
@@ -238,15 +238,15 @@ static void arrive(struct ring *ring, struct sim_event *event)
 				  .ip = { 192, 0, 2, (uint8_t)v->first } };
 
 	visitor_progress(v);
-	v->end = sim_end_dial(ring, &v->w->front, &from);
-	if (!v->end) {
+	v->cord = world_dial(v->w, v->first, false, &from);
+	if (!v->cord) {
 		v->over = true;
 		v->w->n_visitors_over++;
 		world_saw(v->w, WORLD_NOT_ACCEPTED);
 		return;
 	}
 	visitor_begin_reply(v);
-	sim_end_watch(v->end, something, v);
+	cord_watch(v->cord, something, v);
 	if (v->manners.never_reads)
 		sim_event_at(ring, &v->leave, ring_now_ns(ring) + NEVER_READS_S * 1000 * MS);
 }
@@ -314,7 +314,7 @@ void visitor_watch(const struct visitor *v)
 
 void visitor_watch_drain(const struct visitor *v, uint64_t drain_ns)
 {
-	bool idle = v->end && v->answering == v->n && v->asking == v->n && !v->manners.never_reads;
+	bool idle = v->cord && v->answering == v->n && v->asking == v->n && !v->manners.never_reads;
 
 	if (idle && !v->over && v->progress_ns < drain_ns)
 		sim_fail(v->w->ring, "visitor %u is idle, but kept in a drain", v->first);

@@ -4,6 +4,7 @@
  */
 #pragma once
 
+#include "tests/sim/cord.h"
 #include "tests/sim/visitor.h"
 #include "tests/sim/wire.h"
 
@@ -17,7 +18,7 @@ struct manners {
 struct visitor {
 	struct world *w;
 	struct manners manners;
-	struct sim_end *end;
+	struct cord *cord;
 	struct sim_event arrive, send, read, leave;
 	struct sim_event gone; /* Some time after it has reset its connection. */
 	struct wire wire;

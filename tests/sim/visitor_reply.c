@@ -49,7 +49,8 @@ static void judge_interim(struct visitor *v, const struct plan *p)
 	if (p->http10)
 		sim_fail(ring, "%016" PRIx64 ": interim reply to HTTP/1.0", p->nonce);
 	if (v->wire.status == 100) {
-		v->may_continue = true;
+		v->may_continue |= v->asking ==
+				   v->answering; /* Else it is for one that was sent. */
 		sim_event_later(ring, &v->send);
 		world_saw(v->w, WORLD_CONTINUED);
 	} else if (v->wire.status == 103) {
@@ -250,6 +251,10 @@ void visitor_ended(struct visitor *v, bool reset)
 				: reset                 ? WIRE_BAD
 							: wire_eof(&v->wire);
 
+	if (cord_is_cut(v->cord)) {
+		visitor_leave(v, true);
+		return;
+	}
 	if (v->heard_end && !reset)
 		return; /* Known. */
 	if (event == WIRE_END)
@@ -283,14 +288,14 @@ static bool leaves_in_reply(struct visitor *v, uint32_t n)
 static bool read_piece(struct visitor *v)
 {
 	char bytes[16384];
-	int32_t n = sim_end_read(v->end, bytes, v->manners.read_piece);
+	int32_t n = cord_read(v->cord, bytes, v->manners.read_piece);
 
 	if (n == -EAGAIN)
 		return false;
 	if (n <= 0) {
-		visitor_ended(v,
-			      n < 0 || sim_end_is_reset(
-					       v->end)); /* A write may have been told already. */
+		visitor_ended(
+			v,
+			n < 0 || cord_is_reset(v->cord)); /* A write may have been told already. */
 		return false;
 	}
 	visitor_progress(v);

@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
+#include "tests/sim/cord.h"
 #include "tests/sim/guest.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/origin.h"
@@ -71,7 +72,7 @@ static struct sim_faults some_faults(struct world *w)
 
 static void make_ring(struct world *w, bool trace)
 {
-	bool many = w->h2 || w->trunks;
+	bool many = w->h2 || w->trunks || w->tls;
 	struct ring_options ring = {
 		.files_max = w->calm ? (many ? 256 : 128) : 24 + (uint32_t)below(w, 40),
 		.bufs_max = w->calm ? (many ? 1024 : 256) : 24 + (uint32_t)below(w, 100),
@@ -125,6 +126,17 @@ static void some_limits(struct world *w)
 	w->h2 = rng_below(&rng, 4) == 0;
 	w->trunks = rng_below(&rng, 4) == 0;
 	w->tunnels = w->tunnels && !w->trunks;
+	w->tls = rng_below(&rng, 4) == 0;
+}
+
+/* In a calm world every client has a place for its TLS, and time for its handshake. */
+static void tls_options(const struct world *w, struct proxy_options *opt)
+{
+	struct rng rng;
+
+	rng_seed(&rng, w->seed ^ 0x746c73);
+	opt->handshake_ns = w->calm || rng_below(&rng, 2) ? 10 * S : 1 + rng_below(&rng, 100 * MS);
+	opt->sealed_max = w->calm || rng_below(&rng, 4) ? opt->clients_max : 1;
 }
 
 /* Of several requests on each connection, in a calm world none is to lack a place. */
@@ -296,6 +308,28 @@ static void people(struct world *w)
 	}
 }
 
+static void some_cut(struct cord_plan *plan, struct rng *rng)
+{
+	plan->cut = (enum cord_cut)(CORD_RESETS + rng_below(rng, 3));
+	plan->cut_at = (uint32_t)rng_below(rng, rng_below(rng, 2) ? 400 : 80);
+}
+
+struct cord *world_dial(struct world *w, uint32_t first, bool h2, const struct ring_addr *from)
+{
+	struct cord_plan plan = { .seal = w->tls ? &w->seal : NULL };
+	struct rng rng;
+
+	rng_seed(&rng, w->seed * WORLD_DEALS_MAX + first + 0x746c73);
+	plan.manners = (struct seal_manners){ .h2 = h2,
+					      .old = rng_below(&rng, 5) == 0,
+					      .resumes = rng_below(&rng, 2) };
+	plan.rude = rng_below(&rng, 3) == 0;
+	plan.renews = rng_below(&rng, 3) == 0;
+	if (!w->calm && rng_below(&rng, 6) == 0)
+		some_cut(&plan, &rng);
+	return cord_dial(w->ring, &w->front, from, &plan);
+}
+
 static void schedule(struct world *w)
 {
 	uint64_t now_ns = ring_now_ns(w->ring);
@@ -343,6 +377,19 @@ static void add_counts(struct sim_counts *sum, const struct sim_counts *c)
 		((uint64_t *)sum)[i] += ((const uint64_t *)c)[i];
 }
 
+static void end_tls(struct world *w)
+{
+	w->endings[WORLD_TLS_SHAKEN] += w->seal.n_shaken;
+	w->endings[WORLD_TLS_RESUMED] += w->seal.n_resumed;
+	w->endings[WORLD_TLS_OLD] += w->seal.n_old;
+	w->endings[WORLD_TLS_CUT] += w->seal.n_cut;
+	w->endings[WORLD_TLS_RENEWED] += w->seal.n_renewed;
+	w->endings[WORLD_TLS_H1_CALM] += w->calm && w->n_visitors > 0;
+	w->endings[WORLD_TLS_H2_CALM] += w->calm && w->n_guests > 0;
+	cord_forget(&w->seal);
+	seal_close(&w->seal);
+}
+
 static void end(struct world *w, struct ledger *ledger)
 {
 	proxy_destroy(w->proxy);
@@ -360,6 +407,8 @@ static void end(struct world *w, struct ledger *ledger)
 	sim_event_drop(w->ring, &w->abort);
 	sim_event_drop(w->ring, &w->adopt);
 	sim_event_drop(w->ring, &w->watch);
+	if (w->tls)
+		end_tls(w);
 	ring_free(w->ring);
 	free(w->tables[0]);
 	free(w->tables[1]);
@@ -388,6 +437,10 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	some_options(&w, &options);
 	if (w.h2 || w.trunks)
 		h2_options(&w, &options);
+	if (w.tls) {
+		tls_options(&w, &options);
+		seal_open(&w.seal, seed, w.h2);
+	}
 	w.tables[0] = make_table(&w, 1);
 	w.tables[1] = make_table(&w, 2);
 	seat_offer(&w.seat, w.tables[0]);
@@ -401,7 +454,8 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	ledger = w.logs ? ledger_open(&w) : NULL;
 	GW_ASSERT(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file) == 0);
 	w.listener = &listener;
-	listener_open(&listener, w.proxy, file, &(struct listener_spec){ .h1 = true, .h2 = w.h2 });
+	listener_open(&listener, w.proxy, file,
+		      &(struct listener_spec){ .tls = w.seal.server, .h1 = true, .h2 = w.h2 });
 	sim_on_step(w.ring, check_step, &w);
 	people(&w);
 	schedule(&w);

@@ -23,12 +23,13 @@
  * 12 No origin that speaks HTTP/2 has more streams at a time than it allows; what it
  *    refuses without a look it is asked once more at most, whatever the method.
  * All of them hold for guests, who speak HTTP/2, as for visitors; a stream that its guest
- * has given up is a connection reset, for rule 7.
+ * has given up is a connection reset, for rule 7; so is an end of TLS without close_notify.
  */
 #pragma once
 
 #include "policy/seat.h"
 #include "tests/sim/plan.h"
+#include "tests/sim/seal.h"
 #include "tests/sim/sim.h"
 #include "tests/sim/sim_net.h"
 
@@ -41,8 +42,7 @@
 	X(CLOSED_UNANSWERED) /* By the gateway, in order. */ \
 	X(RESET_UNANSWERED)  /* By the gateway. */ \
 	X(VISITOR_LEFT)      /* Before its answer. */ \
-	X(NOT_ACCEPTED) \
-	X(RETRIED)           /* An origin saw it twice. */ \
+	X(NOT_ACCEPTED) X(RETRIED) /* An origin saw it twice. */ \
 	X(INTERIM) X(CONTINUED) X(TRAILERS) X(PIPELINED) X(EARLY_REPLY) X(HALF_CLOSED) \
 	X(ADOPTED)           /* A second policy. */ \
 	X(DRAINED) X(ABORTED) X(CALM) \
@@ -63,7 +63,9 @@
 	X(TRUNK_REFUSED) /* One that it did not look at. */ \
 	X(TRUNK_RESET)   /* One that it gave up. */ \
 	X(TRUNK_BROKEN)  /* With all that ran on it. */ \
-	X(TRUNK_LEFT)    /* With GOAWAY. */
+	X(TRUNK_LEFT)    /* With GOAWAY. */ \
+	X(TLS_SHAKEN) X(TLS_RESUMED) X(TLS_OLD) X(TLS_H1_CALM) X(TLS_H2_CALM) \
+	X(TLS_CUT) X(TLS_RENEWED) /* By the client, in its handshake; while payload was on its way. */
 /* clang-format on */
 
 enum world_ending {
@@ -90,6 +92,7 @@ struct deal {
 	uint64_t answered_len; /* and its body bytes. */
 };
 
+struct cord;
 struct visitor;
 struct guest;
 struct origin;
@@ -105,6 +108,8 @@ struct world {
 	bool tunnels; /* Are asked for, and allowed. */
 	bool h2;      /* Is spoken, by guests among the visitors; */
 	bool trunks;  /* and by origins, in the place of HTTP/1. */
+	bool tls;     /* Is spoken by all of them, in HTTP/1 and HTTP/2. */
+	struct seal seal;
 	struct ring *ring;
 	struct proxy *proxy;
 	struct listener *listener;
@@ -132,6 +137,9 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 
 /* The deal of a nonce that a peer was told; never NULL: an unknown nonce is a failure. */
 struct deal *world_deal(struct world *w, uint64_t nonce);
+
+/* A client's connection to the gateway: of deals from 'first' on. NULL: nobody listens. */
+struct cord *world_dial(struct world *w, uint32_t first, bool h2, const struct ring_addr *from);
 
 /* A request is being served. */
 bool world_is_busy(const struct world *w);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * guest.c - for tests: clients that speak HTTP/2 to the proxy of stage.c, each by a
- * session of ours in the client's role.
+ * session of ours in the client's role, in the clear or in TLS.
  */
 #include <stdio.h>
 
 #include "core/http/h2_session.h"
 #include "core/http/h2_write.h"
+#include "tests/sim/cord.h"
 
 enum { ASKS = 300, SAY = 65536, BODY_TEXT = 200, LINES_TEXT = 600 };
 
@@ -27,6 +28,7 @@ struct ask {
 
 static struct guest {
 	struct peer_end *peer;
+	struct cord *cord; /* In the place of the peer's end. */
 	struct h2_session *session;
 	struct ask asks[ASKS];
 	uint32_t n_asks, n_gone, goaway;
@@ -182,15 +184,43 @@ static const struct h2_events guest_events = {
 	.error = g_error,
 };
 
-static struct guest *visit(uint32_t i)
+static void open_session(struct guest *g)
+{
+	assert_int_equal(
+		h2_session_open(guests_shared, H2_CLIENT, false, &guest_events, g, &g->session), 0);
+}
+
+__attribute__((unused)) static struct guest *visit(uint32_t i)
 {
 	struct guest *g = &guests[i];
 
 	memset(g, 0, sizeof(*g));
 	g->peer = stage_dial();
 	g->peer->deaf = true;
-	assert_int_equal(
-		h2_session_open(guests_shared, H2_CLIENT, false, &guest_events, g, &g->session), 0);
+	open_session(g);
+	return g;
+}
+
+static void cord_tells(struct cord *cord, void *owner)
+{
+	(void)cord;
+	(void)owner; /* It looks by itself. */
+}
+
+/* By TLS, as the plan has it. */
+__attribute__((unused)) static struct guest *visit_sealed(uint32_t i, const struct cord_plan *plan)
+{
+	static const struct ring_addr from = { .family = AF_INET, .ip = { 192, 0, 2, 2 } };
+	static struct peer_end nowhere[ARRAY_SIZE(guests)];
+	struct guest *g = &guests[i];
+
+	memset(g, 0, sizeof(*g));
+	nowhere[i] = (struct peer_end){ 0 };
+	g->peer = &nowhere[i];
+	g->cord = cord_dial(st.ring, &stage_front, &from, plan);
+	assert_non_null(g->cord);
+	cord_watch(g->cord, cord_tells, g);
+	open_session(g);
 	return g;
 }
 
@@ -200,6 +230,24 @@ static void part(struct guest *g, bool reset)
 	g->session = NULL;
 	if (g->peer->end)
 		stage_leave(g->peer, reset);
+	if (g->cord)
+		cord_close(g->cord, reset);
+	g->cord = NULL;
+}
+
+static int32_t g_read(struct guest *g, void *bytes, uint32_t size)
+{
+	return g->cord ? cord_read(g->cord, bytes, size) : sim_end_read(g->peer->end, bytes, size);
+}
+
+static uint32_t g_write(struct guest *g, const void *bytes, uint32_t len)
+{
+	int32_t n;
+
+	if (!g->cord)
+		return stage_say_bytes(g->peer, bytes, len);
+	n = cord_write(g->cord, bytes, len);
+	return n > 0 ? (uint32_t)n : 0;
 }
 
 static void g_hear(struct guest *g)
@@ -207,7 +255,7 @@ static void g_hear(struct guest *g)
 	uint8_t bytes[8192];
 	int32_t n;
 
-	while ((n = sim_end_read(g->peer->end, bytes, sizeof(bytes))) > 0) {
+	while ((n = g_read(g, bytes, sizeof(bytes))) > 0) {
 		bool held = h2_session_in_section(g->session);
 
 		h2_session_feed(g->session, held ? &g->held : &g->scratch, bytes, (uint32_t)n,
@@ -227,8 +275,7 @@ static void g_say(struct guest *g)
 		}
 		if (g->said_len == 0)
 			return;
-		g->said_at += stage_say_bytes(g->peer, (char *)g->said + g->said_at,
-					      g->said_len - g->said_at);
+		g->said_at += g_write(g, g->said + g->said_at, g->said_len - g->said_at);
 		if (g->said_at < g->said_len)
 			return;
 	}
@@ -237,7 +284,7 @@ static void g_say(struct guest *g)
 /* What can be heard and said now; true, for use in conditions. */
 static bool step(struct guest *g)
 {
-	if (g->peer->end) {
+	if (g->peer->end || g->cord) {
 		g_hear(g);
 		g_say(g);
 	}

@@ -145,7 +145,7 @@ static uint32_t stage_say_bytes(struct peer_end *p, const char *text, size_t len
 	return n > 0 ? (uint32_t)n : 0;
 }
 
-static void stage_say(struct peer_end *p, const char *text)
+__attribute__((unused)) static void stage_say(struct peer_end *p, const char *text)
 {
 	assert_int_equal(stage_say_bytes(p, text, strlen(text)), strlen(text));
 }

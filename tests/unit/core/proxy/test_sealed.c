@@ -215,6 +215,131 @@ static void an_end_behind_a_request_is_seen(void **state)
 	}
 }
 
+/* Keys that are wanted behind our own end: it was the last that was said. */
+static void no_keys_are_renewed_behind_the_end(void **state)
+{
+	static const char ask[] = "POST / HTTP/1.1\r\nContent-Length: 9\r\n\r\n"; /* No host. */
+
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		stage_open(seed, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ 0 }, answer_long);
+		visit();
+		stage_until(step() && SSL_is_init_finished(v.ssl), 5 * S);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		stage_until(step() && v.ended, 20 * S);
+		assert_memory_equal(v.text, "HTTP/1.1 400", 12);
+		for (int i = 0; i < 4; i++) {
+			assert_int_equal(SSL_key_update(v.ssl, SSL_KEY_UPDATE_REQUESTED), 1);
+			assert_int_equal(SSL_do_handshake(v.ssl), 1);
+			say_sealed();
+			stage_run(100 * MS);
+		}
+		stage_until(st.proxy->clients.n_used == 0, 5 * S);
+		leave();
+		stage_close();
+	}
+}
+
+static void grant_and_wait(struct peer_end *o)
+{
+	if (o->to_say == 0 && stage_heard(o, "\r\n\r\n")) {
+		o->to_say = 1;
+		o->deaf = true;
+		stage_say(o, "HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\n"
+			     "Upgrade: websocket\r\n\r\n");
+	}
+}
+
+/* Both ends of a client's connection have ended, but not all that it has said has been read. */
+static void a_tunnel_is_read_up_to_its_end(void **state)
+{
+	static const char ask[] = "GET /tunnel HTTP/1.1\r\nHost: site.test\r\n"
+				  "Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n";
+	static const char said[1024];
+
+	(void)state;
+	for (uint64_t n = 1; n <= 4 * STAGE_SEEDS; n++) {
+		struct peer_end *o = &st.origins[0];
+		uint64_t n_head;
+
+		stage_open(n, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ .send_size = 8192, .window_size = 8192 },
+			   grant_and_wait);
+		visit();
+		stage_until(step() && SSL_is_init_finished(v.ssl), 5 * S);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		stage_until(step() && v.n_text > 0, 5 * S);
+		n_head = o->n_heard;
+		for (uint64_t i = 0; i < n; i++)
+			assert_int_equal(SSL_write(v.ssl, said, sizeof(said)), sizeof(said));
+		SSL_shutdown(v.ssl);
+		for (int i = 0; i < 100; i++) {
+			step();
+			stage_run(1 * MS);
+		}
+		if (BIO_pending(v.out) + v.n_pending == 0)
+			sim_end_finish(v.peer->end);
+		stage_run(100 * MS);
+		sim_end_finish(o->end);
+		stage_until(step() && v.ended, 5 * S);
+		o->deaf = false;
+		origin_event(o->end, o);
+		stage_until(step() && o->ended, 5 * S);
+		assert_false(o->reset);
+		assert_int_equal(o->n_heard - n_head, n * sizeof(said));
+		leave();
+		stage_close();
+	}
+}
+
+static uint32_t last_body;
+
+static void answer_and_close(struct peer_end *o)
+{
+	static char body[BODY];
+
+	if (!stage_heard(o, "\r\n\r\n"))
+		return;
+	if (o->to_say == 0) {
+		stage_say(o, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n");
+		o->to_say = last_body;
+	}
+	o->to_say -= stage_say_bytes(o, body, o->to_say);
+	if (o->to_say == 0)
+		stage_leave(o, false);
+}
+
+static void step_on(int ms)
+{
+	for (int i = 0; i < ms; i++) {
+		step();
+		stage_run(1 * MS);
+	}
+}
+
+/* A body up to the end of the connection is whole only if that is said, also where it just fits. */
+static void an_end_is_said_behind_what_fills_the_kernel(void **state)
+{
+	static const char ask[] = "GET /last HTTP/1.0\r\nHost: site.test\r\n\r\n";
+	static const struct sim_options sim = { .send_size = 4096, .window_size = 4096 };
+
+	(void)state;
+	for (last_body = 7800; last_body < 8200; last_body += 8) {
+		stage_open(last_body, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &sim, answer_and_close);
+		visit();
+		step_on(20);
+		assert_int_equal(SSL_write(v.ssl, ask, sizeof(ask) - 1), sizeof(ask) - 1);
+		step();
+		stage_run(100 * MS); /* It reads nothing of the answer yet. */
+		step_on(50);
+		assert_true(is_whole(last_body) && v.ended);
+		leave();
+		stage_close();
+	}
+}
+
 static void requests_pass(void **state)
 {
 	(void)state;
@@ -229,8 +354,8 @@ static void a_client_may_stop_at_any_byte(void **state)
 	for (uint64_t n = 0; n < 700; n++) {
 		static const char ask[] = "GET /long HTTP/1.1\r\nHost: site.test\r\n\r\n";
 
-		stage_open(n, &(struct ring_options){ .bufs_max = 64 }, &(struct sim_options){ 0 },
-			   answer_long);
+		stage_open(n, &(struct ring_options){ .bufs_max = 64, .bufs_posted = 8 },
+			   &(struct sim_options){ 0 }, answer_long);
 		st.options.handshake_ns = 300 * MS;
 		st.options.head_ns = 300 * MS;
 		visit();
@@ -244,6 +369,7 @@ static void a_client_may_stop_at_any_byte(void **state)
 		if (n % 2)
 			stage_leave(v.peer, n % 4 == 1);
 		stage_run(2 * S);
+		assert_true(n < 650 || SSL_is_init_finished(v.ssl));
 		if (n % 2 || !SSL_is_init_finished(v.ssl)) /* It has gone, or was not waited for. */
 			assert_int_equal(st.proxy->clients.n_used, 0);
 		leave();
@@ -326,6 +452,9 @@ int main(void)
 		cmocka_unit_test(requests_pass),
 		cmocka_unit_test(an_end_behind_a_request_is_seen),
 		cmocka_unit_test(keys_are_renewed_meanwhile),
+		cmocka_unit_test(no_keys_are_renewed_behind_the_end),
+		cmocka_unit_test(a_tunnel_is_read_up_to_its_end),
+		cmocka_unit_test(an_end_is_said_behind_what_fills_the_kernel),
 		cmocka_unit_test(a_client_may_stop_at_any_byte),
 		cmocka_unit_test(used_up_buffers_are_survived),
 		cmocka_unit_test(an_end_is_said_behind_tickets),
