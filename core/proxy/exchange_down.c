@@ -241,11 +241,16 @@ static bool may_try_again(const struct exchange *ex, const struct stream_fault *
 	if (!fault->untouched || ex->n_1xx > 0 || ex->state != EXCHANGE_SENDING || ex->again ||
 	    !exchange_is_spoken(ex))
 		return false;
-	return fault->refused ? ex->replayable : ex->call.reused && ex->retriable;
+	if (fault->refused)
+		return ex->replayable || (ex->verdict.retry && fault->unsent);
+	return ex->call.reused && ex->retriable;
 }
 
-static void try_again(struct exchange *ex)
+static void try_again(struct exchange *ex, const struct stream_fault *fault)
 {
+	GW_ASSERT(list_is_empty(&ex->held));
+	if (fault->unsent)
+		list_splice_back(&ex->held, fault->unsent);
 	ex->again = true;
 	ex->account.retries++;
 	metric_inc(ex->proxy->metrics, METRIC_UPSTREAM_RETRIES);
@@ -265,7 +270,7 @@ static void upstream_reset(struct stream *s, const struct stream_fault *fault)
 	if (ex->state == EXCHANGE_RESPONDING && ex->down.ended)
 		exchange_drop_upstream(ex); /* All was said; only the request is not wanted. */
 	else if (may_try_again(ex, fault))
-		try_again(ex);
+		try_again(ex, fault);
 	else
 		exchange_refuse(ex, fault->status, fault->reason, ACCOUNT_BY_UPSTREAM);
 	exchange_settle(ex);

@@ -121,8 +121,12 @@ bool h2_stream_is_known(const struct h2_stream *s)
 
 void h2_stream_fault(struct h2_stream *s, const struct stream_fault *fault)
 {
+	struct stream_fault told = *fault;
+
+	if (told.refused && !s->out_left && !s->trailers_out && !s->failed)
+		told.unsent = &s->out;
 	if (s->stream.user)
-		s->stream.user->reset(&s->stream, fault);
+		s->stream.user->reset(&s->stream, &told);
 	h2_stream_free(s);
 }
 

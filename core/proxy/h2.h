@@ -94,6 +94,7 @@ struct h2_stream {
 	bool out_told : 1;  /* which the user knows. */
 	bool waits : 1;     /* The session found nothing to pull. */
 	bool own : 1;       /* The body is the head's own text: 'sent' does not count it. */
+	bool out_left : 1;  /* Some of the body is on the wire. */
 	bool failed : 1;    /* No buffer for what had to be sent. */
 	bool dead : 1;      /* The session has forgotten it. */
 };

@@ -51,6 +51,7 @@ void h2_out_copy(void *owner, void *stream, uint8_t *to, uint32_t len)
 	struct h2 *c = owner;
 
 	GW_ASSERT(len <= s->out_len);
+	s->out_left = true;
 	s->out_len -= len;
 	s->flying += len;
 	has_flown(s);

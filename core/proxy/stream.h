@@ -59,6 +59,11 @@ struct stream_fault {
 	uint16_t reason; /* enum reason. */
 	bool untouched; /* The peer had sent nothing of an answer: the request may be tried elsewhere. */
 	bool refused; /* And it says that it has done nothing: whatever the method. */
+	/*
+	 * Then: the body that was submitted (struct ring_buf), none of which has left. Who tries
+	 * again takes it. NULL: some of it has.
+	 */
+	struct list *unsent;
 };
 
 struct stream_user {

@@ -630,6 +630,37 @@ static void refused_streams_are_retried(void **state)
 	}
 }
 
+/* None of it has left: its peer has no window. It goes elsewhere, whole, and what still comes too. */
+static void a_body_that_has_not_left_is_sent_elsewhere(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		bool whole = seed % 2;
+		struct guest *g;
+		struct hand *h;
+		struct ask *a;
+
+		begin(seed);
+		plan.window = 0;
+		g = visit(0);
+		h = warm(g);
+		plan.window = 100000;
+		a = post(g, "", 10, whole);
+		until(h->n == 2);
+		pass(5 * MS); /* The body has come, and waits. */
+		hand_reset(h, h->streams[1].id, H2_CODE_REFUSED_STREAM);
+		until(hands[1].n == 1);
+		if (!whole)
+			push(g, a, 20000, true);
+		until(hands[1].streams[0].ended);
+		assert_int_equal(hands[1].streams[0].n_in, whole ? 10 : 20010);
+		assert_int_equal(n_retries(), 1);
+		hand_answer_all(&hands[1]);
+		until(is_ok(a));
+		end();
+	}
+}
+
 static const struct {
 	uint32_t code;
 	bool head;
@@ -1794,6 +1825,7 @@ int main(void)
 		cmocka_unit_test(goaway_and_close),
 		cmocka_unit_test(goaway_ends_an_idle_connection),
 		cmocka_unit_test(refused_streams_are_retried),
+		cmocka_unit_test(a_body_that_has_not_left_is_sent_elsewhere),
 		cmocka_unit_test(resets_are_told),
 		cmocka_unit_test(a_lost_connection_is_replaced),
 		cmocka_unit_test(answers_are_passed_on_or_refused),
