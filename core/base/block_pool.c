@@ -25,8 +25,8 @@ enum {
 	N_CLASSES = CLASS_STEPS * (CLASS_SHIFT_MAX - CLASS_SHIFT_MIN) + 1,
 	ALIGNMENT = 16,
 	PAGE = 4096,
-	LARGE_MIN = 2 * PAGE,  /* Blocks of that size have */
-	LEAD = PAGE * 3 / 4, /* so many bytes of their first page before them. */
+	LARGE_MIN = 2 * PAGE, /* Blocks of that size have */
+	LEAD = PAGE * 3 / 4,  /* so many bytes of their first page before them. */
 };
 
 #define LIVE 0x6c697665u
@@ -92,7 +92,8 @@ static uint32_t class_of(size_t size)
 	shift = 63 - (uint32_t)__builtin_clzll(size - 1);
 	power = (size_t)1 << shift;
 	step = power / CLASS_STEPS;
-	return CLASS_STEPS * (shift - CLASS_SHIFT_MIN) + (uint32_t)((size - power + step - 1) / step);
+	return CLASS_STEPS * (shift - CLASS_SHIFT_MIN) +
+	       (uint32_t)((size - power + step - 1) / step);
 }
 
 /* --- Blocks of a pool. ----------------------------------------------------------------------- */
