@@ -2,6 +2,10 @@
 /*
  * Blocks of a few sizes, cut from the front of a reserved region.
  *
+ * Of a large block often only the beginning is ever touched: a buffer for frames, of which few
+ * are long. Such a page would be kept for a few hundred bytes. So a large block begins late in
+ * a page, and the room before it, its lead, is cut into small blocks.
+ *
  * Each block has a header that names its pool (NULL: malloc's) and its class.
  * The owner keeps a free list per class. Other threads push what they free on
  * one list of the pool, which the owner takes as a whole when it runs short.
@@ -16,8 +20,13 @@
 
 enum {
 	CLASS_SHIFT_MIN = 5,  /* 32 bytes, */
-	CLASS_SHIFT_MAX = 18, /* up to 256 KiB, with one size in between each two. */
-	N_CLASSES = 2 * (CLASS_SHIFT_MAX - CLASS_SHIFT_MIN) + 1,
+	CLASS_SHIFT_MAX = 18, /* up to 256 KiB, with three sizes in between each two. */
+	CLASS_STEPS = 4,
+	N_CLASSES = CLASS_STEPS * (CLASS_SHIFT_MAX - CLASS_SHIFT_MIN) + 1,
+	ALIGNMENT = 16,
+	PAGE = 4096,
+	LARGE_MIN = 2 * PAGE, /* Blocks of that size have */
+	LEAD = PAGE * 3 / 4,  /* so many bytes of their first page before them. */
 };
 
 #define LIVE 0x6c697665u
@@ -39,9 +48,17 @@ _Static_assert(sizeof(struct block) == 16, "payloads keep malloc's alignment");
 _Static_assert(BLOCK_MAX == 1 << CLASS_SHIFT_MAX, "the largest class");
 _Static_assert(sizeof(struct free_block) <= 1 << CLASS_SHIFT_MIN, "the least block can be listed");
 
+/* Room before a large block, not used yet. */
+struct lead {
+	struct lead *next;
+};
+
 struct block_pool {
 	char *region;
-	size_t size, used_up;
+	size_t size, used_up; /* Whole pages. */
+	char *small;          /* Small blocks are cut from here, */
+	size_t small_left;    /* as long as it lasts; */
+	struct lead *leads;   /* then from one of these. */
 	struct free_block *free[N_CLASSES];
 	_Atomic(struct free_block *) returned; /* By other threads. */
 	_Atomic uint64_t used, touched, refusals;
@@ -49,25 +66,34 @@ struct block_pool {
 
 /* --- Sizes. ---------------------------------------------------------------------------------- */
 
+static size_t round_up(size_t size, size_t to)
+{
+	return (size + to - 1) / to * to;
+}
+
+/* Of the least classes some are alike: blocks are aligned. */
 static size_t class_size(uint32_t class)
 {
-	size_t power = (size_t)1 << (CLASS_SHIFT_MIN + class / 2);
+	size_t power = (size_t)1 << (CLASS_SHIFT_MIN + class / CLASS_STEPS);
 
-	return class % 2 ? power + power / 2 : power;
+	return round_up(power + power / CLASS_STEPS * (class % CLASS_STEPS), ALIGNMENT);
 }
 
 /* The smallest class that holds 'size' bytes, N_CLASSES if there is none. */
 static uint32_t class_of(size_t size)
 {
-	uint32_t shift, class;
+	uint32_t shift;
+	size_t power, step;
 
 	if (size <= (size_t)1 << CLASS_SHIFT_MIN)
 		return 0;
 	if (size > (size_t)1 << CLASS_SHIFT_MAX)
 		return N_CLASSES;
 	shift = 63 - (uint32_t)__builtin_clzll(size - 1);
-	class = 2 * (shift - CLASS_SHIFT_MIN);
-	return size <= class_size(class + 1) ? class + 1 : class + 2;
+	power = (size_t)1 << shift;
+	step = power / CLASS_STEPS;
+	return CLASS_STEPS * (shift - CLASS_SHIFT_MIN) +
+	       (uint32_t)((size - power + step - 1) / step);
 }
 
 /* --- Blocks of a pool. ----------------------------------------------------------------------- */
@@ -94,17 +120,67 @@ static void take_returned(struct block_pool *pool)
 	}
 }
 
-static struct free_block *cut(struct block_pool *pool, uint32_t class)
+/* Whole pages; NULL when there are none. */
+static char *cut_pages(struct block_pool *pool, size_t size)
 {
-	size_t size = class_size(class);
-	struct free_block *block;
+	char *pages = pool->region + pool->used_up;
 
 	if (size > pool->size - pool->used_up)
 		return NULL;
-	block = (struct free_block *)(pool->region + pool->used_up);
 	pool->used_up += size;
 	atomic_store_explicit(&pool->touched, pool->used_up, memory_order_relaxed);
+	return pages;
+}
+
+static char *cut_large(struct block_pool *pool, size_t size)
+{
+	char *pages = cut_pages(pool, round_up(LEAD + size, PAGE));
+	struct lead *lead = (struct lead *)pages;
+
+	if (!pages)
+		return NULL;
+	lead->next = pool->leads;
+	pool->leads = lead;
+	return pages + LEAD;
+}
+
+/* Room for a small block: a lead, or else pages. */
+static char *take_room(struct block_pool *pool, size_t size, size_t *ret_len)
+{
+	struct lead *lead = pool->leads;
+
+	if (lead && size <= LEAD) {
+		pool->leads = lead->next;
+		*ret_len = LEAD;
+		return (char *)lead;
+	}
+	*ret_len = round_up(size, PAGE);
+	return cut_pages(pool, *ret_len);
+}
+
+static char *cut_small(struct block_pool *pool, size_t size)
+{
+	char *block = pool->small;
+	size_t len = pool->small_left;
+
+	if (size > len)
+		block = take_room(pool, size, &len);
+	if (!block)
+		return NULL;
+	/* What remains of the one or the other is lost: the lesser. */
+	if (block == pool->small || len - size > pool->small_left) {
+		pool->small = block + size;
+		pool->small_left = len - size;
+	}
 	return block;
+}
+
+static struct free_block *cut(struct block_pool *pool, uint32_t class)
+{
+	size_t size = class_size(class);
+
+	return (struct free_block *)(size < LARGE_MIN ? cut_small(pool, size)
+						      : cut_large(pool, size));
 }
 
 static struct free_block *find(struct block_pool *pool, uint32_t class)

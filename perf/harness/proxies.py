@@ -4,6 +4,7 @@
 import http.client
 import json
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -13,10 +14,13 @@ from . import h2, process
 
 PERF = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 START_TIMEOUT_S = 10
+ORIGIN_BODY_LEN = 128
 MAX_CONNECTIONS = 8600  # The most that HAProxy takes with 20,000 descriptors.
 # HAProxy with its default buffers, and with those that suit long bodies best (peers/README.md).
 PEERS = ("nginx", "haproxy", "haproxy-64k")
 FLOORS = ("floor-copy", "floor-splice")
+# nginx speaks HTTP/1 alone to what is behind it.
+H2_UPWARDS = ("sluice", "sluice-log", "sluice-against", "haproxy", "haproxy-64k")
 ALL = ("sluice", "sluice-log", "sluice-against", *PEERS, *FLOORS, "go")
 
 
@@ -29,12 +33,19 @@ class Setup:
         self.port = port
         self.folder = folder
         self.origin_port = port + 1
+        self.origin_h2_port = port + 2  # Where nginx as the origin speaks HTTP/2 in clear.
+        self.up = None  # None: perf/origin; or nginx, asked in "h1" or "h2".
         self.tls = False  # Whether clients speak TLS to the proxy.
         self.h2 = False  # Whether they speak HTTP/2: by ALPN, or in clear by prior knowledge.
 
-    def speak(self, tls, h2):
-        """What the next proxy's clients speak."""
-        self.tls, self.h2 = tls, h2
+    def speak(self, tls, h2, up=None):
+        """What the next proxy's clients speak, and what it speaks to which origin."""
+        self.tls, self.h2, self.up = tls, h2, up
+
+    @property
+    def asked_port(self):
+        """The origin's, as the proxies ask it."""
+        return self.origin_h2_port if self.up == "h2" else self.origin_port
 
     def program(self, name):
         return os.path.join(self.build, "perf", name)
@@ -78,6 +89,9 @@ class Setup:
         with open(os.path.join(PERF, "peers", peer_file), encoding="utf-8") as template:
             text = template.read()
         places = {"PORT": self.port, "ORIGIN": self.origin_port, "FOLDER": self.folder,
+                  "ORIGIN_H2": self.origin_h2_port, "BODY": "x" * ORIGIN_BODY_LEN,
+                  "ASKED": self.asked_port,
+                  "HAPROXY_SERVER": " proto h2" if self.up == "h2" else "",
                   "CONNECTIONS": MAX_CONNECTIONS if peer_file == "haproxy.cfg" else 18000,
                   "FILES": 20000, "BUFSIZE": buffer_size,
                   "NGINX_LISTEN": self._nginx_listen(), "HAPROXY_BIND": self._haproxy_bind()}
@@ -104,8 +118,9 @@ def _sluice(setup, build=None):
         listen = ["-c", setup.path("listener.yaml")]
         with open(listen[1], "w", encoding="utf-8") as config:
             json.dump({"listeners": [_sluice_listener(setup)]}, config)
+    scheme = "h2c" if setup.up == "h2" else "http"
     return [os.path.join(build or setup.build, "sluice"), *listen,
-            "--upstream", f"http://127.0.0.1:{setup.origin_port}", "--workers", "1",
+            "--upstream", f"{scheme}://127.0.0.1:{setup.asked_port}", "--workers", "1",
             "--admin", "127.0.0.1:0", "--control", setup.path("control.sock")]
 
 
@@ -237,12 +252,19 @@ def _origin_answers(setup):
 
 
 def origin_stats(setup):
-    return json.loads(_get(setup.origin_port, "/stats")[1])
+    """What the origin has counted, this question included: at least "accepted" and "requests"."""
+    text = _get(setup.origin_port, "/stats")[1]
+    if not setup.up:
+        return json.loads(text)
+    accepted, _, requests = re.search(rb"(\d+) (\d+) (\d+)", text).groups()
+    return {"accepted": int(accepted), "requests": int(requests)}
 
 
 def origin(setup):
-    return process.Child([setup.program("origin"), str(setup.origin_port)], process.LOAD_CPU,
-                         setup.path("origin.log"))
+    command = [setup.program("origin"), str(setup.origin_port)]
+    if setup.up:
+        command = ["nginx", "-p", setup.folder, "-c", setup.fill("origin.conf")]
+    return process.Child(command, process.LOAD_CPU, setup.path("origin.log"))
 
 
 def proxy(name, setup):

@@ -84,6 +84,15 @@ def request_table(found):
     return "\n".join(lines)
 
 
+def _beside(scenario, name, costs, found):
+    """What the same proxy costs here, to what it costs in the scenario of the same rounds."""
+    for other, sides in found:
+        if other.name == scenario.beside and name in sides:
+            middle, low, high = paired.ratio(costs, sides[name][0])
+            return f"; {middle:.2f} of its own in {other.name} ({low:.2f}-{high:.2f})"
+    return ""
+
+
 def paired_table(found):
     """'found': list of (scenario, {proxy: (costs per round, errors)} or what failed)."""
     lines = ["| work | proxy | CPU us/request: median (quartiles) | to the best peer: median of "
@@ -105,6 +114,7 @@ def paired_table(found):
             if name == "sluice-against" and "sluice" in sides:
                 shown += "; {:.3f} of sluice ({:.3f}-{:.3f})".format(
                     *paired.ratio(costs, sides["sluice"][0]))
+            shown += _beside(scenario, name, costs, found)
             lines.append(f"| {scenario.text} | {name} | {middle:.1f} ({low:.1f}-{high:.1f}) | "
                          f"{shown} | {errors or 0} |")
     return "\n".join(lines)

@@ -100,6 +100,72 @@ static void a_block_grows_and_keeps_what_it_holds(void **state)
 	block_pool_destroy(pool);
 }
 
+/* Pages that are in use when of each large block only the beginning is. */
+static uint32_t pages_of(unsigned char *const *blocks, const size_t *used, size_t n)
+{
+	static bool seen[16 * POOL_SIZE / 4096];
+	uintptr_t first = UINTPTR_MAX;
+	uint32_t pages = 0;
+
+	memset(seen, 0, sizeof(seen));
+	for (size_t i = 0; i < n; i++)
+		first = (uintptr_t)blocks[i] / 4096 < first ? (uintptr_t)blocks[i] / 4096 : first;
+	for (size_t i = 0; i < n; i++) {
+		uintptr_t last = ((uintptr_t)blocks[i] + used[i] - 1) / 4096 - first;
+
+		for (uintptr_t at = (uintptr_t)blocks[i] / 4096 - first; at <= last; at++) {
+			assert_true(at < ARRAY_SIZE(seen));
+			pages += !seen[at];
+			seen[at] = true;
+		}
+	}
+	return pages;
+}
+
+/* As the sessions of HTTP/2 are: a few small ones, and a buffer of which 500 bytes are used. */
+static void small_blocks_share_the_page_of_a_large_ones_beginning(void **state)
+{
+	enum { SETS = 100, IN_SET = 5 };
+	static const size_t sizes[IN_SET] = { 300, 2900, 1000, 1000, 16394 };
+	static const size_t touched[IN_SET] = { 300, 2900, 1000, 1000, 500 };
+	struct block_pool *pool = pool_of((size_t)16 * POOL_SIZE);
+	unsigned char *blocks[SETS * IN_SET];
+	size_t used[SETS * IN_SET], sum = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
+		blocks[i] = block_alloc(pool, sizes[i % IN_SET]);
+		assert_non_null(blocks[i]);
+		memset(blocks[i], (int)i, sizes[i % IN_SET]);
+		used[i] = touched[i % IN_SET];
+		sum += used[i];
+	}
+	assert_true((uint64_t)pages_of(blocks, used, ARRAY_SIZE(blocks)) * 4096 < sum * 5 / 4);
+	for (size_t i = 0; i < ARRAY_SIZE(blocks); i++) {
+		for (size_t j = 0; j < sizes[i % IN_SET]; j++)
+			assert_int_equal(blocks[i][j], (unsigned char)i);
+		block_free(blocks[i], pool);
+	}
+	block_pool_destroy(pool);
+}
+
+/* A class that is missed by a little holds a fourth more, not a half. */
+static void little_room_is_lost_in_a_block(void **state)
+{
+	struct block_pool *pool = pool_of((size_t)16 * POOL_SIZE);
+
+	(void)state;
+	for (size_t size = 48; size + 16 <= BLOCK_MAX; size += 16) {
+		void *block = block_alloc(pool, size);
+
+		assert_non_null(block);
+		assert_true(block_pool_stats(pool).used >= size + 16);
+		assert_true(block_pool_stats(pool).used <= (size + 16) * 5 / 4);
+		block_free(block, pool);
+	}
+	block_pool_destroy(pool);
+}
+
 struct foreign {
 	void *blocks[100];
 	uint32_t n;
@@ -144,6 +210,8 @@ int main(void)
 		cmocka_unit_test(what_was_freed_serves_again),
 		cmocka_unit_test(beyond_its_size_a_pool_refuses),
 		cmocka_unit_test(a_block_grows_and_keeps_what_it_holds),
+		cmocka_unit_test(small_blocks_share_the_page_of_a_large_ones_beginning),
+		cmocka_unit_test(little_room_is_lost_in_a_block),
 		cmocka_unit_test(other_threads_give_blocks_back),
 	};
 
