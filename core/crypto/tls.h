@@ -129,8 +129,8 @@ struct slice tls_cipher(const struct tls *t);
 /* The server name that the client asked for, as it wrote it; empty: none. Good while it is open. */
 struct slice tls_server_name(const struct tls *t);
 /*
- * The server's side: are requests for this host, canonical, meant for this connection (RFC 9110
- * 7.4)? Not if it is another site's, and clients of either are asked who they are; and where they
- * are, or names are strict, only if the certificate that was shown is for it.
+ * The server's side: are requests for this host, canonical, meant for this connection? Where
+ * clients are asked who they are, or names are strict, only if the certificate that was shown is
+ * for it (RFC 9110 7.4); elsewhere always.
  */
 bool tls_serves(const struct tls *t, struct slice host);

@@ -2,7 +2,6 @@
 #include "core/crypto/tls_private.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -34,16 +33,12 @@ static int compare(const void *a, const void *b)
 	const struct tls_name *x = a, *y = b;
 	int order = strcmp(x->text, y->text);
 
-	if (order != 0)
-		return order;
-	if (x->given != y->given)
-		return x->given ? -1 : 1;
-	return x->pair < y->pair ? -1 : x->pair > y->pair;
+	return order ? order : x->pair < y->pair ? -1 : x->pair > y->pair;
 }
 
-static int add(struct tls_names *names, struct slice text, uint32_t pair, bool given)
+static int add(struct tls_names *names, struct slice text, uint32_t pair)
 {
-	struct tls_name name = { .pair = pair, .given = given };
+	struct tls_name name = { .pair = pair };
 	struct tls_name *list;
 
 	if (slice_starts_with(text, SLICE("*.")))
@@ -73,7 +68,7 @@ static int add_all(struct tls_names *names, const GENERAL_NAMES *alternatives, u
 		const GENERAL_NAME *one = sk_GENERAL_NAME_value(alternatives, i);
 
 		if (one->type == GEN_DNS)
-			r = add(names, slice_of_asn1(one->d.dNSName), pair, false);
+			r = add(names, slice_of_asn1(one->d.dNSName), pair);
 	}
 	return r;
 }
@@ -86,7 +81,7 @@ static int add_common_name(struct tls_names *names, const X509 *cert, uint32_t p
 	if (at < 0)
 		return 0;
 	return add(names, slice_of_asn1(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))),
-		   pair, false);
+		   pair);
 }
 
 int tls_names_add(struct tls_names *names, X509 *cert, uint32_t pair, char first[TLS_NAME_MAX + 1])
@@ -150,71 +145,6 @@ static bool has(const struct tls_names *names, uint32_t pair, const char *text)
 			return true;
 	return false;
 }
-
-/* --- Names that were given. ------------------------------------------------------------------ */
-
-/* Is it one that the certificate has, or a pattern of its stands for? */
-static bool is_its(const struct tls_names *own, struct slice name)
-{
-	char text[TLS_NAME_MAX + 1];
-
-	if (!slice_starts_with(name, SLICE("*.")))
-		return tls_names_cover(own, 0, name);
-	return normalise(slice_drop(name, 1), text) > 0 && has(own, 0, text);
-}
-
-static bool is_given(const struct tls_names *names, struct slice name)
-{
-	char text[TLS_NAME_MAX + 1];
-	uint32_t place;
-
-	if (normalise(slice_drop(name, slice_starts_with(name, SLICE("*."))), text) == 0)
-		return false;
-	place = place_of(names, text);
-	return is_at(names, place, text) && names->list[place].given;
-}
-
-static int give_one(struct tls_names *names, const struct tls_names *own, struct slice name,
-		    uint32_t pair)
-{
-	int r;
-
-	if (!is_its(own, name))
-		return -ENOENT;
-	if (is_given(names, name))
-		return -EEXIST;
-	r = add(names, name, pair, true);
-	if (r == 0)
-		qsort(names->list, names->n, sizeof(*names->list), compare);
-	return r;
-}
-
-int tls_names_give(struct tls_names *names, X509 *cert, uint32_t pair, const struct slice *given,
-		   uint32_t n_given, char first[TLS_NAME_MAX + 1], struct slice *ret_bad)
-{
-	struct tls_names own = { 0 };
-	int r = tls_names_add(&own, cert, 0, first);
-
-	*ret_bad = SLICE("");
-	for (uint32_t i = 0; r == 0 && i < n_given; i++) {
-		*ret_bad = given[i];
-		r = give_one(names, &own, given[i], pair);
-	}
-	tls_names_free(&own);
-	if (r == 0) /* Those that are shown for it count. */
-		(void)snprintf(first, TLS_NAME_MAX + 1, "%.*s", (int)given[0].len, given[0].ptr);
-	return r;
-}
-
-bool tls_names_reach(const struct tls_names *names, uint32_t pair)
-{
-	for (uint32_t i = 0; i < names->n; i++)
-		if (find(names, names->list[i].text) == pair)
-			return true;
-	return false;
-}
-
-/* --- Looking. -------------------------------------------------------------------------------- */
 
 bool tls_names_cover(const struct tls_names *names, uint32_t pair, struct slice name)
 {

@@ -3,10 +3,9 @@
  * tls_names.h - which certificate is for which server name.
  *
  * Names are a certificate's DNS names (RFC 6125 6.4; its common name only when
- * it has none), in lower case; or those of them that it is shown for, if the
- * operator gave some. "*.example.org" stands for exactly one label in front
- * (RFC 6125 6.4.3). An exact name goes before a pattern, one that was given before
- * one that was not, and the earlier certificate before the later one.
+ * it has none), in lower case. "*.example.org" stands for exactly one label in
+ * front (RFC 6125 6.4.3). An exact name goes before a pattern, and the earlier
+ * certificate before the later one.
  *
  * Threads: filled by one, then read by any.
  */
@@ -24,12 +23,11 @@ enum { TLS_NAME_MAX = 253 };
 struct tls_name {
 	char text[TLS_NAME_MAX + 1]; /* A pattern without its star: ".example.org". */
 	uint8_t len;
-	bool given;
 	uint32_t pair;
 };
 
 struct tls_names {
-	struct tls_name *list; /* Sorted by text, then by who goes first. */
+	struct tls_name *list; /* Sorted by text, then by pair. */
 	uint32_t n;
 };
 
@@ -39,18 +37,6 @@ struct tls_names {
  */
 GW_MUST_USE int tls_names_add(struct tls_names *names, X509 *cert, uint32_t pair,
 			      char first[TLS_NAME_MAX + 1]);
-
-/*
- * Adds only these names. As above; or -ENOENT: the certificate is not for that one; or -EEXIST: it
- * was given to another pair: *ret_bad says which.
- */
-GW_MUST_USE int tls_names_give(struct tls_names *names, X509 *cert, uint32_t pair,
-			       const struct slice *given, uint32_t n_given,
-			       char first[TLS_NAME_MAX + 1], struct slice *ret_bad);
-
-/* Is there a name that is this pair's, and no other's before it? */
-bool tls_names_reach(const struct tls_names *names, uint32_t pair);
-
 /* Is the pair's certificate for this name, by a name or a pattern of its own? */
 bool tls_names_cover(const struct tls_names *names, uint32_t pair, struct slice name);
 void tls_names_free(struct tls_names *names);

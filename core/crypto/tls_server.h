@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * tls_server.h - what a listener shows its clients: sites, which are certificates by name and
- * whether clients are asked for one; versions, and protocols.
+ * tls_server.h - what a listener shows its clients: certificates by name, versions,
+ * protocols, and whom it asks for a certificate.
  *
  * A set of credentials is read once (files, keys, names) and is then immutable;
  * each worker makes a server of its own out of it, since OpenSSL counts
@@ -23,18 +23,11 @@ struct tls_server;
 
 enum tls_client_auth { TLS_CLIENT_NONE, TLS_CLIENT_OPTIONAL, TLS_CLIENT_REQUIRED };
 
-/* A certificate, for whom it is shown, and whether those are asked for one. */
-struct tls_site {
-	struct tls_pair pair;
-	const struct slice *names; /* Some of the certificate's; none: all of them. */
-	uint32_t n_names;
-	enum tls_client_auth client_auth;
-	const char *client_ca; /* PEM: who may vouch for clients; NULL with TLS_CLIENT_NONE. */
-};
-
 struct tls_credentials_options {
-	const struct tls_site *sites; /* The first is for whom no other is. */
-	uint32_t n_sites;
+	const struct tls_pair *pairs; /* The first is shown where no other fits. */
+	uint32_t n_pairs;
+	const char *client_ca; /* PEM: who may vouch for clients; NULL with TLS_CLIENT_NONE. */
+	enum tls_client_auth client_auth;
 	bool least_1_3; /* No TLS 1.2. */
 	bool http1, http2;
 	bool strict_names; /* A name that no certificate has ends the handshake. */
@@ -42,19 +35,18 @@ struct tls_credentials_options {
 
 /*
  * Reads and checks all files: a key that is not its certificate's, an expired
- * chain's first link or an unreadable file refuses the whole; so do a name that its
- * certificate is not for, or two sites have, and a site that no name is left for. 0;
- * -EINVAL with the file and the cause in why[]; or -ENOMEM.
+ * chain's first link or an unreadable file refuses the whole. 0; -EINVAL with
+ * the file and the cause in why[]; or -ENOMEM.
  */
 GW_MUST_USE int tls_credentials_read(const struct tls_credentials_options *options,
 				     char why[TLS_WHY_MAX],
 				     struct tls_credentials **ret_credentials);
 void tls_credentials_free(struct tls_credentials *credentials);
 
-/* Seconds since 1970 at which the site's certificate expires, and its first name. */
-int64_t tls_credentials_expiry(const struct tls_credentials *credentials, uint32_t site,
+/* Seconds since 1970 at which the pair's certificate expires, and its first name. */
+int64_t tls_credentials_expiry(const struct tls_credentials *credentials, uint32_t pair,
 			       struct slice *ret_name);
-uint32_t tls_credentials_sites(const struct tls_credentials *credentials);
+uint32_t tls_credentials_pairs(const struct tls_credentials *credentials);
 
 /*
  * Seal tickets with a new key from now on; those of the key before are still taken. 0, or -ENOMEM

@@ -11,8 +11,8 @@
 
 /* A configuration's paths as C strings: OpenSSL opens files by name. */
 struct paths {
-	struct tls_site sites[CONFIG_CERTIFICATES_MAX];
-	char text[3 * CONFIG_CERTIFICATES_MAX][PATH_MAX]; /* Certificate, key, authorities. */
+	struct tls_pair pairs[CONFIG_CERTIFICATES_MAX];
+	char text[2 * CONFIG_CERTIFICATES_MAX + 1][PATH_MAX]; /* And authorities. */
 	uint32_t n;
 };
 
@@ -38,29 +38,6 @@ static void refuse(struct report *rep, uint32_t listener, const char *why)
 	report_add(rep, REPORT_FILE, nowhere, writer_slice(&w), "%s", why);
 }
 
-/* What a certificate does not say is as the listener says. */
-static void put_clients(const struct config_tls *tls, const struct config_certificate *from,
-			struct paths *paths, struct tls_site *site)
-{
-	struct slice ca = from->client_ca.len ? from->client_ca : tls->client_ca;
-	uint32_t auth = from->client_auth == CONFIG_CLIENT_AUTH_LISTENER ? tls->client_auth
-									 : from->client_auth;
-
-	site->client_auth = ca.len ? (enum tls_client_auth)auth : TLS_CLIENT_NONE;
-	if (site->client_auth != TLS_CLIENT_NONE)
-		site->client_ca = path_of(paths, ca);
-}
-
-static void put_site(const struct config_tls *tls, const struct config_certificate *from,
-		     struct paths *paths, struct tls_site *site)
-{
-	site->pair.cert_file = path_of(paths, from->cert);
-	site->pair.key_file = path_of(paths, from->key);
-	site->names = from->names;
-	site->n_names = from->n_names;
-	put_clients(tls, from, paths, site);
-}
-
 static int read_one(const struct config_listener *from, uint32_t listener, struct report *rep,
 		    struct tls_credentials **ret_credentials)
 {
@@ -68,7 +45,8 @@ static int read_one(const struct config_listener *from, uint32_t listener, struc
 	struct paths *paths = calloc(1, sizeof(*paths));
 	char why[TLS_WHY_MAX];
 	struct tls_credentials_options opt = {
-		.n_sites = tls->n_certificates,
+		.n_pairs = tls->n_certificates,
+		.client_auth = TLS_CLIENT_NONE,
 		.least_1_3 = tls->min_version == CONFIG_TLS_1_3,
 		.http1 = from->protocols & CONFIG_HTTP1,
 		.http2 = from->protocols & CONFIG_HTTP2,
@@ -78,9 +56,15 @@ static int read_one(const struct config_listener *from, uint32_t listener, struc
 
 	if (!paths)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < tls->n_certificates; i++)
-		put_site(tls, &tls->certificates[i], paths, &paths->sites[i]);
-	opt.sites = paths->sites;
+	for (uint32_t i = 0; i < tls->n_certificates; i++) {
+		paths->pairs[i].cert_file = path_of(paths, tls->certificates[i].cert);
+		paths->pairs[i].key_file = path_of(paths, tls->certificates[i].key);
+	}
+	opt.pairs = paths->pairs;
+	if (tls->client_ca.len) {
+		opt.client_ca = path_of(paths, tls->client_ca);
+		opt.client_auth = (enum tls_client_auth)tls->client_auth;
+	}
 	r = tls_credentials_read(&opt, why, ret_credentials);
 	if (r == -EINVAL)
 		refuse(rep, listener, why);
@@ -112,9 +96,9 @@ static int read_trust(const struct config_upstream_tls *tls, struct report *rep,
 	if (tls->ca.len)
 		opt.ca_file = path_of(paths, tls->ca);
 	if (tls->cert.len) {
-		paths->sites[0].pair.cert_file = path_of(paths, tls->cert);
-		paths->sites[0].pair.key_file = path_of(paths, tls->key);
-		opt.pair = &paths->sites[0].pair;
+		paths->pairs[0].cert_file = path_of(paths, tls->cert);
+		paths->pairs[0].key_file = path_of(paths, tls->key);
+		opt.pair = &paths->pairs[0];
 	}
 	r = tls_trust_read(&opt, why, &certs->trusts[CERTS_UPSTREAM_TRUST]);
 	if (r == -EINVAL)

@@ -12,7 +12,6 @@
 #include <stdlib.h>
 
 #include "core/base/arena.h"
-#include "core/crypto/tls_server.h"
 #include "core/document/bind.h"
 #include "core/document/emit.h"
 #include "core/document/json.h"
@@ -333,38 +332,6 @@ static void check_listeners(const struct config *config, struct report *rep)
 	}
 }
 
-/* Who asks clients for certificates has to know whom to believe. */
-static void check_client_auth(const struct config_tls *tls, struct writer path, struct report *rep)
-{
-	for (uint32_t i = 0; i < tls->n_certificates; i++) {
-		const struct config_certificate *one = &tls->certificates[i];
-		struct writer w = path;
-
-		if (one->client_ca.len || tls->client_ca.len ||
-		    one->client_auth == CONFIG_CLIENT_AUTH_LISTENER ||
-		    one->client_auth == TLS_CLIENT_NONE)
-			continue;
-		path_put_index(&w, i);
-		writer_lit(&w, ".client_auth");
-		report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w),
-			   "needs a client_ca, here or in the listener's tls");
-	}
-}
-
-static void check_certificates(const struct config *config, struct report *rep)
-{
-	char path[REPORT_PATH_MAX];
-
-	for (uint32_t i = 0; i < config->n_listeners; i++) {
-		struct writer w = writer_make(path, sizeof(path));
-
-		writer_lit(&w, "listeners");
-		path_put_index(&w, i);
-		writer_lit(&w, ".tls.certificates");
-		check_client_auth(&config->listeners[i].tls, w, rep);
-	}
-}
-
 static void check_upstream_tls(const struct config *config, struct report *rep)
 {
 	const struct config_upstream_tls *tls = &config->upstream_tls;
@@ -420,7 +387,6 @@ static int fill_block(const struct document *doc, const struct config_override *
 		uint32_t n_before = rep->n_all;
 
 		check_listeners(&block->config, rep);
-		check_certificates(&block->config, rep);
 		check_upstream_tls(&block->config, rep);
 		lower_hosts(&block->config);
 		r = rep->n_all == n_before ? 0 : -EINVAL;

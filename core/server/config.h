@@ -30,22 +30,14 @@ enum {
 	CONFIG_UPSTREAMS_MAX = 64, /* POLICY_ENDPOINTS_MAX */
 	CONFIG_WORKERS_MAX = 256,
 	CONFIG_CERTIFICATES_MAX = 64,
-	CONFIG_CERTIFICATE_NAMES_MAX = 64,
 };
 
 /* Bits of config_listener.protocols. */
 enum { CONFIG_HTTP1 = 1, CONFIG_HTTP2 = 2 };
 
 struct config_certificate {
-	struct slice cert, key;    /* Paths of PEM files. */
-	const struct slice *names; /* Some of its names; none: all. */
-	uint32_t n_names;
-	struct slice client_ca; /* Path of a PEM file; empty: the listener's. */
-	uint32_t client_auth;   /* enum config_client_auth. */
+	struct slice cert, key; /* Paths of PEM files. */
 };
-
-/* enum tls_client_auth, or that of the listener. */
-enum config_client_auth { CONFIG_CLIENT_AUTH_LISTENER = 100 };
 
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };
 

@@ -8,30 +8,6 @@ static const struct schema_word word_off[] = { { "off", 0, NULL }, { NULL, 0, NU
 
 /* --- With clients. --------------------------------------------------------------------------- */
 
-static int is_name_pattern(struct slice text)
-{
-	return text.len && text.ptr[0] != '[' ? form_host_pattern(text) : -1;
-}
-
-static const struct schema_field certificate_name = {
-	.type = SCHEMA_TEXT,
-	.check = is_name_pattern,
-	.expected = "a host name, or \"*.\" and one",
-};
-
-static const struct schema_word word_listener[] = {
-	{ "listener", SCHEMA_EMPTY, "that of the listener" },
-	{ NULL, 0, NULL },
-};
-
-static const struct schema_word certificate_client_auths[] = {
-	{ "listener", CONFIG_CLIENT_AUTH_LISTENER, "as the listener says" },
-	{ "off", TLS_CLIENT_NONE, "clients are not asked" },
-	{ "required", TLS_CLIENT_REQUIRED, "a client without a certificate is refused" },
-	{ "optional", TLS_CLIENT_OPTIONAL, "a client may do without; a bad one is refused" },
-	{ NULL, 0, NULL },
-};
-
 static const struct schema_field certificate_fields[] = {
 	{ .key = "cert",
 	  SCHEMA_MEMBER(config_certificate, cert),
@@ -49,30 +25,6 @@ static const struct schema_field certificate_fields[] = {
 	  .expected = "an absolute path",
 	  .example = "/etc/sluice/site.key",
 	  .help = "A PEM file: the certificate's private key, without a pass phrase." },
-	{ .key = "names",
-	  SCHEMA_COUNTED(config_certificate, names, n_names),
-	  .type = SCHEMA_LIST,
-	  .max = CONFIG_CERTIFICATE_NAMES_MAX,
-	  .element = &certificate_name,
-	  .example = "[admin.example.com]",
-	  .help = "The names that it is shown for, each one of the certificate's. None: all that the "
-		  "certificate has. So one certificate may be given twice, with other rules for some "
-		  "of its names." },
-	{ .key = "client_ca",
-	  SCHEMA_MEMBER(config_certificate, client_ca),
-	  .type = SCHEMA_TEXT,
-	  .words = word_listener,
-	  .check = form_path,
-	  .expected = "an absolute path",
-	  .preset = "listener",
-	  .example = "/etc/sluice/admins.pem",
-	  .help = "Who vouches for clients that ask for one of its names." },
-	{ .key = "client_auth",
-	  SCHEMA_MEMBER(config_certificate, client_auth),
-	  .type = SCHEMA_ENUM,
-	  .words = certificate_client_auths,
-	  .preset = "listener",
-	  .help = "Whether a client that asks for one of its names has to show a certificate." },
 };
 
 static const struct schema certificate_schema = {
@@ -115,9 +67,8 @@ static const struct schema_field tls_fields[] = {
 	  .preset = "off",
 	  .example = "/etc/sluice/clients.pem",
 	  .help = "A PEM file with the authorities that vouch for clients. With it, clients are asked "
-		  "for a certificate, and a request for a host that the connection's certificate is not "
-		  "for, or that another one of the listener is shown for, is answered 421. Each of "
-		  "'certificates' may say otherwise." },
+		  "for a certificate, and a request for a host that the listener's certificate is not "
+		  "for is answered 421." },
 	{ .key = "client_auth",
 	  SCHEMA_MEMBER(config_tls, client_auth),
 	  .type = SCHEMA_ENUM,

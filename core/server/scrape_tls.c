@@ -66,8 +66,8 @@ static void put_expiries(const struct certs *certs, struct growbuf *out)
 	for (uint32_t i = 0; i < certs->n_listeners; i++) {
 		const struct tls_credentials *one = certs->credentials[i];
 
-		for (uint32_t site = 0; one && site < tls_credentials_sites(one); site++)
-			put_expiry(out, name, i, site, one);
+		for (uint32_t pair = 0; one && pair < tls_credentials_pairs(one); pair++)
+			put_expiry(out, name, i, pair, one);
 	}
 }
 

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 
 from harness.certs import Cert, client_context
-from harness.client import Client, Ended, chunked, request
+from harness.client import Client, chunked, request
 from harness.upstream import response
 
 NAME = "site.test"
@@ -294,56 +294,6 @@ def test_misdirected_requests(t):
     t.equal([e["tls_sni"] for e in entries], [NAME] * 3 + ["other.test"], "tls_sni in the log")
     t.check(all(e["tls_cipher"].startswith("TLS_") for e in entries), "tls_cipher in the log")
     t.equal(len(s.up.messages), 3, "requests at the upstream")
-
-
-def test_each_host_has_rules_of_its_own(t):
-    """H11, T09: one certificate, three rules; over HTTP/1 and HTTP/2, and no way around them."""
-    root, stranger = Cert(t.folder, "root"), Cert(t.folder, "stranger")
-    member = Cert(t.folder, "member", issuer=root)
-    wild = Cert(t.folder, "wild", ["*.w.test"])
-
-    def site(host, auth):
-        return dict(wild.as_config(), names=[host], client_auth=auth, client_ca=root.cert)
-
-    up = t.upstream()
-    tls = {"certificates": [wild.as_config(), site("admin.w.test", "required"),
-                            site("maybe.w.test", "optional")]}
-    g = t.gateway(up, config={"workers": 1},
-                  listener={"tls": tls, "protocols": ["h2", "http/1.1"]})
-    plain, good, bad = (client_context(wild, shown) for shown in (None, member, stranger))
-
-    def ask(kind, name, context, host, fields=()):
-        if kind == "h1":
-            return t.client(g, tls=context, name=name).ask("GET", "/", list(fields), host=host)
-        c = t.h2client(g.address, tls=context, name=name)
-        return c.ask("GET", "/", [(n.lower(), v) for n, v in fields], authority=host)
-
-    for kind, protocol in (("h1", "http/1.1"), ("h2", "h2")):
-        for context in (plain, good, bad):
-            context.set_alpn_protocols([protocol])
-        for context in (plain, good, bad):
-            for host, want in (("open.w.test", 200), ("admin.w.test", 421),
-                               ("ADMIN.W.TEST:443", 421), ("maybe.w.test", 421)):
-                t.equal(ask(kind, "open.w.test", context, host).status, want,
-                        f"{kind}: {host} on a connection to open.w.test")
-        n = len(up.messages)
-        forged = [("X-Client-Cert-Subject", "CN=root"), ("X-Client-Cert-Sha256", "0" * 64)]
-        t.equal(ask(kind, "admin.w.test", good, "admin.w.test", forged).status, 200, "a member")
-        t.equal(ask(kind, "maybe.w.test", good, "maybe.w.test", forged).status, 200, "here, too")
-        t.equal(ask(kind, "maybe.w.test", plain, "maybe.w.test", forged).status, 200, "nobody")
-        t.equal(ask(kind, "open.w.test", good, "open.w.test", forged).status, 200, "unasked")
-        t.equal([m.get("x-client-cert-subject") for m in up.messages[n:]],
-                ["CN=member", "CN=member", None, None], f"{kind}: who it is said to be")
-        t.equal(ask(kind, "admin.w.test", good, "open.w.test").status, 421, "the other way round")
-        for name, context in (("admin.w.test", plain), ("admin.w.test", bad),
-                              ("maybe.w.test", bad)):
-            try:
-                ask(kind, name, context, name)
-            except (ssl.SSLError, OSError, Ended):
-                continue
-            t.check(False, f"{kind}: {name} was served")
-    t.check(g.wait_metric(lambda m: m.sum("gateway_connections_closed_total",
-                                          reason="tls_client_cert") == 6), "refusals")
 
 
 def test_a_session_is_resumed(t):

@@ -101,14 +101,14 @@ static void write_pem(char path[], bool with_key)
 static void read_ours(void)
 {
 	char cert_path[] = "/tmp/fuzz-tls-XXXXXX", key_path[] = "/tmp/fuzz-tls-XXXXXX";
-	struct tls_site site = { .pair = { cert_path, key_path } };
+	struct tls_pair pair = { cert_path, key_path };
 	char why[TLS_WHY_MAX];
 	int r;
 
 	write_pem(cert_path, false);
 	write_pem(key_path, true);
 	r = tls_credentials_read(
-		&(struct tls_credentials_options){ .sites = &site, .n_sites = 1, .http1 = true },
+		&(struct tls_credentials_options){ .pairs = &pair, .n_pairs = 1, .http1 = true },
 		why, &credentials);
 	GW_ASSERT(r == 0);
 	r = tls_trust_read(&(struct tls_trust_options){ .ca_file = cert_path }, why, &trust);
