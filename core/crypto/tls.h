@@ -129,8 +129,10 @@ struct slice tls_cipher(const struct tls *t);
 /* The server name that the client asked for, as it wrote it; empty: none. Good while it is open. */
 struct slice tls_server_name(const struct tls *t);
 /*
- * The server's side: are requests for this host, canonical, meant for this connection? Where
- * clients are asked who they are, or names are strict, only if the certificate that was shown is
- * for it (RFC 9110 7.4); elsewhere always.
+ * The server's side: are requests for this host, canonical (empty: none was named), meant for this
+ * connection? Where the client was asked who it is, or names are strict, only if the entry that was
+ * shown is for the host (RFC 9110 7.4). And where the listener asks at all, only if a client that
+ * means this host would have been asked the same: not if another entry is the host's and either
+ * asks. Elsewhere always.
  */
 bool tls_serves(const struct tls *t, struct slice host);

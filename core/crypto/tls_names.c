@@ -33,19 +33,20 @@ static int compare(const void *a, const void *b)
 	const struct tls_name *x = a, *y = b;
 	int order = strcmp(x->text, y->text);
 
-	return order ? order : x->pair < y->pair ? -1 : x->pair > y->pair;
+	if (order == 0)
+		order = y->chosen - x->chosen;
+	return order ? order : x->entry < y->entry ? -1 : x->entry > y->entry;
 }
 
-static int add(struct tls_names *names, struct slice text, uint32_t pair)
+static int add(struct tls_names *names, struct slice text, struct tls_name name)
 {
-	struct tls_name name = { .pair = pair };
 	struct tls_name *list;
 
 	if (slice_starts_with(text, SLICE("*.")))
 		text = slice_drop(text, 1);
 	name.len = normalise(text, name.text);
 	if (name.len == 0)
-		return -EINVAL;
+		return -EILSEQ;
 	list = realloc(names->list, (names->n + 1) * sizeof(*list));
 	if (!list)
 		return -ENOMEM;
@@ -60,7 +61,7 @@ static struct slice slice_of_asn1(const ASN1_STRING *string)
 			  (size_t)ASN1_STRING_length(string));
 }
 
-static int add_all(struct tls_names *names, const GENERAL_NAMES *alternatives, uint32_t pair)
+static int add_all(struct tls_names *names, const GENERAL_NAMES *alternatives, uint32_t entry)
 {
 	int r = 0;
 
@@ -68,12 +69,13 @@ static int add_all(struct tls_names *names, const GENERAL_NAMES *alternatives, u
 		const GENERAL_NAME *one = sk_GENERAL_NAME_value(alternatives, i);
 
 		if (one->type == GEN_DNS)
-			r = add(names, slice_of_asn1(one->d.dNSName), pair);
+			r = add(names, slice_of_asn1(one->d.dNSName),
+				(struct tls_name){ .entry = entry });
 	}
 	return r;
 }
 
-static int add_common_name(struct tls_names *names, const X509 *cert, uint32_t pair)
+static int add_common_name(struct tls_names *names, const X509 *cert, uint32_t entry)
 {
 	const X509_NAME *subject = X509_get_subject_name(cert);
 	int at = X509_NAME_get_index_by_NID(subject, NID_commonName, -1);
@@ -81,26 +83,27 @@ static int add_common_name(struct tls_names *names, const X509 *cert, uint32_t p
 	if (at < 0)
 		return 0;
 	return add(names, slice_of_asn1(X509_NAME_ENTRY_get_data(X509_NAME_get_entry(subject, at))),
-		   pair);
+		   (struct tls_name){ .entry = entry });
 }
 
-int tls_names_add(struct tls_names *names, X509 *cert, uint32_t pair, char first[TLS_NAME_MAX + 1])
+int tls_names_add_cert(struct tls_names *names, X509 *cert, uint32_t entry)
 {
 	GENERAL_NAMES *alternatives = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
 	uint32_t before = names->n;
-	int r = add_all(names, alternatives, pair);
+	int r = add_all(names, alternatives, entry);
 
 	GENERAL_NAMES_free(alternatives);
 	if (r == 0 && names->n == before) {
-		r = add_common_name(names, cert, pair);
-		r = r == -EINVAL ? 0 : r; /* It may be a person's. */
+		r = add_common_name(names, cert, entry);
+		r = r == -EILSEQ ? 0 : r; /* It may be a person's. */
 	}
-	first[0] = '\0';
-	if (names->n > before)
-		memcpy(first, names->list[before].text, names->list[before].len + 1u);
+	return r;
+}
+
+void tls_names_sort(struct tls_names *names)
+{
 	if (names->n > 0)
 		qsort(names->list, names->n, sizeof(*names->list), compare);
-	return r;
 }
 
 void tls_names_free(struct tls_names *names)
@@ -135,18 +138,18 @@ static uint32_t find(const struct tls_names *names, const char *text)
 {
 	uint32_t place = place_of(names, text);
 
-	return is_at(names, place, text) ? names->list[place].pair : TLS_NO_PAIR;
+	return is_at(names, place, text) ? names->list[place].entry : TLS_NO_ENTRY;
 }
 
-static bool has(const struct tls_names *names, uint32_t pair, const char *text)
+static bool has(const struct tls_names *names, uint32_t entry, const char *text)
 {
 	for (uint32_t i = place_of(names, text); is_at(names, i, text); i++)
-		if (names->list[i].pair == pair)
+		if (names->list[i].entry == entry)
 			return true;
 	return false;
 }
 
-bool tls_names_cover(const struct tls_names *names, uint32_t pair, struct slice name)
+bool tls_names_cover(const struct tls_names *names, uint32_t entry, struct slice name)
 {
 	char text[TLS_NAME_MAX + 1];
 	const char *rest;
@@ -154,20 +157,41 @@ bool tls_names_cover(const struct tls_names *names, uint32_t pair, struct slice 
 	if (normalise(name, text) == 0)
 		return false;
 	rest = strchr(text, '.');
-	return has(names, pair, text) || (rest && rest > text && has(names, pair, rest));
+	return has(names, entry, text) || (rest && rest > text && has(names, entry, rest));
 }
 
 uint32_t tls_names_find(const struct tls_names *names, struct slice name)
 {
 	char text[TLS_NAME_MAX + 1];
 	const char *rest;
-	uint32_t pair;
+	uint32_t entry;
 
 	if (normalise(name, text) == 0)
-		return TLS_NO_PAIR;
-	pair = find(names, text);
+		return TLS_NO_ENTRY;
+	entry = find(names, text);
 	rest = strchr(text, '.');
-	if (pair == TLS_NO_PAIR && rest && rest > text)
-		pair = find(names, rest);
-	return pair;
+	if (entry == TLS_NO_ENTRY && rest && rest > text)
+		entry = find(names, rest);
+	return entry;
+}
+
+/* --- Those that an entry is given. ----------------------------------------------------------- */
+
+/* A pattern is covered by the same pattern only (RFC 6125 6.4.3). */
+static bool is_covered(const struct tls_names *of_cert, struct slice name, uint32_t entry)
+{
+	char text[TLS_NAME_MAX + 1];
+
+	if (!slice_starts_with(name, SLICE("*.")))
+		return tls_names_cover(of_cert, entry, name);
+	return normalise(slice_drop(name, 1), text) > 0 && has(of_cert, entry, text);
+}
+
+int tls_names_add_chosen(struct tls_names *names, const struct tls_names *of_cert,
+			 struct slice name, uint32_t entry, uint32_t place)
+{
+	if (!is_covered(of_cert, name, entry))
+		return -EDOM;
+	return add(names, name,
+		   (struct tls_name){ .entry = entry, .place = place, .chosen = true });
 }

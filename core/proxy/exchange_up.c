@@ -144,9 +144,7 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 /* For somebody else than whom the client has shaken hands with (RFC 9110 7.4). */
 static bool is_misdirected(const struct http_head *head, const struct exchange_client *who)
 {
-	struct slice host = http_text(head, head->host);
-
-	return who->session && host.len && !tls_serves(who->session, host);
+	return who->session && !tls_serves(who->session, http_text(head, head->host));
 }
 
 void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who)

@@ -2,17 +2,18 @@
 #include "core/server/certs.h"
 
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "core/document/path.h"
 
+enum { PATH_SIZE = 256 }; /* The schema allows 255 bytes. */
+
 /* A configuration's paths as C strings: OpenSSL opens files by name. */
 struct paths {
-	struct tls_pair pairs[CONFIG_CERTIFICATES_MAX];
-	char text[2 * CONFIG_CERTIFICATES_MAX + 1][PATH_MAX]; /* And authorities. */
+	struct tls_entry entries[CONFIG_CERTIFICATES_MAX];
+	char text[3 * CONFIG_CERTIFICATES_MAX][PATH_SIZE]; /* And authorities. */
 	uint32_t n;
 };
 
@@ -20,22 +21,64 @@ static const char *path_of(struct paths *paths, struct slice path)
 {
 	char *text = paths->text[paths->n++];
 
-	GW_ASSERT(path.len < PATH_MAX); /* The schema allows 255 bytes. */
+	GW_ASSERT(path.len < PATH_SIZE);
 	memcpy(text, path.ptr, path.len);
 	text[path.len] = '\0';
 	return text;
 }
 
-static void refuse(struct report *rep, uint32_t listener, const char *why)
+/* "listeners[0].tls.certificates[1].names[2]", or where what was refused was said. */
+static void put_place(struct writer *w, const struct config_tls *tls,
+		      const struct tls_refusal *refusal)
+{
+	bool inherited = !tls->certificates[refusal->entry].client_ca.len;
+
+	writer_lit(w, ".tls");
+	if (refusal->what == TLS_REFUSED_CLIENT_CA && inherited) {
+		writer_lit(w, ".client_ca");
+		return;
+	}
+	writer_lit(w, ".certificates");
+	path_put_index(w, refusal->entry);
+	if (refusal->what == TLS_REFUSED_CLIENT_CA)
+		writer_lit(w, ".client_ca");
+	if (refusal->what == TLS_REFUSED_NAME) {
+		writer_lit(w, ".names");
+		path_put_index(w, refusal->name);
+	}
+}
+
+static void refuse(struct report *rep, const struct config_tls *tls, uint32_t listener,
+		   const struct tls_refusal *refusal)
 {
 	static const struct report_place nowhere;
+	enum report_code code = refusal->what == TLS_REFUSED_NAME ? REPORT_SEMANTIC : REPORT_FILE;
 	char path[REPORT_PATH_MAX];
 	struct writer w = writer_make(path, sizeof(path));
 
 	writer_lit(&w, "listeners");
 	path_put_index(&w, listener);
-	writer_lit(&w, ".tls");
-	report_add(rep, REPORT_FILE, nowhere, writer_slice(&w), "%s", why);
+	put_place(&w, tls, refusal);
+	report_add(rep, code, nowhere, writer_slice(&w), "%s", refusal->why);
+}
+
+static void make_entry(struct paths *paths, const struct config_tls *tls, uint32_t i)
+{
+	const struct config_certificate *from = &tls->certificates[i];
+	bool inherits = from->client_auth == CONFIG_CLIENT_AUTH_INHERIT;
+	struct slice ca = from->client_ca.len ? from->client_ca : tls->client_ca;
+	uint32_t auth = inherits ? tls->client_auth : from->client_auth;
+	struct tls_entry *entry = &paths->entries[i];
+
+	*entry = (struct tls_entry){
+		.pair = { path_of(paths, from->cert), path_of(paths, from->key) },
+		.names = from->names,
+		.n_names = from->n_names,
+	};
+	if (ca.len && auth != TLS_CLIENT_NONE) {
+		entry->client_ca = path_of(paths, ca);
+		entry->client_auth = (enum tls_client_auth)auth;
+	}
 }
 
 static int read_one(const struct config_listener *from, uint32_t listener, struct report *rep,
@@ -43,10 +86,9 @@ static int read_one(const struct config_listener *from, uint32_t listener, struc
 {
 	const struct config_tls *tls = &from->tls;
 	struct paths *paths = calloc(1, sizeof(*paths));
-	char why[TLS_WHY_MAX];
+	struct tls_refusal refusal;
 	struct tls_credentials_options opt = {
-		.n_pairs = tls->n_certificates,
-		.client_auth = TLS_CLIENT_NONE,
+		.n_entries = tls->n_certificates,
 		.least_1_3 = tls->min_version == CONFIG_TLS_1_3,
 		.http1 = from->protocols & CONFIG_HTTP1,
 		.http2 = from->protocols & CONFIG_HTTP2,
@@ -56,18 +98,12 @@ static int read_one(const struct config_listener *from, uint32_t listener, struc
 
 	if (!paths)
 		return -ENOMEM;
-	for (uint32_t i = 0; i < tls->n_certificates; i++) {
-		paths->pairs[i].cert_file = path_of(paths, tls->certificates[i].cert);
-		paths->pairs[i].key_file = path_of(paths, tls->certificates[i].key);
-	}
-	opt.pairs = paths->pairs;
-	if (tls->client_ca.len) {
-		opt.client_ca = path_of(paths, tls->client_ca);
-		opt.client_auth = (enum tls_client_auth)tls->client_auth;
-	}
-	r = tls_credentials_read(&opt, why, ret_credentials);
+	for (uint32_t i = 0; i < tls->n_certificates; i++)
+		make_entry(paths, tls, i);
+	opt.entries = paths->entries;
+	r = tls_credentials_read(&opt, &refusal, ret_credentials);
 	if (r == -EINVAL)
-		refuse(rep, listener, why);
+		refuse(rep, tls, listener, &refusal);
 	free(paths);
 	return r;
 }
@@ -84,6 +120,7 @@ static int read_trust(const struct config_upstream_tls *tls, struct report *rep,
 {
 	static const struct report_place nowhere;
 	struct paths *paths = calloc(1, sizeof(*paths));
+	struct tls_pair pair;
 	char why[TLS_WHY_MAX];
 	struct tls_trust_options opt = {
 		.least_1_3 = tls->min_version == CONFIG_TLS_1_3,
@@ -96,9 +133,9 @@ static int read_trust(const struct config_upstream_tls *tls, struct report *rep,
 	if (tls->ca.len)
 		opt.ca_file = path_of(paths, tls->ca);
 	if (tls->cert.len) {
-		paths->pairs[0].cert_file = path_of(paths, tls->cert);
-		paths->pairs[0].key_file = path_of(paths, tls->key);
-		opt.pair = &paths->pairs[0];
+		pair.cert_file = path_of(paths, tls->cert);
+		pair.key_file = path_of(paths, tls->key);
+		opt.pair = &pair;
 	}
 	r = tls_trust_read(&opt, why, &certs->trusts[CERTS_UPSTREAM_TRUST]);
 	if (r == -EINVAL)

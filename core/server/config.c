@@ -18,6 +18,7 @@
 #include "core/document/path.h"
 #include "core/document/yaml.h"
 #include "core/server/config.h"
+#include "core/server/config_check.h"
 
 enum {
 	ARENA_LEAST = 64 * 1024,
@@ -307,40 +308,6 @@ static int apply_overrides(const struct config_override *over, uint32_t n, struc
 	return worst;
 }
 
-/* --- Checks of the whole -------------------------------------------------------------------- */
-
-static void check_listeners(const struct config *config, struct report *rep)
-{
-	char path[REPORT_PATH_MAX], shown[PATH_SHOWN_MAX];
-
-	for (uint32_t i = 0; i < config->n_listeners; i++) {
-		struct slice address = config->listeners[i].address;
-		struct writer w = writer_make(path, sizeof(path));
-		bool is_any = slice_ends_with(address, SLICE(":0"));
-
-		writer_lit(&w, "listeners");
-		path_put_index(&w, i);
-		writer_lit(&w, ".address");
-		for (uint32_t j = 0; j < i && !is_any; j++)
-			if (slice_eq(address, config->listeners[j].address))
-				report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w),
-					   "%s is also the address of listeners[%u]",
-					   path_show(address, shown), j);
-		if (slice_eq(address, config->admin.address) && !is_any)
-			report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w),
-				   "%s is also the address of admin", path_show(address, shown));
-	}
-}
-
-static void check_upstream_tls(const struct config *config, struct report *rep)
-{
-	const struct config_upstream_tls *tls = &config->upstream_tls;
-
-	if (!tls->cert.len != !tls->key.len)
-		report_add(rep, REPORT_SEMANTIC, nowhere, SLICE("upstream_tls"),
-			   "cert and key are one pair: both or neither");
-}
-
 /* Host names are compared in lower case (RFC 9110 4.2.3). */
 static void lower_hosts(const struct config *config)
 {
@@ -386,8 +353,7 @@ static int fill_block(const struct document *doc, const struct config_override *
 	if (r == 0) {
 		uint32_t n_before = rep->n_all;
 
-		check_listeners(&block->config, rep);
-		check_upstream_tls(&block->config, rep);
+		config_check(&block->config, rep);
 		lower_hosts(&block->config);
 		r = rep->n_all == n_before ? 0 : -EINVAL;
 	}

@@ -30,13 +30,21 @@ enum {
 	CONFIG_UPSTREAMS_MAX = 64, /* POLICY_ENDPOINTS_MAX */
 	CONFIG_WORKERS_MAX = 256,
 	CONFIG_CERTIFICATES_MAX = 64,
+	CONFIG_CERTIFICATE_NAMES_MAX = 64,
 };
 
 /* Bits of config_listener.protocols. */
 enum { CONFIG_HTTP1 = 1, CONFIG_HTTP2 = 2 };
 
+/* Of config_certificate.client_auth, besides enum tls_client_auth. */
+enum { CONFIG_CLIENT_AUTH_INHERIT = 16 };
+
 struct config_certificate {
 	struct slice cert, key; /* Paths of PEM files. */
+	uint32_t n_names;       /* 0: all of the certificate's. */
+	const struct slice *names;
+	struct slice client_ca; /* Empty: the listener's. */
+	uint32_t client_auth;   /* enum tls_client_auth, or the listener's. */
 };
 
 enum config_tls_version { CONFIG_TLS_1_2, CONFIG_TLS_1_3 };

@@ -8,6 +8,32 @@ static const struct schema_word word_off[] = { { "off", 0, NULL }, { NULL, 0, NU
 
 /* --- With clients. --------------------------------------------------------------------------- */
 
+static int is_certificate_name(struct slice text)
+{
+	bool is_pattern = slice_starts_with(text, SLICE("*."));
+
+	return form_is_host(is_pattern ? slice_drop(text, 2) : text) ? 0 : -1;
+}
+
+static const struct schema_field certificate_name = {
+	.type = SCHEMA_TEXT,
+	.check = is_certificate_name,
+	.expected = "a host name, or \"*.\" and a host name",
+};
+
+static const struct schema_word word_inherit[] = {
+	{ "inherit", SCHEMA_EMPTY, "that of the listener" },
+	{ NULL, 0, NULL },
+};
+
+static const struct schema_word entry_auths[] = {
+	{ "inherit", CONFIG_CLIENT_AUTH_INHERIT, "as the listener" },
+	{ "required", TLS_CLIENT_REQUIRED, "a client without a certificate is refused" },
+	{ "optional", TLS_CLIENT_OPTIONAL, "a client may do without; a bad one is refused" },
+	{ "off", TLS_CLIENT_NONE, "clients are not asked" },
+	{ NULL, 0, NULL },
+};
+
 static const struct schema_field certificate_fields[] = {
 	{ .key = "cert",
 	  SCHEMA_MEMBER(config_certificate, cert),
@@ -25,6 +51,34 @@ static const struct schema_field certificate_fields[] = {
 	  .expected = "an absolute path",
 	  .example = "/etc/sluice/site.key",
 	  .help = "A PEM file: the certificate's private key, without a pass phrase." },
+	{ .key = "names",
+	  SCHEMA_COUNTED(config_certificate, names, n_names),
+	  .type = SCHEMA_LIST,
+	  .max = CONFIG_CERTIFICATE_NAMES_MAX,
+	  .element = &certificate_name,
+	  .example = "[\"admin.example.org\"]",
+	  .help = "What the entry is for, where that is not all that the certificate is for, so that "
+		  "one certificate can serve some hosts in one way and others in another. The "
+		  "certificate must be for each; such a name goes before the same one of a "
+		  "certificate without names. None: all names and addresses of the certificate." },
+	{ .key = "client_ca",
+	  SCHEMA_MEMBER(config_certificate, client_ca),
+	  .type = SCHEMA_TEXT,
+	  .words = word_inherit,
+	  .check = form_path,
+	  .expected = "an absolute path",
+	  .preset = "inherit",
+	  .example = "/etc/sluice/admins.pem",
+	  .help = "A PEM file with the authorities that vouch for clients of these names. Where an "
+		  "entry asks for certificates, a request for a host of another entry is answered "
+		  "421 on its connections, and one for its hosts on those of others; a host that no "
+		  "entry is for counts as the first one's." },
+	{ .key = "client_auth",
+	  SCHEMA_MEMBER(config_certificate, client_auth),
+	  .type = SCHEMA_ENUM,
+	  .words = entry_auths,
+	  .preset = "inherit",
+	  .help = "Whether clients of these names have to show a certificate." },
 };
 
 static const struct schema certificate_schema = {
@@ -57,7 +111,8 @@ static const struct schema_field tls_fields[] = {
 	  .element = &certificate,
 	  .example = "[{cert: /etc/sluice/site.pem, key: /etc/sluice/site.key}]",
 	  .help = "With at least one, the listener speaks TLS. The client's server name chooses: an "
-		  "exact name before a wildcard, the first certificate where none fits." },
+		  "exact name before a wildcard, the first certificate where none fits. The same "
+		  "certificate may be given several times, with other names and clients." },
 	{ .key = "client_ca",
 	  SCHEMA_MEMBER(config_tls, client_ca),
 	  .type = SCHEMA_TEXT,
@@ -68,7 +123,7 @@ static const struct schema_field tls_fields[] = {
 	  .example = "/etc/sluice/clients.pem",
 	  .help = "A PEM file with the authorities that vouch for clients. With it, clients are asked "
 		  "for a certificate, and a request for a host that the listener's certificate is not "
-		  "for is answered 421." },
+		  "for is answered 421. Each of the certificates may say otherwise for its names." },
 	{ .key = "client_auth",
 	  SCHEMA_MEMBER(config_tls, client_auth),
 	  .type = SCHEMA_ENUM,
@@ -85,9 +140,9 @@ static const struct schema_field tls_fields[] = {
 	  SCHEMA_MEMBER(config_tls, strict_names),
 	  .type = SCHEMA_BOOL,
 	  .preset = "false",
-	  .help = "Refuse a client that asks for a name which no certificate has, instead of showing "
-		  "it the first one; and answer 421 to a request for a host that the certificate is "
-		  "not for." },
+	  .help = "Refuse a client that asks for a name which no certificate is for, by its own names "
+		  "where it has some, instead of showing it the first one; and answer 421 to a request "
+		  "for a host that the certificate is not for." },
 };
 
 const struct schema config_tls_schema = {

@@ -40,13 +40,11 @@ static void put_pools(const struct scrape_view *view, struct growbuf *out)
 	}
 }
 
-static void put_expiry(struct growbuf *out, struct slice name, uint32_t listener, uint32_t pair,
-		       const struct tls_credentials *credentials)
+static void put_expiry(struct growbuf *out, struct slice name, uint32_t listener, struct slice site,
+		       int64_t expiry)
 {
 	char text[320];
 	struct writer labels = writer_make(text, sizeof(text));
-	struct slice site;
-	int64_t expiry = tls_credentials_expiry(credentials, pair, &site);
 
 	writer_lit(&labels, "listener=\"");
 	writer_u64(&labels, listener);
@@ -55,6 +53,28 @@ static void put_expiry(struct growbuf *out, struct slice name, uint32_t listener
 	writer_lit(&labels, "\"");
 	GW_ASSERT(!labels.overflow && expiry >= 0);
 	metric_render_sample(out, name, writer_slice(&labels), (uint64_t)expiry);
+}
+
+/*
+ * When the first of the entries with this one's name expires; 0 when an earlier one has told. A
+ * certificate may be in several entries, and a sample with the same labels twice spoils a scrape.
+ */
+static int64_t first_expiry(const struct tls_credentials *one, uint32_t entry,
+			    struct slice *ret_site)
+{
+	int64_t first = tls_credentials_expiry(one, entry, ret_site);
+
+	for (uint32_t i = 0; i < tls_credentials_entries(one); i++) {
+		struct slice site;
+		int64_t expiry = tls_credentials_expiry(one, i, &site);
+
+		if (!slice_eq(site, *ret_site))
+			continue;
+		if (i < entry)
+			return 0;
+		first = expiry < first ? expiry : first;
+	}
+	return first;
 }
 
 static void put_expiries(const struct certs *certs, struct growbuf *out)
@@ -66,8 +86,13 @@ static void put_expiries(const struct certs *certs, struct growbuf *out)
 	for (uint32_t i = 0; i < certs->n_listeners; i++) {
 		const struct tls_credentials *one = certs->credentials[i];
 
-		for (uint32_t pair = 0; one && pair < tls_credentials_pairs(one); pair++)
-			put_expiry(out, name, i, pair, one);
+		for (uint32_t entry = 0; one && entry < tls_credentials_entries(one); entry++) {
+			struct slice site;
+			int64_t expiry = first_expiry(one, entry, &site);
+
+			if (expiry > 0)
+				put_expiry(out, name, i, site, expiry);
+		}
 	}
 }
 

@@ -101,15 +101,17 @@ static void write_pem(char path[], bool with_key)
 static void read_ours(void)
 {
 	char cert_path[] = "/tmp/fuzz-tls-XXXXXX", key_path[] = "/tmp/fuzz-tls-XXXXXX";
-	struct tls_pair pair = { cert_path, key_path };
+	struct tls_entry entry = { .pair = { cert_path, key_path } };
+	struct tls_refusal refusal;
 	char why[TLS_WHY_MAX];
 	int r;
 
 	write_pem(cert_path, false);
 	write_pem(key_path, true);
-	r = tls_credentials_read(
-		&(struct tls_credentials_options){ .pairs = &pair, .n_pairs = 1, .http1 = true },
-		why, &credentials);
+	r = tls_credentials_read(&(struct tls_credentials_options){ .entries = &entry,
+								    .n_entries = 1,
+								    .http1 = true },
+				 &refusal, &credentials);
 	GW_ASSERT(r == 0);
 	r = tls_trust_read(&(struct tls_trust_options){ .ca_file = cert_path }, why, &trust);
 	GW_ASSERT(r == 0);

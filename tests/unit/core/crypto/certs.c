@@ -9,9 +9,9 @@ char ct_folder[64];
 
 const char *ct_path(const char *name)
 {
-	static char paths[8][160];
+	static char paths[32][160];
 	static unsigned int turn;
-	char *path = paths[turn++ % 8];
+	char *path = paths[turn++ % 32];
 
 	(void)snprintf(path, sizeof(paths[0]), "%s/%s", ct_folder, name);
 	return path;
@@ -120,18 +120,19 @@ void ct_write(const struct ct_cert *cert)
 
 struct tls_credentials *ct_credentials(const struct ct_cert *cert)
 {
-	char files[2][80], why[TLS_WHY_MAX];
+	char files[2][80];
 	struct tls_credentials *credentials;
-	struct tls_pair pair;
+	struct tls_refusal refusal;
+	struct tls_entry entry = { 0 };
 
 	ct_write(cert);
 	(void)snprintf(files[0], sizeof(files[0]), "%s.pem", cert->name);
 	(void)snprintf(files[1], sizeof(files[1]), "%s.key", cert->name);
-	pair = (struct tls_pair){ ct_path(files[0]), ct_path(files[1]) };
-	assert_int_equal(tls_credentials_read(&(struct tls_credentials_options){ .pairs = &pair,
-										 .n_pairs = 1,
+	entry.pair = (struct tls_pair){ ct_path(files[0]), ct_path(files[1]) };
+	assert_int_equal(tls_credentials_read(&(struct tls_credentials_options){ .entries = &entry,
+										 .n_entries = 1,
 										 .http1 = true },
-					      why, &credentials),
+					      &refusal, &credentials),
 			 0);
 	return credentials;
 }

@@ -21,7 +21,7 @@ extern char ct_folder[64];
 void ct_begin(void);
 void ct_end(void);
 
-/* The path of a file in there, good until the eighth next call. */
+/* The path of a file in there, good until the 32nd next call. */
 const char *ct_path(const char *name);
 
 struct ct_cert {

@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The server's side against OpenSSL's client, over memory, in pieces of every size. */
 #include "tests/unit/core/crypto/certs.c"
+#include "tests/unit/core/crypto/wire.c"
 
 #include <errno.h>
 
 #include "core/crypto/crypto_pool.h"
 #include "core/crypto/tls_server.h"
 
-enum { HOUR = 3600, ROOM = 40000 };
+enum { HOUR = 3600 };
 
 static const struct ct_cert site = { "site", "DNS:site.test,DNS:*.site.test", -60, HOUR, NULL };
 static const struct ct_cert other = { "other", "DNS:other.test,IP:192.0.2.7,IP:2001:db8::7", -60,
@@ -37,141 +38,13 @@ static int teardown(void **state)
 	return 0;
 }
 
-/* --- Both ends of a wire. ---------------------------------------------------------------------- */
-
-/* The client side, and how many bytes at a time get across. */
-struct wire {
-	struct tls_credentials *credentials;
-	struct tls_server *server;
-	SSL_CTX *client_ctx;
-	SSL *client;
-	BIO *to_client, *from_client;
-	struct tls tls;
-	uint8_t room[ROOM];
-	uint8_t lent[ROOM]; /* What the server was given last. */
-	uint32_t piece;
-	int client_result; /* Of its handshake: 1, or an SSL_ERROR_*. */
-};
-
-static struct tls_credentials_options options(const struct tls_pair *pairs, uint32_t n)
-{
-	return (struct tls_credentials_options){ .pairs = pairs, .n_pairs = n, .http1 = true };
-}
-
-static struct tls_pair pair_of(const struct ct_cert *cert)
-{
-	char file[80];
-	struct tls_pair pair;
-
-	(void)snprintf(file, sizeof(file), "%s.pem", cert->name);
-	pair.cert_file = ct_path(file);
-	(void)snprintf(file, sizeof(file), "%s.key", cert->name);
-	pair.key_file = ct_path(file);
-	return pair;
-}
-
-static void dial(struct wire *w, const char *name)
-{
-	w->client = SSL_new(w->client_ctx);
-	w->to_client = BIO_new(BIO_s_mem());
-	w->from_client = BIO_new(BIO_s_mem());
-	SSL_set_bio(w->client, w->to_client, w->from_client);
-	SSL_set_connect_state(w->client);
-	if (name)
-		SSL_ctrl(w->client, SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name,
-			 (void *)(uintptr_t)name);
-	assert_int_equal(tls_open(&w->tls, w->server), 0);
-	tls_room(&w->tls, w->room, sizeof(w->room));
-}
-
-static void serve(struct wire *w, const struct tls_credentials_options *opt)
-{
-	char why[TLS_WHY_MAX] = "";
-
-	*w = (struct wire){ .piece = UINT32_MAX };
-	if (tls_credentials_read(opt, why, &w->credentials) < 0)
-		fail_msg("%s", why);
-	assert_int_equal(tls_server_create(w->credentials, &w->server), 0);
-	w->client_ctx = SSL_CTX_new(TLS_client_method());
-	SSL_CTX_set_session_cache_mode(w->client_ctx, SSL_SESS_CACHE_CLIENT);
-}
-
-static void hang_up(struct wire *w)
-{
-	tls_close(&w->tls);
-	SSL_free(w->client);
-	w->client = NULL;
-}
-
-static void close_wire(struct wire *w)
-{
-	if (w->client)
-		hang_up(w);
-	SSL_CTX_free(w->client_ctx);
-	tls_server_free(w->server);
-	tls_credentials_free(w->credentials);
-}
-
-static void carry_out(struct wire *w)
-{
-	if (w->tls.out_len > 0)
-		BIO_write(w->to_client, w->room, (int)w->tls.out_len);
-	tls_room(&w->tls, w->room, sizeof(w->room));
-}
-
-/* The next piece of what the client has sent; false when there is none. */
-static bool carry_in(struct wire *w)
-{
-	uint32_t max = w->piece < sizeof(w->lent) ? w->piece : sizeof(w->lent);
-	int n;
-
-	assert_int_equal(w->tls.in_len, 0);
-	n = BIO_read(w->from_client, w->lent, (int)max);
-	if (n <= 0)
-		return false;
-	tls_give(&w->tls, w->lent, (uint32_t)n);
-	return true;
-}
-
-/* Until neither side can go on; the server's last word. */
-static int shake(struct wire *w)
-{
-	int r = -EAGAIN;
-
-	for (int i = 0; i < 100000; i++) {
-		int n = SSL_do_handshake(w->client);
-
-		w->client_result = n == 1 ? 1 : SSL_get_error(w->client, n);
-		if (!carry_in(w) && r != -EAGAIN)
-			return r;
-		if (r == -EAGAIN)
-			r = tls_handshake(&w->tls);
-		carry_out(w);
-		if (r != -EAGAIN && r != 0)
-			return r;
-		if (r == 0 && w->client_result == 1)
-			return 0;
-	}
-	return r;
-}
-
-static const char *shown_name(const struct wire *w, char text[80])
-{
-	X509 *cert = SSL_get1_peer_certificate(w->client);
-
-	assert_non_null(cert);
-	X509_NAME_get_text_by_NID(X509_get_subject_name(cert), NID_commonName, text, 80);
-	X509_free(cert);
-	return text;
-}
-
 /* --- Tests. ------------------------------------------------------------------------------------ */
 
 static void bytes_cross_in_pieces_of_any_size(void **state)
 {
 	static const uint32_t pieces[] = { 1, 2, 3, 5, 7, 64, 1000, UINT32_MAX };
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	char got[64];
 
 	(void)state;
@@ -200,8 +73,8 @@ static void bytes_cross_in_pieces_of_any_size(void **state)
 static void what_does_not_fit_waits_for_room(void **state)
 {
 	static uint8_t much[50000], got[50000];
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	struct wire w;
 	uint32_t done = 0, n_rooms = 0;
 	int n_got = 0;
@@ -236,8 +109,8 @@ static void what_does_not_fit_waits_for_room(void **state)
 
 static void an_end_is_told(void **state)
 {
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	struct wire w;
 	char got[8];
 	int n;
@@ -267,8 +140,8 @@ static void a_name_finds_its_certificate(void **state)
 		{ "other.test", "other" }, { "OTHER.Test", "other" }, { "a.other.test", "site" },
 		{ "nobody.test", "site" },
 	};
-	struct tls_pair pairs[] = { pair_of(&site), pair_of(&other) };
-	struct tls_credentials_options opt = options(pairs, 2);
+	struct tls_entry entries[] = { entry_of(&site), entry_of(&other) };
+	struct tls_credentials_options opt = options(entries, 2);
 	struct wire w;
 	char text[80];
 
@@ -305,8 +178,8 @@ static void hosts_are_those_of_the_certificate(void **state)
 		{ "other.test", "192.0.2.7", true },  { "other.test", "[2001:db8::7]", true },
 		{ "other.test", "192.0.2.8", false },
 	};
-	struct tls_pair pairs[] = { pair_of(&site), pair_of(&other) };
-	struct tls_credentials_options opt = options(pairs, 2);
+	struct tls_entry entries[] = { entry_of(&site), entry_of(&other) };
+	struct tls_credentials_options opt = options(entries, 2);
 	struct wire w;
 
 	(void)state;
@@ -318,8 +191,8 @@ static void hosts_are_those_of_the_certificate(void **state)
 	assert_true(slice_starts_with(tls_cipher(&w.tls), SLICE("TLS_AES_")));
 	close_wire(&w);
 
-	opt.client_ca = ct_path("root.pem");
-	opt.client_auth = TLS_CLIENT_OPTIONAL;
+	for (size_t i = 0; i < 2; i++)
+		ask(&entries[i], &root, TLS_CLIENT_OPTIONAL);
 	serve(&w, &opt);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		dial(&w, rows[i].asked);
@@ -333,8 +206,8 @@ static void hosts_are_those_of_the_certificate(void **state)
 
 static void versions_and_protocols_are_ours(void **state)
 {
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	struct wire w;
 
 	(void)state;
@@ -382,8 +255,8 @@ static void versions_and_protocols_are_ours(void **state)
 
 static void plain_http_and_noise_are_told_apart(void **state)
 {
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	struct wire w;
 
 	(void)state;
@@ -400,40 +273,11 @@ static void plain_http_and_noise_are_told_apart(void **state)
 	close_wire(&w);
 }
 
-/* One handshake whose session the client keeps, then one with it; was it resumed? */
-static bool resumes(struct wire *w, struct tls_server *second, const char *first_name,
-		    const char *second_name)
-{
-	struct tls_server *first = w->server;
-	SSL_SESSION *session;
-	char got[8];
-	bool resumed;
-
-	dial(w, first_name);
-	assert_int_equal(shake(w), 0);
-	assert_int_equal(SSL_read(w->client, got, sizeof(got)), -1); /* The tickets. */
-	session = SSL_get1_session(w->client);
-	assert_true(SSL_SESSION_is_resumable(session));
-	/* One that is freed without an end spoils its session. */
-	SSL_set_shutdown(w->client, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
-	hang_up(w);
-	w->server = second;
-	dial(w, second_name);
-	assert_true(SSL_set_session(w->client, session));
-	SSL_SESSION_free(session);
-	assert_int_equal(shake(w), 0);
-	resumed = tls_is_resumed(&w->tls);
-	assert_int_equal(resumed, SSL_session_reused(w->client));
-	hang_up(w);
-	w->server = first;
-	return resumed;
-}
-
 static void sessions_are_resumed_by_all_workers_under_one_name(void **state)
 {
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
-	struct tls_pair pairs[] = { pair_of(&site), pair_of(&other) };
-	struct tls_credentials_options opt = options(pairs, 2);
+	struct tls_entry entries[] = { entry_of(&site), entry_of(&other) };
+	struct tls_credentials_options opt = options(entries, 2);
 	struct tls_server *second;
 	struct wire w;
 
@@ -479,8 +323,8 @@ static bool survives(struct wire *w, int n_rotations)
 static void a_key_opens_tickets_of_two_rotations(void **state)
 {
 	static const int versions[] = { TLS1_2_VERSION, TLS1_3_VERSION };
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	struct wire w;
 
 	(void)state;
@@ -494,24 +338,15 @@ static void a_key_opens_tickets_of_two_rotations(void **state)
 	close_wire(&w);
 }
 
-static void show(struct wire *w, const struct ct_cert *cert)
-{
-	struct tls_pair pair = pair_of(cert);
-
-	assert_int_equal(SSL_use_certificate_file(w->client, pair.cert_file, SSL_FILETYPE_PEM), 1);
-	assert_int_equal(SSL_use_PrivateKey_file(w->client, pair.key_file, SSL_FILETYPE_PEM), 1);
-}
-
 static void clients_show_who_they_are(void **state)
 {
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	struct tls_identity identity;
 	struct wire w;
 
 	(void)state;
-	opt.client_ca = ct_path("root.pem");
-	opt.client_auth = TLS_CLIENT_REQUIRED;
+	ask(&entry, &root, TLS_CLIENT_REQUIRED);
 	serve(&w, &opt);
 	dial(&w, NULL);
 	show(&w, &member);
@@ -532,7 +367,7 @@ static void clients_show_who_they_are(void **state)
 	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_CERTIFICATE);
 	close_wire(&w);
 
-	opt.client_auth = TLS_CLIENT_OPTIONAL;
+	ask(&entry, &root, TLS_CLIENT_OPTIONAL);
 	serve(&w, &opt);
 	dial(&w, NULL);
 	assert_int_equal(shake(&w), 0);
@@ -543,46 +378,48 @@ static void clients_show_who_they_are(void **state)
 	close_wire(&w);
 }
 
-static void refuses(const struct tls_pair *pair, const char *cause)
+static void refuses(const struct tls_entry *entry, const char *cause)
 {
-	struct tls_credentials_options opt = options(pair, 1);
+	struct tls_credentials_options opt = options(entry, 1);
 	struct tls_credentials *credentials = NULL;
-	char why[TLS_WHY_MAX] = "";
+	struct tls_refusal refusal;
 
-	assert_int_equal(tls_credentials_read(&opt, why, &credentials), -EINVAL);
+	assert_int_equal(tls_credentials_read(&opt, &refusal, &credentials), -EINVAL);
 	assert_null(credentials);
-	if (!strstr(why, cause) || !strstr(why, ct_folder))
-		fail_msg("'%s' does not name the file, or '%s'", why, cause);
+	assert_int_equal(refusal.what, TLS_REFUSED_PAIR);
+	if (!strstr(refusal.why, cause) || !strstr(refusal.why, ct_folder))
+		fail_msg("'%s' does not name the file, or '%s'", refusal.why, cause);
 }
 
 static void broken_files_are_refused(void **state)
 {
-	struct tls_pair pair = pair_of(&site);
+	struct tls_entry entry = entry_of(&site);
 	FILE *half = fopen(ct_path("half.pem"), "we");
 
 	(void)state;
 	assert_non_null(half);
 	assert_true(fputs("-----BEGIN CERTIFICATE-----\nMIIB\n", half) >= 0);
 	assert_int_equal(fclose(half), 0);
-	pair.key_file = pair_of(&other).key_file;
-	refuses(&pair, "is not the key of the certificate");
-	pair.key_file = pair_of(&site).cert_file;
-	refuses(&pair, "holds no private key");
-	pair = pair_of(&site);
-	pair.cert_file = ct_path("nothing.pem");
-	refuses(&pair, "No such file");
-	pair.cert_file = pair.key_file;
-	refuses(&pair, "holds no certificate");
-	pair.cert_file = ct_path("half.pem");
-	refuses(&pair, "holds no certificate");
-	pair = pair_of(&late);
-	refuses(&pair, "has expired");
+	entry.pair.key_file = entry_of(&other).pair.key_file;
+	refuses(&entry, "is not the key of the certificate");
+	entry.pair.key_file = entry_of(&site).pair.cert_file;
+	refuses(&entry, "holds no private key");
+	entry = entry_of(&site);
+	entry.pair.cert_file = ct_path("nothing.pem");
+	refuses(&entry, "No such file");
+	entry.pair.cert_file = entry.pair.key_file;
+	refuses(&entry, "holds no certificate");
+	entry.pair.cert_file = ct_path("half.pem");
+	refuses(&entry, "holds no certificate");
+	entry = entry_of(&site);
+	entry.pair = entry_of(&late).pair;
+	refuses(&entry, "has expired");
 }
 
 static void an_expiry_is_told(void **state)
 {
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	struct wire w;
 	struct slice name;
 	int64_t expiry;
@@ -599,8 +436,8 @@ static void an_expiry_is_told(void **state)
 static void a_pool_bounds_connections(void **state)
 {
 	enum { MANY = 64 };
-	struct tls_pair pair = pair_of(&site);
-	struct tls_credentials_options opt = options(&pair, 1);
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
 	struct crypto_pool *pool;
 	struct tls opened[MANY];
 	struct wire w;

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "core/crypto/tls_credentials.h"
 #include "core/document/page.h"
 
 #define ANY_TIME "allowed: 10ms to 1h"
@@ -88,6 +89,9 @@ static const char *refusal_with(const char *text, const struct config_override *
 	return all;
 }
 
+#define CERTIFICATE(more)                                                                          \
+	"listeners: [{address: \":80\", tls: {certificates: [{cert: /a, key: /b, " more "}]}}]\n"
+
 static const struct {
 	const char *yaml, *error;
 } broken[] = {
@@ -110,6 +114,21 @@ static const struct {
 	{ "listeners: [{address: \":80\", tls: {certificates: [{cert: /a}]}}]\n",
 	  "f:1:51: listeners[0].tls.certificates[0]: the key \"key\" is missing; it needs an "
 	  "absolute path" },
+	{ CERTIFICATE("names: [a.test, \"*a.test\"]"),
+	  "f:1:87: listeners[0].tls.certificates[0].names[1]: \"*a.test\" is not allowed; allowed: "
+	  "a host name, or \"*.\" and a host name" },
+	{ CERTIFICATE("names: [192.0.2.1]"),
+	  "f:1:79: listeners[0].tls.certificates[0].names[0]: \"192.0.2.1\" is not allowed; allowed: "
+	  "a host name, or \"*.\" and a host name" },
+	{ CERTIFICATE("client_auth: maybe"),
+	  "f:1:84: listeners[0].tls.certificates[0].client_auth: \"maybe\" is not allowed; allowed: "
+	  "inherit, required, optional or off" },
+	{ CERTIFICATE("client_auth: required"),
+	  "f: listeners[0].tls.certificates[0].client_auth: asks for certificates that nobody vouches "
+	  "for: client_ca is needed, here or in tls" },
+	{ CERTIFICATE("client_ca: /c, client_auth: off"),
+	  "f: listeners[0].tls.certificates[0].client_auth: \"off\" does not ask whom client_ca "
+	  "vouches for: one of both" },
 	{ "listeners: [{address: \":80\", tls: {min_version: 1.2}}]\n",
 	  "f:1:49: listeners[0].tls.min_version: a number with a fraction is of the wrong type; "
 	  "allowed: \"1.2\" or \"1.3\"" },
@@ -357,32 +376,57 @@ static void presets_are_those_of_the_design(void **state)
 	config_free(c);
 }
 
-static const char full[] = "listeners:\n"
-			   "  - address: \"0.0.0.0:80\"\n"
-			   "    trusted_proxies: [\"10.0.0.0/8\", \"::1\"]\n"
-			   "  - {address: \"unix:/run/s.sock\", protocols: [http/1.1]}\n"
-			   "workers: 3\n"
-			   "admin: {address: off}\n"
-			   "control: {path: off, group: adm}\n"
-			   "limits: {connections: 5000, per_client: 256, head_bytes: 16KiB, "
-			   "head_fields: 50}\n"
-			   "timeouts: {head: 1m30s, drain_grace: 5s}\n"
-			   "pool: {max_requests: off}\n"
-			   "access_log: {path: /var/log/a.log, sample: 10}\n"
-			   "allowed_hosts: [API.example.com, \"*.Example.org\"]\n"
-			   "health_path: off\n"
-			   "splice: {enabled: false, min: 64KiB}\n";
+static const char full[] =
+	"listeners:\n"
+	"  - address: \"0.0.0.0:80\"\n"
+	"    trusted_proxies: [\"10.0.0.0/8\", \"::1\"]\n"
+	"  - {address: \"unix:/run/s.sock\", protocols: [http/1.1]}\n"
+	"  - address: \":443\"\n"
+	"    tls:\n"
+	"      client_ca: /c\n"
+	"      certificates:\n"
+	"      - {cert: /a, key: /b}\n"
+	"      - {cert: /a, key: /b, names: [a.test, \"*.b.test\"], client_auth: off}\n"
+	"      - {cert: /d, key: /e, client_ca: /f, client_auth: optional}\n"
+	"workers: 3\n"
+	"admin: {address: off}\n"
+	"control: {path: off, group: adm}\n"
+	"limits: {connections: 5000, per_client: 256, head_bytes: 16KiB, "
+	"head_fields: 50}\n"
+	"timeouts: {head: 1m30s, drain_grace: 5s}\n"
+	"pool: {max_requests: off}\n"
+	"access_log: {path: /var/log/a.log, sample: 10}\n"
+	"allowed_hosts: [API.example.com, \"*.Example.org\"]\n"
+	"health_path: off\n"
+	"splice: {enabled: false, min: 64KiB}\n";
+
+static void check_certificates(const struct config_tls *tls)
+{
+	const struct config_certificate *list = tls->certificates;
+
+	assert_int_equal(tls->n_certificates, 3);
+	assert_true(slice_eq(tls->client_ca, SLICE("/c")));
+	assert_int_equal(list[0].n_names, 0);
+	assert_int_equal(list[0].client_ca.len, 0);
+	assert_int_equal(list[0].client_auth, CONFIG_CLIENT_AUTH_INHERIT);
+	assert_int_equal(list[1].n_names, 2);
+	assert_true(slice_eq(list[1].names[1], SLICE("*.b.test")));
+	assert_int_equal(list[1].client_auth, TLS_CLIENT_NONE);
+	assert_true(slice_eq(list[2].client_ca, SLICE("/f")));
+	assert_int_equal(list[2].client_auth, TLS_CLIENT_OPTIONAL);
+}
 
 static void values_are_taken(void **state)
 {
 	struct config *c = load(full);
 
 	(void)state;
-	assert_int_equal(c->n_listeners, 2);
+	assert_int_equal(c->n_listeners, 3);
 	assert_int_equal(c->listeners[0].n_trusted_proxies, 2);
 	assert_int_equal(c->listeners[0].trusted_proxies[0].bits, 8);
 	assert_int_equal(c->listeners[0].trusted_proxies[1].bits, 128);
 	assert_true(slice_eq(c->listeners[1].address, SLICE("unix:/run/s.sock")));
+	check_certificates(&c->listeners[2].tls);
 	assert_int_equal(c->workers, 3);
 	assert_int_equal(c->admin.address.len, 0);
 	assert_int_equal(c->control.path.len, 0);
