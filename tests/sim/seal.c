@@ -12,6 +12,7 @@
 #include <sys/mman.h>
 
 #include "core/base/rng.h"
+#include "core/crypto/tls_credentials.h"
 #include "core/crypto/tls_server.h"
 
 /* --- Random bytes. --------------------------------------------------------------------------- */
@@ -95,13 +96,13 @@ static int keep_session(SSL *ssl, SSL_SESSION *session)
 
 static void make_server(struct seal *seal, const char *path, bool h2)
 {
-	struct tls_site site = { .pair = { path, path } };
-	char why[TLS_WHY_MAX];
+	struct tls_entry entry = { .pair = { path, path } };
+	struct tls_refusal refusal;
 
 	GW_ASSERT(tls_credentials_read(
 			  &(struct tls_credentials_options){
-				  .sites = &site, .n_sites = 1, .http1 = true, .http2 = h2 },
-			  why, &seal->credentials) == 0);
+				  .entries = &entry, .n_entries = 1, .http1 = true, .http2 = h2 },
+			  &refusal, &seal->credentials) == 0);
 	GW_ASSERT(tls_server_create(seal->credentials, &seal->server) == 0);
 }
 
