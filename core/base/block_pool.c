@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Blocks of a few sizes, cut from the front of a reserved region.
- *
- * Of a large block often only the beginning is ever touched: a buffer for frames, of which few
- * are long. Such a page would be kept for a few hundred bytes. So a large block begins late in
- * a page, and the room before it, its lead, is cut into small blocks.
+ * Blocks of many sizes, cut from the front of a reserved region.
  *
  * Each block has a header that names its pool (NULL: malloc's) and its class.
  * The owner keeps a free list per class. Other threads push what they free on
  * one list of the pool, which the owner takes as a whole when it runs short.
+ *
+ * A page counts as soon as one byte of it is touched. Large blocks are buffers of
+ * which an idle owner has touched the first bytes alone, so those lie at the end of
+ * a page, and what is before them in it is a gap for small blocks.
  */
 #include "core/base/block_pool.h"
 
@@ -19,14 +19,22 @@
 #include <sys/mman.h>
 
 enum {
-	CLASS_SHIFT_MIN = 5,  /* 32 bytes, */
-	CLASS_SHIFT_MAX = 18, /* up to 256 KiB, with three sizes in between each two. */
-	CLASS_STEPS = 4,
-	N_CLASSES = CLASS_STEPS * (CLASS_SHIFT_MAX - CLASS_SHIFT_MIN) + 1,
-	ALIGNMENT = 16,
+	GRAIN_SHIFT = 4,
+	GRAIN = 1 << GRAIN_SHIFT,
+	SIZE_MIN = 2 * GRAIN,
+	/* Up to 256 bytes each multiple of 16 is a class; from there eight of each power of two. */
+	FINE_SHIFT = 8,
+	STEPS_SHIFT = 3,
+	STEPS = 1 << STEPS_SHIFT,
+	N_FINE = (1 << FINE_SHIFT) / GRAIN - 1,
+	SIZE_SHIFT_MAX = 18,
+	N_CLASSES = N_FINE + STEPS * (SIZE_SHIFT_MAX - FINE_SHIFT),
+
 	PAGE = 4096,
-	LARGE_MIN = 2 * PAGE, /* Blocks of that size have */
-	LEAD = PAGE * 3 / 4,  /* so many bytes of their first page before them. */
+	LARGE_MIN = 4 * PAGE, /* From that size on blocks begin at the end of a page, */
+	LARGE_HEAD = 512,     /* with so many of their bytes. */
+	N_GAPS = 8,
+	GAP_MIN = 64, /* Less is not worth a place. */
 };
 
 #define LIVE 0x6c697665u
@@ -45,63 +53,137 @@ struct free_block {
 };
 
 _Static_assert(sizeof(struct block) == 16, "payloads keep malloc's alignment");
-_Static_assert(BLOCK_MAX == 1 << CLASS_SHIFT_MAX, "the largest class");
-_Static_assert(sizeof(struct free_block) <= 1 << CLASS_SHIFT_MIN, "the least block can be listed");
+_Static_assert(BLOCK_MAX == 1 << SIZE_SHIFT_MAX, "the largest class");
+_Static_assert(sizeof(struct free_block) <= SIZE_MIN, "the least block can be listed");
 
-/* Room before a large block, not used yet. */
-struct lead {
-	struct lead *next;
+/* Bytes of the region, from 'at' to before 'end'. */
+struct gap {
+	size_t at, end;
 };
 
 struct block_pool {
 	char *region;
-	size_t size, used_up; /* Whole pages. */
-	char *small;          /* Small blocks are cut from here, */
-	size_t small_left;    /* as long as it lasts; */
-	struct lead *leads;   /* then from one of these. */
+	size_t size, used_up;
+	struct gap gaps[N_GAPS]; /* Before used_up, and never given out. */
 	struct free_block *free[N_CLASSES];
-	_Atomic(struct free_block *) returned; /* By other threads. */
-	_Atomic uint64_t used, touched, refusals;
+	/* Written by the owner alone. */
+	_Atomic uint64_t given; /* Bytes in blocks, less those that it freed itself. */
+	_Atomic uint64_t touched, refusals;
+	/* Written by other threads. */
+	_Atomic(struct free_block *) returned;
+	_Atomic uint64_t returned_len; /* All that ever were. */
 };
 
 /* --- Sizes. ---------------------------------------------------------------------------------- */
 
-static size_t round_up(size_t size, size_t to)
-{
-	return (size + to - 1) / to * to;
-}
-
-/* Of the least classes some are alike: blocks are aligned. */
 static size_t class_size(uint32_t class)
 {
-	size_t power = (size_t)1 << (CLASS_SHIFT_MIN + class / CLASS_STEPS);
+	uint32_t shift, step;
 
-	return round_up(power + power / CLASS_STEPS * (class % CLASS_STEPS), ALIGNMENT);
+	if (class < N_FINE)
+		return SIZE_MIN + class * (size_t)GRAIN;
+	shift = FINE_SHIFT + (class - N_FINE) / STEPS;
+	step = (class - N_FINE) % STEPS + 1;
+	return ((size_t)STEPS + step) << (shift - STEPS_SHIFT);
 }
 
 /* The smallest class that holds 'size' bytes, N_CLASSES if there is none. */
 static uint32_t class_of(size_t size)
 {
-	uint32_t shift;
-	size_t power, step;
+	uint32_t shift, step;
 
-	if (size <= (size_t)1 << CLASS_SHIFT_MIN)
+	if (size <= SIZE_MIN)
 		return 0;
-	if (size > (size_t)1 << CLASS_SHIFT_MAX)
+	if (size <= (size_t)1 << FINE_SHIFT)
+		return (uint32_t)((size - SIZE_MIN + GRAIN - 1) >> GRAIN_SHIFT);
+	if (size > (size_t)1 << SIZE_SHIFT_MAX)
 		return N_CLASSES;
 	shift = 63 - (uint32_t)__builtin_clzll(size - 1);
-	power = (size_t)1 << shift;
-	step = power / CLASS_STEPS;
-	return CLASS_STEPS * (shift - CLASS_SHIFT_MIN) +
-	       (uint32_t)((size - power + step - 1) / step);
+	step = (uint32_t)((size - 1) >> (shift - STEPS_SHIFT)) - STEPS;
+	return N_FINE + STEPS * (shift - FINE_SHIFT) + step;
+}
+
+/* --- The region. ----------------------------------------------------------------------------- */
+
+static void set(_Atomic uint64_t *counter, uint64_t value)
+{
+	atomic_store_explicit(counter, value, memory_order_relaxed);
+}
+
+static uint64_t get(const _Atomic uint64_t *counter)
+{
+	return atomic_load_explicit(counter, memory_order_relaxed);
+}
+
+/* It takes the place of the least one, unless it is that itself. */
+static void keep_gap(struct block_pool *pool, size_t at, size_t end)
+{
+	struct gap *least = &pool->gaps[0];
+
+	for (uint32_t i = 1; i < N_GAPS; i++)
+		if (pool->gaps[i].end - pool->gaps[i].at < least->end - least->at)
+			least = &pool->gaps[i];
+	if (end - at >= GAP_MIN && end - at > least->end - least->at)
+		*least = (struct gap){ at, end };
+}
+
+static size_t round_up(size_t n, size_t unit)
+{
+	return (n + unit - 1) / unit * unit;
+}
+
+/* These return where in the region, or SIZE_MAX. */
+static size_t cut_from_gap(struct block_pool *pool, size_t size)
+{
+	for (uint32_t i = 0; i < N_GAPS; i++) {
+		struct gap *gap = &pool->gaps[i];
+
+		if (size > gap->end - gap->at)
+			continue;
+		gap->at += size;
+		return gap->at - size;
+	}
+	return SIZE_MAX;
+}
+
+static size_t cut_from_front(struct block_pool *pool, size_t at, size_t size)
+{
+	if (at > pool->size || size > pool->size - at)
+		return SIZE_MAX;
+	pool->used_up = at + size;
+	set(&pool->touched, pool->used_up);
+	return at;
+}
+
+static size_t cut_large(struct block_pool *pool, size_t size)
+{
+	size_t before = pool->used_up,
+	       at = cut_from_front(pool, round_up(before + LARGE_HEAD, PAGE) - LARGE_HEAD, size);
+
+	if (at == SIZE_MAX)
+		return cut_from_front(pool, before, size);
+	keep_gap(pool, before, at);
+	/* Its last page may stay untouched, so nothing else is in it. */
+	before = round_up(pool->used_up, PAGE);
+	(void)cut_from_front(pool, before, 0);
+	return at;
+}
+
+static struct free_block *cut(struct block_pool *pool, uint32_t class)
+{
+	size_t size = class_size(class), at;
+
+	if (size >= LARGE_MIN) {
+		at = cut_large(pool, size);
+	} else {
+		at = cut_from_gap(pool, size);
+		if (at == SIZE_MAX)
+			at = cut_from_front(pool, pool->used_up, size);
+	}
+	return at == SIZE_MAX ? NULL : (struct free_block *)(pool->region + at);
 }
 
 /* --- Blocks of a pool. ----------------------------------------------------------------------- */
-
-static void count(_Atomic uint64_t *counter, uint64_t delta)
-{
-	atomic_fetch_add_explicit(counter, delta, memory_order_relaxed);
-}
 
 static void keep(struct block_pool *pool, struct free_block *block)
 {
@@ -120,81 +202,37 @@ static void take_returned(struct block_pool *pool)
 	}
 }
 
-/* Whole pages; NULL when there are none. */
-static char *cut_pages(struct block_pool *pool, size_t size)
-{
-	char *pages = pool->region + pool->used_up;
-
-	if (size > pool->size - pool->used_up)
-		return NULL;
-	pool->used_up += size;
-	atomic_store_explicit(&pool->touched, pool->used_up, memory_order_relaxed);
-	return pages;
-}
-
-static char *cut_large(struct block_pool *pool, size_t size)
-{
-	char *pages = cut_pages(pool, round_up(LEAD + size, PAGE));
-	struct lead *lead = (struct lead *)pages;
-
-	if (!pages)
-		return NULL;
-	lead->next = pool->leads;
-	pool->leads = lead;
-	return pages + LEAD;
-}
-
-/* Room for a small block: a lead, or else pages. */
-static char *take_room(struct block_pool *pool, size_t size, size_t *ret_len)
-{
-	struct lead *lead = pool->leads;
-
-	if (lead && size <= LEAD) {
-		pool->leads = lead->next;
-		*ret_len = LEAD;
-		return (char *)lead;
-	}
-	*ret_len = round_up(size, PAGE);
-	return cut_pages(pool, *ret_len);
-}
-
-static char *cut_small(struct block_pool *pool, size_t size)
-{
-	char *block = pool->small;
-	size_t len = pool->small_left;
-
-	if (size > len)
-		block = take_room(pool, size, &len);
-	if (!block)
-		return NULL;
-	/* What remains of the one or the other is lost: the lesser. */
-	if (block == pool->small || len - size > pool->small_left) {
-		pool->small = block + size;
-		pool->small_left = len - size;
-	}
-	return block;
-}
-
-static struct free_block *cut(struct block_pool *pool, uint32_t class)
-{
-	size_t size = class_size(class);
-
-	return (struct free_block *)(size < LARGE_MIN ? cut_small(pool, size)
-						      : cut_large(pool, size));
-}
-
-static struct free_block *find(struct block_pool *pool, uint32_t class)
+static struct free_block *take(struct block_pool *pool, uint32_t class)
 {
 	struct free_block *block = pool->free[class];
 
-	if (!block && atomic_load_explicit(&pool->returned, memory_order_relaxed)) {
-		take_returned(pool);
-		block = pool->free[class];
-	}
-	if (!block)
-		return cut(pool, class);
-	GW_ASSERT(block->head.mark == FREE);
+	GW_ASSERT(block->head.mark == FREE && block->head.class == class);
 	pool->free[class] = block->next;
+	return block;
+}
+
+/* Nothing is left to cut: any block that is large enough will do. */
+static struct free_block *find_larger(struct block_pool *pool, uint32_t class)
+{
+	while (++class < N_CLASSES)
+		if (pool->free[class])
+			return take(pool, class);
+	return NULL;
+}
+
+/* The block's header says of which class it is. */
+static struct free_block *find(struct block_pool *pool, uint32_t class)
+{
+	struct free_block *block;
+
+	if (!pool->free[class] && atomic_load_explicit(&pool->returned, memory_order_relaxed))
+		take_returned(pool);
+	if (pool->free[class])
+		return take(pool, class);
+	block = cut(pool, class);
+	if (!block)
+		return find_larger(pool, class);
+	block->head.class = class;
 	return block;
 }
 
@@ -204,11 +242,12 @@ static void *pool_alloc(struct block_pool *pool, size_t size)
 	struct free_block *block = class < N_CLASSES ? find(pool, class) : NULL;
 
 	if (!block) {
-		count(&pool->refusals, 1);
+		set(&pool->refusals, get(&pool->refusals) + 1);
 		return NULL;
 	}
-	block->head = (struct block){ pool, class, LIVE };
-	count(&pool->used, class_size(class));
+	block->head.pool = pool;
+	block->head.mark = LIVE;
+	set(&pool->given, get(&pool->given) + class_size(block->head.class));
 	return &block->head + 1;
 }
 
@@ -217,11 +256,14 @@ static void pool_free(struct block_pool *pool, struct block *head, const struct 
 	struct free_block *block = (struct free_block *)head;
 
 	head->mark = FREE;
-	atomic_fetch_sub_explicit(&pool->used, class_size(head->class), memory_order_relaxed);
 	if (pool == mine) {
+		set(&pool->given, get(&pool->given) - class_size(head->class));
 		keep(pool, block);
 		return;
 	}
+	/* Who sees that it came back sees that it was given: 'used' is never below zero. */
+	atomic_fetch_add_explicit(&pool->returned_len, class_size(head->class),
+				  memory_order_release);
 	block->next = atomic_load_explicit(&pool->returned, memory_order_relaxed);
 	while (!atomic_compare_exchange_weak_explicit(&pool->returned, &block->next, block,
 						      memory_order_release, memory_order_relaxed))
@@ -308,17 +350,19 @@ void block_pool_destroy(struct block_pool *pool)
 {
 	if (!pool)
 		return;
-	GW_ASSERT(pool->used == 0);
+	GW_ASSERT(block_pool_stats(pool).used == 0);
 	munmap(pool->region, pool->size);
 	free(pool);
 }
 
 struct block_pool_stats block_pool_stats(const struct block_pool *pool)
 {
+	uint64_t returned = atomic_load_explicit(&pool->returned_len, memory_order_acquire);
+
 	return (struct block_pool_stats){
-		.used = atomic_load_explicit(&pool->used, memory_order_relaxed),
-		.touched = atomic_load_explicit(&pool->touched, memory_order_relaxed),
+		.used = get(&pool->given) - returned,
+		.touched = get(&pool->touched),
 		.size = pool->size,
-		.refusals = atomic_load_explicit(&pool->refusals, memory_order_relaxed),
+		.refusals = get(&pool->refusals),
 	};
 }

@@ -4,7 +4,10 @@
  *
  * A pool takes its address space at once, touches it as it is used, and refuses
  * beyond its size; a block that was freed serves the next request of about its
- * size. Blocks may also come from malloc (no pool), for threads without one.
+ * size, and when nothing else is left any that is smaller. A block is at most an
+ * eighth larger than what was asked for and its header. Of a large one the first
+ * few hundred bytes share a page with others, so that who has used no more of it
+ * costs no page. Blocks may also come from malloc (no pool), for threads without one.
  *
  * A block goes back to the pool that it came from, whichever thread frees it.
  *
@@ -23,8 +26,9 @@ struct block_pool;
 enum { BLOCK_MAX = 256 * 1024 }; /* Bytes that a pool gives out as one block, a header included. */
 
 struct block_pool_stats {
-	uint64_t used;     /* Bytes in blocks that are out, their headers included. */
-	uint64_t touched;  /* Most of the address space that was ever needed. */
+	uint64_t used; /* Bytes in blocks that are out, their headers included. */
+	uint64_t
+		touched; /* Most of the address space that was ever needed; of it large blocks use parts. */
 	uint64_t size;     /* All there is. */
 	uint64_t refusals; /* Requests for which there was no room. */
 };
