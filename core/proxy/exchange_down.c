@@ -69,7 +69,7 @@ static struct slice lines_for(uint16_t status)
 /* An answer of one head, which has gRPC's status. */
 static void refuse_call(struct exchange *ex, uint16_t status, enum reason reason)
 {
-	char text[128];
+	char text[STREAM_OWN_TEXT_MAX];
 	struct writer lines = writer_make(text, sizeof(text));
 
 	writer_lit(&lines, "grpc-status: ");
@@ -83,7 +83,7 @@ static void refuse_call(struct exchange *ex, uint16_t status, enum reason reason
 void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 		     enum account_ender ender)
 {
-	char text[128];
+	char text[STREAM_OWN_TEXT_MAX];
 	struct writer out = writer_make(text, sizeof(text));
 
 	if (status == 0 || ex->state >= EXCHANGE_RESPONDING) {

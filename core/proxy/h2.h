@@ -77,7 +77,9 @@ struct h2_stream {
 	struct list out;               /* Body that was submitted and not put on the wire. */
 	struct ring_buf *trailers_out; /* Behind it, as pairs. */
 	uint32_t out_len;
-	uint32_t flying; /* Body bytes in the present write. */
+	uint32_t n_text; /* Of the body that the head came with: kept here, since a */
+	char text[STREAM_OWN_TEXT_MAX]; /* peer without a window would have it hold a buffer. */
+	uint32_t flying;                /* Body bytes in the present write. */
 
 	uint64_t born_ns;
 	int32_t id;

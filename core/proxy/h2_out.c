@@ -45,16 +45,8 @@ int32_t h2_out_pull(void *owner, void *stream, uint32_t max, bool *ret_end,
 	return (int32_t)n;
 }
 
-void h2_out_copy(void *owner, void *stream, uint8_t *to, uint32_t len)
+static void copy_bufs(struct h2_stream *s, uint8_t *to, uint32_t len)
 {
-	struct h2_stream *s = stream;
-	struct h2 *c = owner;
-
-	GW_ASSERT(len <= s->out_len);
-	s->out_left = true;
-	s->out_len -= len;
-	s->flying += len;
-	has_flown(s);
 	while (len > 0) {
 		struct ring_buf *buf = list_entry(list_first(&s->out), struct ring_buf, link);
 		uint32_t n = buf->len < len ? buf->len : len;
@@ -67,8 +59,24 @@ void h2_out_copy(void *owner, void *stream, uint8_t *to, uint32_t len)
 		if (buf->len > 0)
 			continue;
 		list_remove(&buf->link);
-		ring_buf_give(c->proxy->ring, buf);
+		ring_buf_give(s->c->proxy->ring, buf);
 	}
+}
+
+void h2_out_copy(void *owner, void *stream, uint8_t *to, uint32_t len)
+{
+	struct h2_stream *s = stream;
+
+	(void)owner;
+	GW_ASSERT(len <= s->out_len);
+	if (s->own)
+		memcpy(to, s->text + s->n_text - s->out_len, len);
+	else
+		copy_bufs(s, to, len);
+	s->out_left = true;
+	s->out_len -= len;
+	s->flying += len;
+	has_flown(s);
 }
 
 void h2_out_ended(void *owner, void *stream)
@@ -236,18 +244,12 @@ static void fail(struct h2_stream *s)
 	h2_soon(s->c);
 }
 
-static void push_text(struct h2_stream *s, struct slice text)
+static void put_text(struct h2_stream *s, struct slice text)
 {
-	struct ring_buf *buf = ring_buf_take(s->c->proxy->ring);
-
-	if (!buf) {
-		fail(s);
-		return;
-	}
-	GW_ASSERT(text.len <= RING_BUF_DATA);
-	memcpy(ring_buf_data(buf), text.ptr, text.len);
-	buf->len = (uint32_t)text.len;
-	push(s, buf);
+	GW_ASSERT(text.len <= sizeof(s->text));
+	memcpy(s->text, text.ptr, text.len);
+	s->n_text = (uint32_t)text.len;
+	s->out_len = s->n_text;
 }
 
 static void send_request(struct h2_stream *s, struct slice bytes,
@@ -270,7 +272,7 @@ void h2_send_head(struct stream *stream, struct slice bytes, const struct stream
 	s->out_ended = end;
 	s->own = has_text;
 	if (has_text)
-		push_text(s, message->text);
+		put_text(s, message->text);
 	if (s->c->role == H2_CLIENT)
 		send_request(s, bytes, message, end);
 	else if (!s->dead)

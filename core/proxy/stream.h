@@ -81,6 +81,9 @@ struct stream_user {
 	void (*reset)(struct stream *s, const struct stream_fault *fault);
 };
 
+/* Of a body that follows its head at once. */
+enum { STREAM_OWN_TEXT_MAX = 128 };
+
 /* How a message is to be told to the peer. */
 struct stream_message {
 	const struct http_head *head; /* Its kept fields; NULL for an answer of our own. */

@@ -763,6 +763,34 @@ static void refusals_do_not_pile_up(void **state)
 	close_stage();
 }
 
+/* Rows 225: a hundred refusals that no window lets through hold no buffer, and leave when one opens. */
+static void refusals_wait_without_buffers(void **state)
+{
+	static const uint8_t no_window[] = { 0, 4, 0, 0, 0, 0 },
+			     window[] = { 0, 4, 0, 0, 255, 255 };
+	static struct h2_wire wire;
+	struct peer_end *c;
+
+	(void)state;
+	open_stage(1, &some_bufs, &(struct sim_options){ 0 }, NULL);
+	st.table.enabled = false;
+	c = stage_dial();
+	wire.len = 0;
+	h2w_preface(&wire);
+	h2w_frame(&wire, H2W_SETTINGS, 0, 0, no_window, sizeof(no_window));
+	for (uint32_t i = 0; i < H2_STREAMS_MAX; i++)
+		h2w_get(&wire, 1 + 2 * i);
+	say_bytes(c, wire.bytes, wire.len);
+	stage_run(20 * MS);
+	assert_int_equal(st.proxy->h2_streams.n_used, H2_STREAMS_MAX);
+	assert_in_range(ring_stats(st.ring)->bufs_held, 0, 2);
+	wire.len = 0;
+	h2w_frame(&wire, H2W_SETTINGS, 0, 0, window, sizeof(window));
+	say_bytes(c, wire.bytes, wire.len);
+	stage_until(st.proxy->h2_streams.n_used == 0, 1 * S);
+	close_stage();
+}
+
 static void used_up_heads_end_connections(void **state)
 {
 	static struct h2_wire wire;
@@ -873,6 +901,7 @@ int main(void)
 		cmocka_unit_test(the_total_of_streams_is_limited),
 		cmocka_unit_test(used_up_streams_are_refused),
 		cmocka_unit_test(refusals_do_not_pile_up),
+		cmocka_unit_test(refusals_wait_without_buffers),
 		cmocka_unit_test(used_up_heads_end_connections),
 		cmocka_unit_test(used_up_buffers_are_survived),
 		cmocka_unit_test(rapid_resets_are_ended),
