@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/decide.h"
 
+#include "policy/find.h"
+
 static struct verdict refuse(const struct policy_table *table, enum reason reason)
 {
 	return (struct verdict){
@@ -11,45 +13,39 @@ static struct verdict refuse(const struct policy_table *table, enum reason reaso
 	};
 }
 
-/* "*.example.org" stands for every name below example.org, not for itself. */
-static bool host_matches(const struct policy_host *want, struct slice host)
+static struct verdict forward(const struct policy_table *table, uint32_t index)
 {
-	struct slice text = { want->text, want->len };
+	const struct policy_route *route = table_route(table, index);
 
-	if (!slice_starts_with(text, SLICE("*.")))
-		return slice_eq(text, host);
-	return host.len > text.len - 1 && slice_ends_with(host, slice_drop(text, 1));
-}
-
-static bool host_is_known(const struct policy_table *table, struct slice host)
-{
-	for (uint16_t i = 0; i < table->n_hosts; i++)
-		if (host_matches(&table->hosts[i], host))
-			return true;
-	return table->n_hosts == 0;
-}
-
-struct verdict policy_decide(const struct policy_table *table, const struct policy_request *request)
-{
-	const struct policy_route *route = &table->routes[0];
-
-	if (!table->enabled)
-		return refuse(table, REASON_POLICY_DISABLED);
-	if (!host_is_known(table, request->host))
-		return refuse(table, REASON_HOST_NOT_ALLOWED);
-	if (table->n_routes == 0)
-		return refuse(table, REASON_NO_ROUTE);
-	if (request->content_length > route->max_body)
-		return refuse(table, REASON_BODY_TOO_LARGE);
 	return (struct verdict){
 		.kind = VERDICT_FORWARD,
 		.retry = route->retry,
 		.upgrades = route->upgrades,
 		.generation = table->generation,
 		.service = route->service,
+		.route = route->slot,
 		.max_body = route->max_body,
-		.timeouts = table->services[route->service].timeouts,
+		.timeouts = table_service(table, route->service)->timeouts,
 	};
+}
+
+struct verdict policy_decide(const struct policy_table *table, const struct policy_request *request)
+{
+	uint32_t route;
+
+	if (!table->enabled)
+		return refuse(table, REASON_POLICY_DISABLED);
+	switch (policy_find(table, request, &route)) {
+	case POLICY_UNKNOWN_HOST:
+		return refuse(table, REASON_HOST_NOT_ALLOWED);
+	case POLICY_UNKNOWN_PATH:
+		return refuse(table, REASON_NO_ROUTE);
+	case POLICY_FOUND:
+		break;
+	}
+	if (request->content_length > table_route(table, route)->max_body)
+		return refuse(table, REASON_BODY_TOO_LARGE);
+	return forward(table, route);
 }
 
 int32_t policy_choose(const uint32_t *loads, uint16_t n_loads, uint64_t dice, int32_t avoid)

@@ -20,6 +20,9 @@ struct policy_request {
 	struct slice host;       /* Canonical; empty when an HTTP/1.0 client named none. */
 	struct slice path;       /* Canonical. */
 	uint64_t content_length; /* Declared; 0 when none or not known. */
+	/* Does the head have the field, once? Its name is in lower case. NULL: it has none. */
+	bool (*field)(const void *head, struct slice name, struct slice *ret_value);
+	const void *head;
 };
 
 enum verdict_kind { VERDICT_FORWARD, VERDICT_REFUSE };

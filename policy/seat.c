@@ -5,8 +5,7 @@
 
 void seat_offer(struct policy_seat *seat, const struct policy_table *table)
 {
-	table_check(table);
-	GW_PROBE(policy_offer, table->generation, table->n_services, table->n_routes);
+	GW_PROBE(policy_offer, table->generation, table->services.n, table->routes.n);
 	atomic_store_explicit(&seat->offered, table, memory_order_release);
 }
 
@@ -30,7 +29,7 @@ const struct policy_table *seat_table(struct policy_seat *seat)
 	GW_ASSERT(table);
 	if (GW_UNLIKELY(atomic_load_explicit(&seat->adopted, memory_order_relaxed) != table)) {
 		atomic_store_explicit(&seat->adopted, table, memory_order_release);
-		GW_PROBE(policy_adopt, table->generation, table->n_services, table->n_routes);
+		GW_PROBE(policy_adopt, table->generation, table->services.n, table->routes.n);
 	}
 	return table;
 }

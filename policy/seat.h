@@ -27,7 +27,10 @@ struct policy_seat {
 	_Atomic uint64_t renewed_ns; /* When the latest took another's place; 0: none has. */
 };
 
-/* Publisher: the table to use from now on; immutable until another was adopted. */
+/*
+ * Publisher: the table to use from now on, checked (table_check()), and immutable until another
+ * was adopted.
+ */
 void seat_offer(struct policy_seat *seat, const struct policy_table *table);
 
 /* Publisher: the same, in place of a table that is in use, with the time for seat_waited_ns(). */

@@ -3,37 +3,117 @@
 
 #include <sys/socket.h>
 
-static void endpoint_check(const struct policy_endpoint *endpoint, bool tls)
-{
-	GW_ASSERT(endpoint->n_server_name <= POLICY_SERVER_NAME_MAX);
-	GW_ASSERT(!tls || endpoint->n_server_name > 0);
-	GW_ASSERT(endpoint->n_addrs <= POLICY_ADDRS_MAX);
-	GW_ASSERT(endpoint->authority_len <= POLICY_HOST_TEXT_MAX);
-	for (uint16_t i = 0; i < endpoint->n_addrs; i++) {
-		uint8_t family = endpoint->addrs[i].family;
+#include "core/base/bits.h"
 
-		GW_ASSERT(family == AF_INET || family == AF_INET6 || family == AF_UNIX);
-		GW_ASSERT(endpoint->addrs[i].path_len <= sizeof(endpoint->addrs[i].path));
+static void part_check(const struct policy_table *table, struct policy_part part, size_t element)
+{
+	GW_ASSERT(part.n == 0 || (part.at >= sizeof(*table) && part.at <= table->size &&
+				  part.n <= (table->size - part.at) / element));
+}
+
+static void text_check(const struct policy_table *table, struct policy_part text, uint32_t max)
+{
+	part_check(table, text, 1);
+	GW_ASSERT(text.n <= max);
+}
+
+/* --- Services. ------------------------------------------------------------------------------- */
+
+static void addr_check(const struct policy_addr *addr)
+{
+	GW_ASSERT(addr->family == AF_INET || addr->family == AF_INET6 || addr->family == AF_UNIX);
+	GW_ASSERT(addr->path_len <= sizeof(addr->path));
+}
+
+/* 'seen' has a byte for each slot. */
+static void endpoint_check(const struct policy_table *table, const struct policy_endpoint *endpoint,
+			   bool tls, uint8_t *seen)
+{
+	GW_ASSERT(endpoint->slot < POLICY_ENDPOINTS_MAX && !seen[endpoint->slot]);
+	seen[endpoint->slot] = 1;
+	text_check(table, endpoint->authority, POLICY_HOST_TEXT_MAX);
+	text_check(table, endpoint->server_name, POLICY_SERVER_NAME_MAX);
+	GW_ASSERT(!tls || endpoint->server_name.n > 0);
+	GW_ASSERT(endpoint->n_addrs <= POLICY_ADDRS_MAX);
+	for (uint16_t i = 0; i < endpoint->n_addrs; i++)
+		addr_check(&endpoint->addrs[i]);
+}
+
+static void services_check(const struct policy_table *table)
+{
+	uint8_t seen[POLICY_ENDPOINTS_MAX] = { 0 };
+
+	part_check(table, table->services, sizeof(struct policy_service));
+	GW_ASSERT(table->services.n <= POLICY_SERVICES_MAX);
+	for (uint32_t i = 0; i < table->services.n; i++) {
+		const struct policy_service *service = table_service(table, i);
+
+		text_check(table, service->name, POLICY_NAME_MAX);
+		part_check(table, service->endpoints, sizeof(struct policy_endpoint));
+		GW_ASSERT(service->endpoints.n <= POLICY_SERVICE_ENDPOINTS_MAX);
+		GW_ASSERT(service->protocol < POLICY_N_PROTOCOLS);
+		GW_ASSERT(service->trust < POLICY_TRUSTS_MAX);
+		for (uint32_t k = 0; k < service->endpoints.n; k++)
+			endpoint_check(table, table_endpoint(table, service, k),
+				       policy_is_tls(service->protocol), seen);
 	}
+}
+
+/* --- Routes. --------------------------------------------------------------------------------- */
+
+static void route_check(const struct policy_table *table, const struct policy_route *route)
+{
+	const struct policy_part *methods = table_at_(table, route->methods.at);
+	const struct policy_field *fields = table_at_(table, route->fields.at);
+
+	GW_ASSERT(route->slot < POLICY_ROUTES_MAX);
+	GW_ASSERT(route->service < table->services.n);
+	GW_ASSERT(table_service(table, route->service)->name.n > 0);
+	text_check(table, route->name, POLICY_NAME_MAX);
+	part_check(table, route->methods, sizeof(*methods));
+	part_check(table, route->fields, sizeof(*fields));
+	GW_ASSERT(route->methods.n <= POLICY_METHODS_MAX && route->fields.n <= POLICY_HEADERS_MAX);
+	for (uint32_t i = 0; i < route->methods.n; i++)
+		text_check(table, methods[i], UINT32_MAX);
+	for (uint32_t i = 0; i < route->fields.n; i++) {
+		text_check(table, fields[i].name, UINT32_MAX);
+		text_check(table, fields[i].value, UINT32_MAX);
+	}
+}
+
+/* There is a free key, where looking ends. */
+static void keys_check(const struct policy_table *table, struct policy_part keys, uint32_t text_max)
+{
+	const struct policy_key *list = table_at_(table, keys.at);
+	uint32_t n_free = 0;
+
+	part_check(table, keys, sizeof(*list));
+	GW_ASSERT(keys.n == 0 || bits_is_pow2(keys.n));
+	for (uint32_t i = 0; i < keys.n; i++) {
+		const uint32_t *routes = table_at_(table, list[i].routes.at);
+
+		n_free += list[i].hash == 0;
+		text_check(table, list[i].text, text_max);
+		GW_ASSERT(list[i].hash == 0 || list[i].host < table->hosts.n);
+		part_check(table, list[i].routes, sizeof(*routes));
+		for (uint32_t k = 0; k < list[i].routes.n; k++)
+			GW_ASSERT(routes[k] < table->routes.n);
+	}
+	GW_ASSERT(keys.n == 0 || n_free > 0);
 }
 
 void table_check(const struct policy_table *table)
 {
-	GW_ASSERT(table->n_services <= POLICY_SERVICES_MAX);
-	GW_ASSERT(table->n_routes <= POLICY_ROUTES_MAX);
-	GW_ASSERT(table->n_hosts <= POLICY_HOSTS_MAX);
-	for (uint16_t i = 0; i < table->n_hosts; i++)
-		GW_ASSERT(table->hosts[i].len <= POLICY_HOST_TEXT_MAX);
-	for (uint16_t i = 0; i < table->n_routes; i++)
-		GW_ASSERT(table->routes[i].service < table->n_services);
-	for (uint16_t i = 0; i < table->n_services; i++) {
-		const struct policy_service *service = &table->services[i];
-
-		GW_ASSERT(service->n_name <= POLICY_NAME_MAX);
-		GW_ASSERT(service->n_endpoints <= POLICY_ENDPOINTS_MAX);
-		GW_ASSERT(service->protocol < POLICY_N_PROTOCOLS);
-		GW_ASSERT(service->trust < POLICY_TRUSTS_MAX);
-		for (uint16_t j = 0; j < service->n_endpoints; j++)
-			endpoint_check(&service->endpoints[j], policy_is_tls(service->protocol));
-	}
+	GW_ASSERT(table->size >= sizeof(*table));
+	services_check(table);
+	part_check(table, table->routes, sizeof(struct policy_route));
+	part_check(table, table->hosts, sizeof(struct policy_host));
+	GW_ASSERT(table->routes.n <= POLICY_ROUTES_MAX);
+	GW_ASSERT(table->any_host == POLICY_NO_HOST || table->any_host < table->hosts.n);
+	for (uint32_t i = 0; i < table->routes.n; i++)
+		route_check(table, table_route(table, i));
+	keys_check(table, table->exact_hosts, POLICY_HOST_TEXT_MAX);
+	keys_check(table, table->wildcard_hosts, POLICY_HOST_TEXT_MAX);
+	keys_check(table, table->prefixes, POLICY_PATH_MAX);
+	keys_check(table, table->paths, POLICY_PATH_MAX);
 }

@@ -2,11 +2,14 @@
 /*
  * table.h - what the request path asks: one immutable table of services and routes.
  *
- * A table is built off the workers, checked by table_check(), and never changes
- * once a seat (seat.h) was offered it. It holds no pointers, so a copy is a
- * memcpy and each worker has its own. Services and endpoints have slots that
- * stay the same from one generation to the next; run-time state (connections,
- * loads) is addressed by slot, never by pointer.
+ * A table is one block of memory, made by policy_compile() (compile.h) off the
+ * workers. It never changes once a seat (seat.h) was offered it. It holds no
+ * pointers: parts are found by their distance from its first byte, so a copy is
+ * a memcpy and each worker has its own.
+ *
+ * Services, endpoints and routes have slots that stay the same from one
+ * generation to the next as long as their names do; run-time state (connections,
+ * loads, counters) is addressed by slot, never by pointer.
  *
  * Threads: written by the publisher before the offer, read by one worker after.
  */
@@ -19,14 +22,18 @@
 #include "core/base/slice.h"
 
 enum {
-	POLICY_SERVICES_MAX = 1,
-	POLICY_ROUTES_MAX = 1,
-	POLICY_ENDPOINTS_MAX = 64,
-	POLICY_ADDRS_MAX = 8,  /* Addresses one name may stand for. */
-	POLICY_HOSTS_MAX = 64, /* Names a listener may be asked for. */
+	POLICY_SERVICES_MAX = 1024,
+	POLICY_ENDPOINTS_MAX = 4096,       /* In all services. */
+	POLICY_SERVICE_ENDPOINTS_MAX = 64, /* In one. */
+	POLICY_ROUTES_MAX = 60000,
+	POLICY_ADDRS_MAX = 8, /* Addresses one name may stand for. */
 	POLICY_NAME_MAX = 64,
 	POLICY_HOST_TEXT_MAX = 255,
 	POLICY_SERVER_NAME_MAX = 253,
+	POLICY_PATH_MAX = 1024,   /* Bytes of a path in a route. */
+	POLICY_SEGMENTS_MAX = 31, /* In a prefix. */
+	POLICY_METHODS_MAX = 16,  /* Of a route, */
+	POLICY_HEADERS_MAX = 8,   /* and fields that must be equal. */
 	POLICY_TRUSTS_MAX = 1,
 };
 
@@ -44,6 +51,12 @@ static inline bool policy_is_tls(enum policy_protocol protocol)
 	return protocol == POLICY_HTTPS || protocol == POLICY_H2;
 }
 
+/* A number of bytes or elements somewhere in the table. */
+struct policy_part {
+	uint32_t at; /* Bytes from the table's first. */
+	uint32_t n;
+};
+
 struct policy_addr {
 	uint8_t family; /* AF_INET, AF_INET6, AF_UNIX. */
 	uint8_t path_len;
@@ -56,11 +69,10 @@ struct policy_addr {
 
 /* One endpoint as its operator wrote it, with the addresses that it has now. */
 struct policy_endpoint {
-	uint16_t n_addrs; /* 0: its name does not resolve (yet). */
-	uint16_t authority_len;
-	char authority[POLICY_HOST_TEXT_MAX + 1]; /* "host:port" for the log and for probes. */
-	uint8_t n_server_name;
-	char server_name[POLICY_SERVER_NAME_MAX]; /* TLS: what its certificate must be for. */
+	uint16_t slot;
+	uint16_t n_addrs;               /* 0: its name does not resolve (yet). */
+	struct policy_part authority;   /* Text: "host:port" for the log and for probes. */
+	struct policy_part server_name; /* Text. TLS: what its certificate must be for. */
 	struct policy_addr addrs[POLICY_ADDRS_MAX];
 };
 
@@ -77,41 +89,95 @@ struct policy_timeouts {
 	uint64_t tunnel_idle_ns;   /* Without a byte, either direction, behind a 101. */
 };
 
+/* Element 'slot' of the table's services; without a name: nobody has that slot. */
 struct policy_service {
-	uint16_t n_name;
-	char name[POLICY_NAME_MAX];
-	uint16_t n_endpoints;
-	uint16_t max_idle;     /* Idle upstream connections kept per worker and endpoint, */
-	uint32_t max_idle_all; /* and per worker. */
-	uint32_t max_requests; /* Per upstream connection; 0 is no limit. */
-	uint8_t protocol;      /* enum policy_protocol. */
+	struct policy_part name;      /* Text. */
+	struct policy_part endpoints; /* struct policy_endpoint. */
+	uint16_t max_idle;            /* Idle upstream connections kept per worker and endpoint, */
+	uint32_t max_idle_all;        /* and per worker. */
+	uint32_t max_requests;        /* Per upstream connection; 0 is no limit. */
+	uint8_t protocol;             /* enum policy_protocol. */
 	uint8_t trust; /* TLS: slot of what its endpoints are judged by; not here, since it holds
 				* files' contents and changes with them (core/server/certs.h). */
 	struct policy_timeouts timeouts;
-	struct policy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
+};
+
+/* A field that a request must have. */
+struct policy_field {
+	struct policy_part name;  /* Text, lower case. */
+	struct policy_part value; /* Text. */
 };
 
 struct policy_route {
-	uint16_t service;  /* Slot. */
-	uint64_t max_body; /* Bytes; UINT64_MAX is no limit. */
-	bool retry;        /* One retry on a dead reused connection. */
-	uint8_t upgrades;  /* enum policy_upgrade bits; what is not there is not passed on. */
+	uint16_t slot;
+	uint16_t service;           /* Slot. */
+	struct policy_part name;    /* Text. */
+	struct policy_part methods; /* struct policy_part, each a text. None: any method. */
+	struct policy_part fields;  /* struct policy_field: all must be there. */
+	uint64_t max_body;          /* Bytes; UINT64_MAX is no limit. */
+	bool retry;                 /* One retry on a dead reused connection. */
+	uint8_t upgrades; /* enum policy_upgrade bits; what is not there is not passed on. */
 };
 
-struct policy_host {
-	uint16_t len;
-	char text[POLICY_HOST_TEXT_MAX +
-		  1]; /* Lower case; "*.example.org" stands for names below it. */
+/* An element of a hash table (find.h), free when its hash is 0: of hosts, or of paths of hosts. */
+struct policy_key {
+	uint64_t hash;
+	struct policy_part text; /* A host's name, or the end of one; or a path. */
+	uint32_t host;           /* Its place in 'hosts'. */
+	struct policy_part
+		routes; /* Of a path: uint32_t, indices of routes in the order of trying. */
 };
+
+/* A host's routes. */
+struct policy_host {
+	uint32_t depths; /* Bit n: there is a prefix of n segments. */
+	bool exact;      /* There are paths that are matched as a whole. */
+};
+
+#define POLICY_NO_HOST UINT32_MAX
 
 struct policy_table {
+	uint32_t size; /* Bytes, with all parts. */
 	uint32_t generation;
-	bool enabled; /* False: 429 policy_disabled. */
-	uint16_t n_services, n_routes, n_hosts;
-	struct policy_host hosts[POLICY_HOSTS_MAX]; /* Empty: any host. */
-	struct policy_route routes[POLICY_ROUTES_MAX];
-	struct policy_service services[POLICY_SERVICES_MAX];
+	uint32_t edition;  /* Counts tables; also those that differ in addresses alone. */
+	uint32_t any_host; /* In 'hosts': for whom no other is; or POLICY_NO_HOST. */
+	bool enabled;      /* False: 429 policy_disabled. */
+	struct policy_part services, routes, hosts;
+	/* Hash tables of struct policy_key, their sizes powers of 2; or empty. */
+	struct policy_part exact_hosts;     /* By name; */
+	struct policy_part wildcard_hosts;  /* by what a name ends in: ".example.org". */
+	struct policy_part prefixes, paths; /* By host and path. */
 };
 
-/* Every index in range, every text within its field. Traps when not: a builder's bug. */
+static inline const void *table_at_(const struct policy_table *table, uint32_t at)
+{
+	return (const char *)table + at;
+}
+
+static inline struct slice table_text(const struct policy_table *table, struct policy_part text)
+{
+	return slice_make(table_at_(table, text.at), text.n);
+}
+
+static inline const struct policy_service *table_service(const struct policy_table *table,
+							 uint32_t slot)
+{
+	GW_ASSERT(slot < table->services.n);
+	return (const struct policy_service *)table_at_(table, table->services.at) + slot;
+}
+
+static inline const struct policy_endpoint *
+table_endpoint(const struct policy_table *table, const struct policy_service *service, uint32_t i)
+{
+	GW_ASSERT(i < service->endpoints.n);
+	return (const struct policy_endpoint *)table_at_(table, service->endpoints.at) + i;
+}
+
+static inline const struct policy_route *table_route(const struct policy_table *table, uint32_t i)
+{
+	GW_ASSERT(i < table->routes.n);
+	return (const struct policy_route *)table_at_(table, table->routes.at) + i;
+}
+
+/* Every part inside, every index in range, every slot once. Traps when not: a builder's bug. */
 void table_check(const struct policy_table *table);

@@ -110,6 +110,23 @@ static void count_anomalies(struct proxy *proxy, const struct http_head *head)
 			metric_inc_label(proxy->metrics, METRIC_ANOMALIES, anomalies[i].label);
 }
 
+/* A field that is there twice says nothing that a rule could go by. */
+static bool field_of(const void *owner, struct slice name, struct slice *ret_value)
+{
+	const struct http_head *head = owner;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < head->n_fields && n < 2; i++) {
+		const struct http_field *field = &head->fields[i];
+
+		if (field->dropped || !slice_eq_nocase(http_text(head, field->name), name))
+			continue;
+		*ret_value = http_text(head, field->value);
+		n++;
+	}
+	return n == 1;
+}
+
 static void judge_by_policy(struct exchange *ex, struct http_head *head,
 			    const struct exchange_client *who)
 {
@@ -118,6 +135,8 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 		.host = http_text(head, head->host),
 		.path = http_text(head, head->path),
 		.content_length = head->body == HTTP_BODY_LENGTH ? head->content_length : 0,
+		.field = field_of,
+		.head = head,
 	};
 	enum reason reason;
 
@@ -172,8 +191,7 @@ bool exchange_is_spoken(const struct exchange *ex)
 
 static void log_upstream(struct exchange *ex)
 {
-	const struct proxy_service *service = &ex->proxy->services[ex->call.service];
-	struct slice authority = service->endpoints[ex->call.endpoint].authority;
+	struct slice authority = ex->proxy->endpoints[ex->call.endpoint].authority;
 	size_t len = authority.len < ACCOUNT_UPSTREAM ? authority.len : ACCOUNT_UPSTREAM;
 
 	ex->account.asked_upstream = true;

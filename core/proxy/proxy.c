@@ -60,13 +60,6 @@ static size_t h2_memory(const struct proxy_options *opt)
 	       opt->h2_streams_max * H2_MEMORY_PER_STREAM;
 }
 
-static void endpoint_init(struct proxy_endpoint *endpoint)
-{
-	list_counted_init(&endpoint->idle);
-	list_init(&endpoint->sharing);
-	list_init(&endpoint->connecting);
-}
-
 int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 {
 	struct proxy *p = calloc(1, sizeof(*p));
@@ -85,9 +78,6 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	turns_init(&p->handshakes, p->ring, sealed_turn_comes, p->metrics,
 		   METRIC_TLS_HANDSHAKES_WAITED);
 	rng_seed(&p->rng, parts->seed);
-	for (uint32_t i = 0; i < POLICY_SERVICES_MAX; i++)
-		for (uint32_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
-			endpoint_init(&p->services[i].endpoints[j]);
 	r = reserve(p);
 	if (r == 0 && p->options->h2_streams_max > 0)
 		r = h2_shared_create(h2_memory(p->options), &p->h2);

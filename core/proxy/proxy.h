@@ -78,6 +78,7 @@ struct proxy_shared {
 
 /* Run-time state of an endpoint slot: outlives the tables that name it. */
 struct proxy_endpoint {
+	uint32_t edition;         /* Of the latest table that has named it; 0: none has yet. */
 	struct list_counted idle; /* Upstream connections; the latest used first. */
 	struct list sharing;      /* HTTP/2: in use, with room for more; */
 	struct list connecting;   /* being made. */
@@ -86,7 +87,9 @@ struct proxy_endpoint {
 	uint32_t streams_max;     /* HTTP/2: which the peer was last seen to allow; 0: not seen. */
 	uint16_t n_addrs;
 	uint16_t next_addr; /* Takes turns. */
-	uint32_t turn;      /* How often what is spoken with it changed: part of the pool's key. */
+	uint16_t service;   /* Whose it is, and as in that: */
+	uint8_t protocol, trust;
+	uint32_t turn; /* How often what is spoken with it changed: part of the pool's key. */
 	uint64_t
 		learned_idle_ns; /* The peer was seen to close idle connections after this; 0: not seen. */
 	struct policy_addr addrs[POLICY_ADDRS_MAX];
@@ -98,13 +101,13 @@ struct proxy_endpoint {
 
 struct proxy_service {
 	uint16_t n_endpoints;
+	uint16_t endpoints[POLICY_SERVICE_ENDPOINTS_MAX]; /* Slots. */
 	uint16_t max_idle;
 	uint32_t max_idle_all;
 	uint32_t max_requests;
 	uint64_t pool_idle_ns;
 	uint8_t protocol; /* enum policy_protocol. */
 	uint8_t trust;    /* Slot in proxy.trusts. */
-	struct proxy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
 };
 
 struct proxy {
@@ -127,7 +130,9 @@ struct proxy {
 	/* State. */
 	struct tls_client *trusts[POLICY_TRUSTS_MAX]; /* By slot; upstream_trust() sets them. */
 	const struct policy_table *table; /* Only compared: which generation 'services' mirrors. */
+	uint32_t n_services, n_endpoints; /* Slots that were ever in use: below these. */
 	struct proxy_service services[POLICY_SERVICES_MAX];
+	struct proxy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
 	struct rng rng;
 	struct clock_date date;
 	uint64_t log_counter;

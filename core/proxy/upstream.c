@@ -126,7 +126,7 @@ static int open_transport(struct upstream *u, int32_t file)
 	struct tls_peer peer = {
 		.client = proxy->trusts[service->trust],
 		.name = upstream_endpoint(u)->server_name,
-		.slot = u->service * POLICY_ENDPOINTS_MAX + u->endpoint,
+		.slot = u->endpoint,
 		.protocol = service->protocol == POLICY_H2 ? TLS_PROTOCOL_HTTP2
 							   : TLS_PROTOCOL_HTTP1,
 	};
@@ -181,7 +181,7 @@ static bool join(struct proxy_endpoint *endpoint, struct upstream_call *call)
 static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call *call,
 				       uint64_t connect_ns, enum reason *ret_reason)
 {
-	struct proxy_endpoint *endpoint = &proxy->services[call->service].endpoints[call->endpoint];
+	struct proxy_endpoint *endpoint = &proxy->endpoints[call->endpoint];
 	struct upstream *u = slab_alloc(&proxy->upstreams);
 	struct ring_addr addr;
 	int32_t file;
@@ -268,17 +268,26 @@ void upstream_serve(struct upstream *u)
 	}
 }
 
+/* The slot of an endpoint that may take it, or -1. */
 static int32_t choose(struct proxy *proxy, uint16_t service_slot, int32_t avoid)
 {
 	const struct proxy_service *service = &proxy->services[service_slot];
-	uint32_t loads[POLICY_ENDPOINTS_MAX];
+	uint32_t loads[POLICY_SERVICE_ENDPOINTS_MAX];
+	int32_t chosen = -1, avoided = -1;
 
-	if (service->n_endpoints == 1) /* Nothing to choose. */
-		return service->endpoints[0].n_addrs ? 0 : -1;
-	for (uint16_t i = 0; i < service->n_endpoints; i++)
-		loads[i] = service->endpoints[i].n_addrs ? service->endpoints[i].n_active
-							 : POLICY_LOAD_NONE;
-	return policy_choose(loads, service->n_endpoints, rng_next(&proxy->rng), avoid);
+	if (service->n_endpoints == 1) { /* Nothing to choose. */
+		uint16_t only = service->endpoints[0];
+
+		return proxy->endpoints[only].n_addrs ? only : -1;
+	}
+	for (uint16_t i = 0; i < service->n_endpoints; i++) {
+		const struct proxy_endpoint *endpoint = &proxy->endpoints[service->endpoints[i]];
+
+		loads[i] = endpoint->n_addrs ? endpoint->n_active : POLICY_LOAD_NONE;
+		avoided = service->endpoints[i] == avoid ? i : avoided;
+	}
+	chosen = policy_choose(loads, service->n_endpoints, rng_next(&proxy->rng), avoided);
+	return chosen >= 0 ? service->endpoints[chosen] : -1;
 }
 
 enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
@@ -295,7 +304,7 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
 									 : REASON_NO_ENDPOINT;
 		return UPSTREAM_FAILED;
 	}
-	endpoint = &proxy->services[wish->service].endpoints[chosen];
+	endpoint = &proxy->endpoints[chosen];
 	call->service = wish->service;
 	call->endpoint = chosen;
 	call->reused = false;
@@ -322,7 +331,7 @@ void upstream_done(struct proxy *proxy, struct upstream_call *call)
 
 	if (call->endpoint < 0)
 		return;
-	endpoint = &proxy->services[call->service].endpoints[call->endpoint];
+	endpoint = &proxy->endpoints[call->endpoint];
 	GW_ASSERT(endpoint->n_active > 0);
 	endpoint->n_active--;
 	call->endpoint = -1;
@@ -356,10 +365,8 @@ static void drop_stale(struct proxy_endpoint *endpoint)
 	}
 }
 
-static void name_adopt(struct proxy_endpoint *endpoint, const struct policy_endpoint *from)
+static void name_adopt(struct proxy_endpoint *endpoint, struct slice name)
 {
-	struct slice name = slice_make(from->server_name, from->n_server_name);
-
 	if (slice_eq(endpoint->server_name, name))
 		return;
 	memcpy(endpoint->server_name_text, name.ptr, name.len);
@@ -367,24 +374,80 @@ static void name_adopt(struct proxy_endpoint *endpoint, const struct policy_endp
 	endpoint->turn++;
 }
 
-static void endpoint_adopt(struct proxy_endpoint *endpoint, const struct policy_endpoint *from)
+static void authority_adopt(struct proxy_endpoint *endpoint, struct slice authority)
 {
-	name_adopt(endpoint, from);
+	memcpy(endpoint->authority_text, authority.ptr, authority.len);
+	endpoint->authority = slice_make(endpoint->authority_text, authority.len);
+}
+
+static struct proxy_endpoint *endpoint_of(struct proxy *proxy, uint16_t slot)
+{
+	struct proxy_endpoint *endpoint = &proxy->endpoints[slot];
+
+	if (endpoint->edition)
+		return endpoint;
+	list_counted_init(&endpoint->idle);
+	list_init(&endpoint->sharing);
+	list_init(&endpoint->connecting);
+	if (slot >= proxy->n_endpoints)
+		proxy->n_endpoints = slot + 1u;
+	return endpoint;
+}
+
+/* What was made in another protocol, or for those whom others judged, is not used again. */
+static void role_adopt(struct proxy_endpoint *endpoint, uint16_t slot,
+		       const struct policy_service *service)
+{
+	if (endpoint->service == slot && endpoint->protocol == service->protocol &&
+	    endpoint->trust == service->trust)
+		return;
+	endpoint->service = slot;
+	endpoint->protocol = service->protocol;
+	endpoint->trust = service->trust;
+	endpoint->turn++;
+}
+
+static void endpoint_adopt(struct proxy *proxy, const struct policy_table *table, uint16_t service,
+			   const struct policy_endpoint *from)
+{
+	struct proxy_endpoint *endpoint = endpoint_of(proxy, from->slot);
+
+	endpoint->edition = table->edition;
+	role_adopt(endpoint, service, table_service(table, service));
+	name_adopt(endpoint, table_text(table, from->server_name));
+	authority_adopt(endpoint, table_text(table, from->authority));
 	endpoint->n_addrs = from->n_addrs;
-	memcpy(endpoint->addrs, from->addrs, sizeof(endpoint->addrs));
-	memcpy(endpoint->authority_text, from->authority, sizeof(endpoint->authority_text));
-	endpoint->authority = slice_make(endpoint->authority_text, from->authority_len);
+	memcpy(endpoint->addrs, from->addrs, from->n_addrs * sizeof(from->addrs[0]));
 	drop_stale(endpoint);
 }
 
-static void protocol_adopt(struct proxy_service *service, const struct policy_service *from)
+/* No service has it any more. */
+static void endpoint_forget(struct proxy_endpoint *endpoint)
 {
-	if (service->protocol == from->protocol && service->trust == from->trust)
+	if (endpoint->n_addrs == 0)
 		return;
+	endpoint->n_addrs = 0;
+	drop_stale(endpoint);
+}
+
+static void service_adopt(struct proxy *proxy, const struct policy_table *table, uint16_t slot)
+{
+	const struct policy_service *from = table_service(table, slot);
+	struct proxy_service *service = &proxy->services[slot];
+
+	service->max_idle = from->max_idle;
+	service->max_idle_all = from->max_idle_all;
+	service->max_requests = from->max_requests;
+	service->pool_idle_ns = from->timeouts.pool_idle_ns;
 	service->protocol = from->protocol;
 	service->trust = from->trust;
-	for (uint32_t i = 0; i < POLICY_ENDPOINTS_MAX; i++)
-		service->endpoints[i].turn++;
+	service->n_endpoints = (uint16_t)from->endpoints.n;
+	for (uint16_t i = 0; i < service->n_endpoints; i++) {
+		const struct policy_endpoint *endpoint = table_endpoint(table, from, i);
+
+		service->endpoints[i] = endpoint->slot;
+		endpoint_adopt(proxy, table, slot, endpoint);
+	}
 }
 
 void upstream_trust(struct proxy *proxy, struct tls_client *const *trusts, uint32_t n_trusts)
@@ -392,35 +455,29 @@ void upstream_trust(struct proxy *proxy, struct tls_client *const *trusts, uint3
 	GW_ASSERT(n_trusts <= POLICY_TRUSTS_MAX);
 	for (uint32_t i = 0; i < POLICY_TRUSTS_MAX; i++)
 		proxy->trusts[i] = i < n_trusts ? trusts[i] : NULL;
-	for (uint32_t i = 0; i < POLICY_SERVICES_MAX; i++) {
-		struct proxy_service *service = &proxy->services[i];
+	for (uint32_t i = 0; i < proxy->n_services; i++) {
+		const struct proxy_service *service = &proxy->services[i];
 
-		for (uint32_t j = 0; policy_is_tls(service->protocol) && j < POLICY_ENDPOINTS_MAX;
-		     j++) {
-			service->endpoints[j].turn++;
-			drop_stale(&service->endpoints[j]);
+		for (uint16_t k = 0; policy_is_tls(service->protocol) && k < service->n_endpoints;
+		     k++) {
+			proxy->endpoints[service->endpoints[k]].turn++;
+			drop_stale(&proxy->endpoints[service->endpoints[k]]);
 		}
 	}
 }
 
 void upstream_adopt(struct proxy *proxy, const struct policy_table *table)
 {
-	static const struct policy_endpoint none;
-
-	for (uint32_t i = 0; i < POLICY_SERVICES_MAX; i++) {
-		const struct policy_service *from = &table->services[i];
-		struct proxy_service *service = &proxy->services[i];
-		uint16_t n = i < table->n_services ? from->n_endpoints : 0;
-
-		service->n_endpoints = n;
-		service->max_idle = from->max_idle;
-		service->max_idle_all = from->max_idle_all;
-		service->max_requests = from->max_requests;
-		service->pool_idle_ns = from->timeouts.pool_idle_ns;
-		protocol_adopt(service, from);
-		for (uint32_t j = 0; j < POLICY_ENDPOINTS_MAX; j++)
-			endpoint_adopt(&service->endpoints[j], j < n ? &from->endpoints[j] : &none);
-	}
+	GW_ASSERT(table->edition > 0);
+	for (uint32_t i = 0; i < table->services.n; i++)
+		service_adopt(proxy, table, (uint16_t)i);
+	for (uint32_t i = table->services.n; i < proxy->n_services; i++)
+		proxy->services[i].n_endpoints = 0;
+	if (table->services.n > proxy->n_services)
+		proxy->n_services = table->services.n;
+	for (uint32_t i = 0; i < proxy->n_endpoints; i++)
+		if (proxy->endpoints[i].edition != table->edition)
+			endpoint_forget(&proxy->endpoints[i]);
 }
 
 void upstream_purge(struct proxy *proxy)

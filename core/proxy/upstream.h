@@ -43,7 +43,7 @@ struct upstream_call {
 	const struct upstream_call_user *user;
 	struct upstream *upstream; /* Private: being connected, */
 	struct list_node link;     /* and in its list of calls. */
-	int32_t endpoint;          /* Slot that was chosen; -1 before. */
+	int32_t endpoint;          /* Slot that was chosen (of all services'); -1 before. */
 	uint16_t service;
 	bool reused;         /* The stream's connection has carried a request before. */
 	uint8_t tls;         /* Of TLS 1.x, which that speaks; 0: in the clear, or not there. */

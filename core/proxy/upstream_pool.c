@@ -22,7 +22,7 @@ static const uint8_t may_follow[UPSTREAM_N_STATES] = {
 
 struct proxy_endpoint *upstream_endpoint(const struct upstream *u)
 {
-	return &u->proxy->services[u->service].endpoints[u->endpoint];
+	return &u->proxy->endpoints[u->endpoint];
 }
 
 static void leave(struct upstream *u)

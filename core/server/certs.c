@@ -198,8 +198,7 @@ static int make_clients(struct certs *certs)
 	if (!certs->clients)
 		return -ENOMEM;
 	for (size_t i = 0; i < n; i++)
-		if (tls_client_create(certs->trusts[i % certs->n_trusts],
-				      POLICY_SERVICES_MAX * POLICY_ENDPOINTS_MAX,
+		if (tls_client_create(certs->trusts[i % certs->n_trusts], POLICY_ENDPOINTS_MAX,
 				      &certs->clients[i]) < 0)
 			return -ENOMEM;
 	return 0;

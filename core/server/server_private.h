@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * server_private.h - the daemon's state, shared by server.c, server_start.c, server_state.c,
- * server_reload.c and server_status.c and by nobody else.
+ * server_policy.c, server_reload.c and server_status.c and by nobody else.
  *
  * Threads: the control thread's.
  */
@@ -50,6 +50,7 @@ struct server {
 	struct environment_capacity capacity;
 	char via[32];
 	struct targets *targets;
+	uint32_t generation; /* Of the policy in force. */
 	struct admin *admin;
 	struct origin *origin;
 	struct control *control;
@@ -80,6 +81,9 @@ const char *server_state_name(const struct server *s);
 /* One that has ended adopts nothing any more, and looks at nothing. */
 bool server_all_have(const struct server *s, const struct policy_table *table);
 bool server_all_use(const struct server *s, const struct proxy_options *options);
+
+/* server_policy.c: the policy that follows from the settings. 0 or -ENOMEM, and nothing changed. */
+GW_MUST_USE int server_apply_policy(struct server *s);
 
 /* server_reload.c */
 enum { SERVER_N_COMMANDS = 1 };

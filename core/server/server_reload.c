@@ -76,7 +76,7 @@ static int reload(struct server *s, struct report *rep)
 	s->settings = next;
 	server_tell(s, (uint64_t)(uintptr_t)&next->options);
 	server_tell_trust(s);
-	if (targets_configure(s->targets, next->config) < 0)
+	if (server_apply_policy(s) < 0)
 		LOG_ALWAYS(LOG_ERROR, "reload_without_memory", LOG_U64("workers", s->n_workers));
 	s->reloading = true;
 	return 0;

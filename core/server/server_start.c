@@ -76,7 +76,9 @@ static int open_log(struct server *s)
 /* The control thread's own ring, and a small proxy for what is served on it. */
 static int open_home(struct server *s)
 {
-	static const struct policy_table no_table = { .n_services = 0 };
+	static const struct policy_table no_table = { .size = sizeof(no_table),
+						      .edition = 1,
+						      .any_host = POLICY_NO_HOST };
 	static struct policy_seat seat;
 	static struct proxy_options options;
 	struct ring_options ring = {
@@ -170,8 +172,6 @@ static int open_targets(struct server *s)
 {
 	struct targets_options opt = {
 		.ring = s->ring,
-		.config = s->first->config,
-		.n_workers = s->n_workers,
 		.changed = server_table_changed,
 		.owner = s,
 	};
@@ -182,9 +182,10 @@ static int open_targets(struct server *s)
 		r = origin_open(s->proxy, &s->origin);
 		if (r < 0)
 			return fail("demo origin", r);
-		opt.demo = origin_addr(s->origin);
 	}
 	r = targets_open(&opt, &s->targets);
+	if (r == 0)
+		r = server_apply_policy(s);
 	if (r < 0)
 		return fail("upstreams", r);
 	until_ns = gw_now_ns() + RESOLVE_WAIT_NS;

@@ -7,72 +7,103 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
-#include "core/server/certs.h"
 
 /* Bounds of the time to live that is believed, and the wait after a failure. */
 #define TTL_MIN_S 1
 #define TTL_MAX_S 60
 #define RETRY_S   2
+#define BUSY_NS   (20 * GW_NS_PER_MS)
 
+/* An endpoint with a name, by its slot. */
 struct target {
 	struct targets *targets;
 	struct ring_timer timer;
-	struct slice host; /* Empty: an address, known once and for all. */
-	uint16_t port;
-	uint16_t slot;
-	bool answered;
+	uint16_t slot, port;
+	bool asked, asking, answered;
+	bool gone; /* No endpoint has it any more: the answer that it waits for is its last. */
+	uint16_t n_addrs; /* What was answered last. */
+	struct policy_addr addrs[POLICY_ADDRS_MAX];
+	uint16_t host_len;
+	char host[POLICY_HOST_TEXT_MAX];
 };
 
-struct generation {
+struct edition {
 	struct list_node link;
-	struct policy_table table;
+	struct policy_table *table;
 };
 
 struct targets {
 	struct targets_options opt;
 	struct ring_resolver *resolver;
-	struct list generations; /* The latest last. */
+	struct list editions; /* The latest last. */
+	uint32_t n_editions;  /* That there ever were. */
 	uint64_t n_failures;
-	uint32_t n;
-	struct target targets[CONFIG_UPSTREAMS_MAX];
+	struct target *by_slot[POLICY_ENDPOINTS_MAX];
 };
 
-static struct policy_addr policy_addr_of(const struct ring_addr *addr)
-{
-	struct policy_addr out = { .family = addr->family,
-				   .path_len = addr->path_len,
-				   .port = addr->port };
+/* --- Tables. --------------------------------------------------------------------------------- */
 
-	if (addr->family == AF_UNIX)
-		memcpy(out.path, addr->path, addr->path_len);
+static struct edition *latest(const struct targets *t)
+{
+	return list_entry(list_last(&t->editions), struct edition, link);
+}
+
+static void put_addrs(struct targets *t, struct policy_endpoint *endpoint)
+{
+	const struct target *target = t->by_slot[endpoint->slot];
+
+	if (!target)
+		return;
+	endpoint->n_addrs = target->n_addrs;
+	memcpy(endpoint->addrs, target->addrs, target->n_addrs * sizeof(target->addrs[0]));
+}
+
+/* Takes both. */
+static void publish(struct targets *t, struct edition *edition, struct policy_table *table)
+{
+	for (uint32_t i = 0; i < table->services.n; i++)
+		for (uint32_t k = 0; k < table_service(table, i)->endpoints.n; k++)
+			put_addrs(t, policy_endpoint_of(table, i, k));
+	table->edition = ++t->n_editions;
+	table_check(table);
+	edition->table = table;
+	list_push_back(&t->editions, &edition->link);
+	t->opt.changed(t->opt.owner, table);
+}
+
+/* The latest once more, with what the targets know now. Without memory the old addresses stay. */
+static void publish_again(struct targets *t)
+{
+	struct edition *edition = calloc(1, sizeof(*edition));
+	struct policy_table *table = edition ? policy_copy(latest(t)->table) : NULL;
+
+	if (table)
+		publish(t, edition, table);
 	else
-		memcpy(out.ip, addr->ip, sizeof(out.ip));
-	return out;
+		free(edition);
 }
 
-static struct generation *latest(const struct targets *t)
+const struct policy_table *targets_table(const struct targets *t)
 {
-	return list_entry(list_last(&t->generations), struct generation, link);
+	return latest(t)->table;
 }
 
-/* A copy of the latest table, to be changed and then offered. */
-static struct generation *next_generation(struct targets *t)
+static void free_edition(struct edition *edition)
 {
-	struct generation *g = calloc(1, sizeof(*g));
-
-	if (!g)
-		return NULL;
-	if (!list_is_empty(&t->generations))
-		g->table = latest(t)->table;
-	g->table.generation++;
-	return g;
+	free(edition->table);
+	free(edition);
 }
 
-static void publish(struct targets *t, struct generation *g)
+void targets_release(struct targets *t, const struct policy_table *table)
 {
-	table_check(&g->table);
-	list_push_back(&t->generations, &g->link);
-	t->opt.changed(t->opt.owner, &g->table);
+	for (;;) {
+		struct edition *oldest = list_entry(list_first(&t->editions), struct edition, link);
+
+		if (oldest == latest(t) || oldest->table->edition >= table->edition)
+			return;
+		list_remove(&oldest->link);
+		free_edition(oldest);
+	}
 }
 
 /* --- Names. ---------------------------------------------------------------------------------- */
@@ -84,36 +115,42 @@ static void ask_again(struct ring_timer *timer)
 	ask(GW_CONTAINER_OF(timer, struct target, timer));
 }
 
-static void ask_later(struct target *target, uint64_t seconds)
+static void ask_later(struct target *target, uint64_t span_ns)
 {
 	struct ring *ring = target->targets->opt.ring;
 
-	ring_timer_set(ring, &target->timer, ring_now_ns(ring) + seconds * GW_NS_PER_S);
+	ring_timer_set(ring, &target->timer, ring_now_ns(ring) + span_ns);
 }
 
-static bool same_addrs(const struct policy_endpoint *endpoint, const struct policy_addr *addrs,
-		       uint16_t n)
+static struct policy_addr policy_addr_of(const struct ring_addr *addr)
 {
-	return endpoint->n_addrs == n && memcmp(endpoint->addrs, addrs, n * sizeof(*addrs)) == 0;
+	struct policy_addr out = { .family = addr->family, .port = addr->port };
+
+	memcpy(out.ip, addr->ip, sizeof(out.ip));
+	return out;
 }
 
 static void learnt(struct target *target, const struct ring_addr *addrs, uint32_t n_addrs)
 {
-	struct targets *t = target->targets;
 	struct policy_addr found[POLICY_ADDRS_MAX] = { 0 };
-	struct generation *g;
 	uint16_t n = 0;
 
 	for (; n < POLICY_ADDRS_MAX && n < n_addrs; n++)
 		found[n] = policy_addr_of(&addrs[n]);
-	if (same_addrs(&latest(t)->table.services[0].endpoints[target->slot], found, n))
+	if (target->n_addrs == n && memcmp(target->addrs, found, sizeof(found)) == 0)
 		return;
-	g = next_generation(t);
-	if (!g)
-		return; /* The old addresses stay; asked again in time. */
-	g->table.services[0].endpoints[target->slot].n_addrs = n;
-	memcpy(g->table.services[0].endpoints[target->slot].addrs, found, sizeof(found));
-	publish(t, g);
+	target->n_addrs = n;
+	memcpy(target->addrs, found, sizeof(found));
+	publish_again(target->targets);
+}
+
+static void ask_failed(struct target *target, int status)
+{
+	target->targets->n_failures++;
+	LOG_EVENT(LOG_WARN, "resolve_failed",
+		  LOG_STR("host", slice_make(target->host, target->host_len)),
+		  LOG_ERRNO("error", status));
+	ask_later(target, RETRY_S * GW_NS_PER_S);
 }
 
 static void resolved(void *owner, int status, const struct ring_addr *addrs, uint32_t n_addrs,
@@ -121,265 +158,178 @@ static void resolved(void *owner, int status, const struct ring_addr *addrs, uin
 {
 	struct target *target = owner;
 
-	if (status == -ECANCELED)
+	target->asking = false;
+	if (target->gone || status == -ECANCELED) {
+		if (target->gone)
+			free(target);
 		return;
+	}
 	target->answered = true;
 	if (status < 0) {
-		target->targets->n_failures++;
-		LOG_EVENT(LOG_WARN, "resolve_failed", LOG_STR("host", target->host),
-			  LOG_ERRNO("error", status));
-		ask_later(target, RETRY_S);
+		ask_failed(target, status);
 		return;
 	}
 	learnt(target, addrs, n_addrs);
 	ttl_s = ttl_s < TTL_MIN_S ? TTL_MIN_S : ttl_s;
-	ask_later(target, ttl_s > TTL_MAX_S ? TTL_MAX_S : ttl_s);
+	ask_later(target, (ttl_s > TTL_MAX_S ? TTL_MAX_S : ttl_s) * GW_NS_PER_S);
 }
 
 static void ask(struct target *target)
 {
-	int r = ring_resolve(target->targets->resolver, target->host, target->port, resolved,
-			     target);
+	int r = ring_resolve(target->targets->resolver, slice_make(target->host, target->host_len),
+			     target->port, resolved, target);
 
-	if (r < 0)
-		resolved(target, r, NULL, 0, 0);
-}
-
-/* --- Tables. --------------------------------------------------------------------------------- */
-
-static void put_hosts(struct policy_table *table, const struct config *config)
-{
-	table->n_hosts = (uint16_t)config->n_allowed_hosts;
-	for (uint16_t i = 0; i < table->n_hosts; i++) {
-		struct slice host = config->allowed_hosts[i];
-
-		GW_ASSERT(host.len <= POLICY_HOST_TEXT_MAX);
-		memcpy(table->hosts[i].text, host.ptr, host.len);
-		table->hosts[i].len = (uint16_t)host.len;
-	}
-}
-
-static uint16_t share(uint64_t total, uint32_t n_workers)
-{
-	uint64_t each = (total + n_workers - 1) / n_workers;
-
-	return (uint16_t)(each < UINT16_MAX ? each : UINT16_MAX);
-}
-
-/* Everything but the endpoints. */
-static void put_settings(struct targets *t, struct policy_table *table, const struct config *config)
-{
-	struct policy_service *service = &table->services[0];
-
-	table->enabled = true;
-	table->n_services = 1;
-	table->n_routes = 1;
-	table->routes[0] = (struct policy_route){ .max_body = UINT64_MAX,
-						  .retry = true,
-						  .upgrades = (uint8_t)config->upgrades };
-	put_hosts(table, config);
-	memcpy(service->name, "default", 7);
-	service->n_name = 7;
-	service->max_idle = share(config->pool.max_idle_per_upstream, t->opt.n_workers);
-	service->max_idle_all = share(config->pool.max_idle, t->opt.n_workers);
-	service->max_requests = (uint32_t)config->pool.max_requests;
-	service->timeouts = (struct policy_timeouts){
-		.connect_ns = config->timeouts.connect_ns,
-		.response_head_ns = config->timeouts.response_head_ns,
-		.body_idle_ns = config->timeouts.body_idle_ns,
-		.write_stall_ns = config->timeouts.write_stall_ns,
-		.pool_idle_ns = config->pool.idle_ns,
-		.tunnel_idle_ns = config->timeouts.tunnel_idle_ns,
-	};
-}
-
-static void put_protocol(struct policy_service *service, const struct config *config)
-{
-	static const uint8_t protocols[] = {
-		[FORM_HTTP] = POLICY_HTTP,
-		[FORM_HTTPS] = POLICY_HTTPS,
-		[FORM_H2C] = POLICY_H2C,
-		[FORM_H2] = POLICY_H2,
-	};
-
-	service->protocol = protocols[config_scheme(config)];
-	service->trust = CERTS_UPSTREAM_TRUST;
-}
-
-/* The upstreams are those that this process began with; what they must be called may change. */
-static void put_server_names(const struct targets *t, struct policy_service *service,
-			     const struct config *config)
-{
-	for (uint32_t i = 0; i < t->opt.config->n_upstreams; i++) {
-		struct policy_endpoint *endpoint = &service->endpoints[i];
-		struct slice name = config->upstream_tls.server_name;
-
-		if (name.len == 0)
-			name = t->opt.config->upstreams[i].url.host;
-		GW_ASSERT(name.len <= POLICY_SERVER_NAME_MAX);
-		if (name.len)
-			memcpy(endpoint->server_name, name.ptr, name.len);
-		endpoint->n_server_name = (uint8_t)name.len;
-	}
-}
-
-static struct policy_endpoint *add_endpoint(struct targets *t, struct policy_table *table,
-					    struct slice authority)
-{
-	struct policy_service *service = &table->services[0];
-	struct policy_endpoint *endpoint = &service->endpoints[service->n_endpoints++];
-	struct slice text = slice_take(authority, POLICY_HOST_TEXT_MAX);
-
-	GW_ASSERT(service->n_endpoints <= POLICY_ENDPOINTS_MAX);
-	memcpy(endpoint->authority, text.ptr, text.len);
-	endpoint->authority_len = (uint16_t)text.len;
-	t->n = service->n_endpoints;
-	return endpoint;
-}
-
-/* "host:port" or "[v6]:port" of a URL, for logs and to parse it as an address. */
-static size_t authority_of(const struct form_url *url, char text[POLICY_HOST_TEXT_MAX + 16])
-{
-	struct writer out = writer_make(text, POLICY_HOST_TEXT_MAX + 16);
-	bool v6 = slice_find(url->host, ':') != SLICE_NONE;
-
-	if (url->path.len) {
-		writer_lit(&out, "unix:");
-		writer_put(&out, url->path);
-		return writer_len(&out);
-	}
-	if (v6)
-		writer_char(&out, '[');
-	writer_put(&out, url->host);
-	if (v6)
-		writer_char(&out, ']');
-	writer_char(&out, ':');
-	writer_u64(&out, url->port);
-	return writer_len(&out);
-}
-
-static void add_upstream(struct targets *t, struct policy_table *table,
-			 const struct config_upstream *upstream)
-{
-	char text[POLICY_HOST_TEXT_MAX + 16];
-	struct slice authority = slice_make(text, authority_of(&upstream->url, text));
-	struct target *target = &t->targets[t->n];
-	struct policy_endpoint *endpoint;
-	struct ring_addr addr;
-
-	target->slot = (uint16_t)t->n;
-	endpoint = add_endpoint(t, table, authority);
-	if (ring_addr_parse(authority, &addr) == 0) {
-		endpoint->addrs[0] = policy_addr_of(&addr);
-		endpoint->n_addrs = 1;
+	target->asking = r == 0;
+	if (r == -EBUSY) { /* So many at a time. */
+		ask_later(target, BUSY_NS);
+	} else if (r < 0) {
 		target->answered = true;
-		return;
+		ask_failed(target, r);
 	}
-	target->host = upstream->url.host;
-	target->port = upstream->url.port;
 }
 
-static void add_demo(struct targets *t, struct policy_table *table)
-{
-	char text[RING_ADDR_TEXT];
-	struct slice authority = slice_make(text, ring_addr_format(t->opt.demo, text));
-	struct policy_endpoint *endpoint = add_endpoint(t, table, authority);
+/* --- Targets. -------------------------------------------------------------------------------- */
 
-	endpoint->addrs[0] = policy_addr_of(t->opt.demo);
-	endpoint->n_addrs = 1;
-	t->targets[0].answered = true;
+static bool is_same(const struct target *target, const struct draft_endpoint *endpoint)
+{
+	return target && target->port == endpoint->port &&
+	       slice_eq(slice_make(target->host, target->host_len), endpoint->host);
 }
 
-static void put_endpoints(struct targets *t, struct policy_table *table)
+static struct target *make_target(struct targets *t, const struct draft_endpoint *endpoint)
 {
-	for (uint32_t i = 0; i < t->opt.config->n_upstreams; i++)
-		add_upstream(t, table, &t->opt.config->upstreams[i]);
-	if (t->opt.config->n_upstreams == 0)
-		add_demo(t, table);
+	struct target *target = calloc(1, sizeof(*target));
+
+	GW_ASSERT(endpoint->host.len <= sizeof(target->host));
+	if (!target)
+		return NULL;
+	target->targets = t;
+	target->slot = endpoint->slot;
+	target->port = endpoint->port;
+	target->host_len = (uint16_t)endpoint->host.len;
+	memcpy(target->host, endpoint->host.ptr, endpoint->host.len);
+	ring_timer_init(&target->timer, ask_again);
+	return target;
+}
+
+static void retire(struct targets *t, uint32_t slot)
+{
+	struct target *target = t->by_slot[slot];
+
+	t->by_slot[slot] = NULL;
+	if (!target)
+		return;
+	ring_timer_cancel(t->opt.ring, &target->timer);
+	target->gone = true;
+	if (!target->asking) /* Else its answer frees it. */
+		free(target);
+}
+
+/* For each slot the target that it will have. 0; or -ENOMEM, and nothing is left. */
+static int plan(struct targets *t, const struct policy_draft *draft, struct target **next)
+{
+	for (uint32_t i = 0; i < draft->n_services; i++) {
+		const struct draft_service *service = &draft->services[i];
+
+		for (uint32_t k = 0; k < service->n_endpoints; k++) {
+			const struct draft_endpoint *endpoint = &service->endpoints[k];
+			struct target *old = t->by_slot[endpoint->slot];
+
+			if (endpoint->host.len == 0)
+				continue;
+			next[endpoint->slot] = is_same(old, endpoint) ? old
+								      : make_target(t, endpoint);
+			if (!next[endpoint->slot])
+				return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+static void forget_plan(struct targets *t, struct target **next)
+{
+	for (uint32_t i = 0; i < POLICY_ENDPOINTS_MAX; i++)
+		if (next[i] != t->by_slot[i])
+			free(next[i]);
+}
+
+static void carry_out(struct targets *t, struct target **next)
+{
+	for (uint32_t i = 0; i < POLICY_ENDPOINTS_MAX; i++) {
+		if (next[i] == t->by_slot[i])
+			continue;
+		retire(t, i);
+		t->by_slot[i] = next[i];
+	}
+}
+
+static void ask_new(struct targets *t)
+{
+	for (uint32_t i = 0; i < POLICY_ENDPOINTS_MAX; i++)
+		if (t->by_slot[i] && !t->by_slot[i]->asked) {
+			t->by_slot[i]->asked = true;
+			ask(t->by_slot[i]);
+		}
+}
+
+int targets_apply(struct targets *t, struct policy_draft *draft)
+{
+	struct target **next = calloc(POLICY_ENDPOINTS_MAX, sizeof(struct target *));
+	struct edition *edition = calloc(1, sizeof(*edition));
+	struct policy_table *table;
+	int r = next && edition ? plan(t, draft, next) : -ENOMEM;
+
+	if (r == 0) {
+		draft->edition = t->n_editions + 1;
+		r = policy_compile(draft, &table);
+	}
+	if (r == 0) {
+		carry_out(t, next);
+		publish(t, edition, table);
+		ask_new(t);
+	} else {
+		if (next)
+			forget_plan(t, next);
+		free(edition);
+	}
+	free(next);
+	return r;
 }
 
 int targets_open(const struct targets_options *opt, struct targets **ret_targets)
 {
 	struct targets *t = calloc(1, sizeof(*t));
-	struct generation *first;
-	int r = -ENOMEM;
+	int r;
 
 	if (!t)
 		return -ENOMEM;
 	t->opt = *opt;
-	list_init(&t->generations);
-	first = next_generation(t);
-	if (!first)
-		goto free_targets;
+	list_init(&t->editions);
 	r = ring_resolver_open(opt->ring, NULL, &t->resolver);
-	if (r < 0)
-		goto free_first;
-	put_settings(t, &first->table, opt->config);
-	put_protocol(&first->table.services[0], opt->config);
-	put_endpoints(t, &first->table);
-	put_server_names(t, &first->table.services[0], opt->config);
-	publish(t, first);
-	for (uint32_t i = 0; i < t->n; i++) {
-		t->targets[i].targets = t;
-		ring_timer_init(&t->targets[i].timer, ask_again);
-		if (!t->targets[i].answered)
-			ask(&t->targets[i]);
+	if (r < 0) {
+		free(t);
+		return r;
 	}
 	*ret_targets = t;
 	return 0;
-
-free_first:
-	free(first);
-free_targets:
-	free(t);
-	return r;
 }
 
 bool targets_are_known(const struct targets *t)
 {
-	for (uint32_t i = 0; i < t->n; i++)
-		if (!t->targets[i].answered)
+	for (uint32_t i = 0; i < POLICY_ENDPOINTS_MAX; i++)
+		if (t->by_slot[i] && !t->by_slot[i]->answered)
 			return false;
 	return true;
 }
 
-const struct policy_table *targets_table(const struct targets *t)
-{
-	return &latest(t)->table;
-}
-
-int targets_configure(struct targets *t, const struct config *config)
-{
-	struct generation *g = next_generation(t);
-
-	if (!g)
-		return -ENOMEM;
-	put_settings(t, &g->table, config);
-	put_server_names(t, &g->table.services[0], config);
-	publish(t, g);
-	return 0;
-}
-
-void targets_release(struct targets *t, const struct policy_table *table)
-{
-	for (;;) {
-		struct generation *oldest =
-			list_entry(list_first(&t->generations), struct generation, link);
-
-		if (oldest == latest(t) || oldest->table.generation >= table->generation)
-			return;
-		list_remove(&oldest->link);
-		free(oldest);
-	}
-}
-
+/* The resolver first: it answers what is still being asked. */
 void targets_free(struct targets *t)
 {
-	for (uint32_t i = 0; i < t->n; i++)
-		ring_timer_cancel(t->opt.ring, &t->targets[i].timer);
 	ring_resolver_free(t->resolver);
-	for (struct list_node *node; (node = list_pop_front(&t->generations));)
-		free(list_entry(node, struct generation, link));
+	for (uint32_t i = 0; i < POLICY_ENDPOINTS_MAX; i++)
+		retire(t, i);
+	for (struct list_node *node; (node = list_pop_front(&t->editions));)
+		free_edition(list_entry(node, struct edition, link));
 	free(t);
 }
 

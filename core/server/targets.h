@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * targets.h - the upstreams of the configuration as policy tables, names resolved.
+ * targets.h - tables for workers: what a policy says, with the addresses that its names have now.
  *
- * --upstream builds a table of one service and one route. Names are looked up
- * on the control thread, again when their time to live has passed, and each
- * change becomes a new generation, offered to every worker's seat. An answer
- * that fails keeps the last good one.
+ * Names are looked up on the control thread, again when their time to live has
+ * passed, and each change becomes a new edition, offered to every worker's seat.
+ * An answer that fails keeps the last good one.
  *
  * A table is freed when every worker has adopted a later one.
  *
@@ -14,9 +13,8 @@
 #pragma once
 
 #include "core/base/gw_assert.h"
-#include "core/server/config.h"
+#include "policy/compile.h"
 #include "policy/seat.h"
-#include "policy/table.h"
 #include "ring/ring_resolve.h"
 
 struct targets;
@@ -26,22 +24,23 @@ typedef void targets_fn(void *owner, const struct policy_table *table);
 
 struct targets_options {
 	struct ring *ring;
-	const struct config *config;
-	const struct ring_addr
-		*demo; /* The built-in origin, used when there is no upstream; or NULL. */
-	uint32_t n_workers;
 	targets_fn *changed;
 	void *owner;
 };
 
 GW_MUST_USE int targets_open(const struct targets_options *opt, struct targets **ret_targets);
 
+/*
+ * This policy from now on, and 'changed' is called: at once, with the addresses that are known.
+ * The draft's own are those of endpoints that need no name; its edition is ours. 0 or -ENOMEM,
+ * and nothing has changed. The draft is not kept.
+ */
+GW_MUST_USE int targets_apply(struct targets *targets, struct policy_draft *draft);
+
 /* Every name was answered once, well or not. */
 bool targets_are_known(const struct targets *targets);
+/* The latest; there must have been one. */
 const struct policy_table *targets_table(const struct targets *targets);
-
-/* Other timeouts and limits (reload): a new generation. 0 or -ENOMEM. */
-GW_MUST_USE int targets_configure(struct targets *targets, const struct config *config);
 
 /* No seat uses anything older than 'table' any more. */
 void targets_release(struct targets *targets, const struct policy_table *table);

@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
+#include "policy/compile.h"
 #include "tests/sim/cord.h"
 #include "tests/sim/guest.h"
 #include "tests/sim/ledger.h"
@@ -159,41 +160,43 @@ static struct ring_addr origin_addr(uint32_t i)
 				   .ip = { 10, 0, 0, (uint8_t)(1 + i) } };
 }
 
-static void add_endpoint(struct policy_service *service, uint32_t origin)
+static void put_origin(struct draft_endpoint *endpoint, uint32_t origin)
 {
-	struct policy_endpoint *endpoint = &service->endpoints[service->n_endpoints++];
 	struct ring_addr addr = origin_addr(origin);
 
+	endpoint->authority = SLICE("origin:80");
 	endpoint->n_addrs = 1;
 	endpoint->addrs[0].family = addr.family;
 	endpoint->addrs[0].port = addr.port;
 	memcpy(endpoint->addrs[0].ip, addr.ip, sizeof(addr.ip));
-	memcpy(endpoint->authority, "origin:80", 9);
-	endpoint->authority_len = 9;
 }
 
 static struct policy_table *make_table(struct world *w, uint32_t generation)
 {
-	struct policy_table *table = calloc(1, sizeof(*table));
-	struct policy_service *service;
+	struct draft_endpoint endpoints[WORLD_ORIGINS] = { 0 };
+	struct draft_service service = { .name = SLICE_INIT("sim"), .endpoints = endpoints };
+	struct draft_route route = { .name = SLICE_INIT("all"),
+				     .match = { .path = SLICE_INIT("/") },
+				     .max_body = w->max_body,
+				     .retry = true,
+				     .upgrades = w->tunnels ? POLICY_UPGRADE_WEBSOCKET : 0 };
+	struct policy_draft draft = { .generation = generation,
+				      .edition = generation,
+				      .enabled = true,
+				      .services = &service,
+				      .n_services = 1,
+				      .routes = &route,
+				      .n_routes = 1 };
+	struct policy_table *table = NULL;
 	uint32_t first = (uint32_t)below(w, WORLD_ORIGINS);
-	uint32_t n = 1 + (uint32_t)below(w, WORLD_ORIGINS);
+	int r;
 
-	GW_ASSERT(table);
-	service = &table->services[0];
-	table->generation = generation;
-	table->enabled = true;
-	table->n_services = 1;
-	table->n_routes = 1;
-	table->routes[0] = (struct policy_route){ .max_body = w->max_body, .retry = true };
-	table->routes[0].upgrades = w->tunnels ? POLICY_UPGRADE_WEBSOCKET : 0;
-	service->protocol = w->trunks ? POLICY_H2C : POLICY_HTTP;
-	service->n_name = 3;
-	memcpy(service->name, "sim", 3);
-	service->max_idle = (uint16_t)below(w, 5);
-	service->max_idle_all = below(w, 10) ? UINT16_MAX : (uint32_t)below(w, 5);
-	service->max_requests = below(w, 3) ? 0 : 1 + (uint32_t)below(w, 4);
-	service->timeouts = (struct policy_timeouts){
+	service.n_endpoints = 1 + (uint32_t)below(w, WORLD_ORIGINS);
+	service.protocol = w->trunks ? POLICY_H2C : POLICY_HTTP;
+	service.max_idle = (uint16_t)below(w, 5);
+	service.max_idle_all = below(w, 10) ? UINT16_MAX : (uint32_t)below(w, 5);
+	service.max_requests = below(w, 3) ? 0 : 1 + (uint32_t)below(w, 4);
+	service.timeouts = (struct policy_timeouts){
 		.connect_ns = 2 * S,
 		.response_head_ns = 15 * S,
 		.body_idle_ns = 10 * S,
@@ -201,9 +204,12 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 		.pool_idle_ns = 8 * S,
 		.tunnel_idle_ns = 300 * S, /* No visitor waits for so long. */
 	};
-	for (uint32_t i = 0; i < n; i++)
-		add_endpoint(service, (first + i) % WORLD_ORIGINS);
-	table_check(table);
+	for (uint16_t i = 0; i < service.n_endpoints; i++) {
+		endpoints[i].slot = i;
+		put_origin(&endpoints[i], (first + i) % WORLD_ORIGINS);
+	}
+	r = policy_compile(&draft, &table);
+	GW_ASSERT(r == 0);
 	return table;
 }
 

@@ -10,35 +10,53 @@
 #include <cmocka.h>
 
 #include "core/base/rng.h"
+#include "policy/compile.h"
 
-static struct policy_table table;
+static struct policy_table *table;
 
-static void add_host(const char *text)
+/* For these hosts; or, without any, for all. */
+static void make(const struct slice *hosts, uint32_t n_hosts)
 {
-	struct policy_host *host = &table.hosts[table.n_hosts++];
+	struct draft_service service = { .name = SLICE_INIT("s"),
+					 .timeouts = { .connect_ns = 1,
+						       .response_head_ns = 2,
+						       .body_idle_ns = 3,
+						       .write_stall_ns = 4,
+						       .pool_idle_ns = 5,
+						       .tunnel_idle_ns = 6 } };
+	struct draft_route route = {
+		.slot = 3,
+		.name = SLICE_INIT("r"),
+		.match = { .hosts = hosts, .n_hosts = n_hosts, .path = SLICE_INIT("/") },
+		.max_body = 1000,
+		.retry = true,
+		.upgrades = POLICY_UPGRADE_WEBSOCKET,
+	};
+	struct policy_draft draft = { .generation = 7,
+				      .edition = 9,
+				      .enabled = true,
+				      .services = &service,
+				      .n_services = 1,
+				      .routes = &route,
+				      .n_routes = 1 };
 
-	host->len = (uint16_t)strlen(text);
-	memcpy(host->text, text, host->len);
+	free(table);
+	table = NULL;
+	assert_int_equal(policy_compile(&draft, &table), 0);
 }
 
 static int fill_table(void **state)
 {
 	(void)state;
-	table = (struct policy_table){
-		.generation = 7,
-		.enabled = true,
-		.n_services = 1,
-		.n_routes = 1,
-		.routes = { { .max_body = 1000,
-			      .retry = true,
-			      .upgrades = POLICY_UPGRADE_WEBSOCKET } },
-	};
-	table.services[0].timeouts = (struct policy_timeouts){ .connect_ns = 1,
-							       .response_head_ns = 2,
-							       .body_idle_ns = 3,
-							       .write_stall_ns = 4,
-							       .pool_idle_ns = 5,
-							       .tunnel_idle_ns = 6 };
+	make(NULL, 0);
+	return 0;
+}
+
+static int free_table(void **state)
+{
+	(void)state;
+	free(table);
+	table = NULL;
 	return 0;
 }
 
@@ -49,7 +67,7 @@ static struct verdict decide(const char *host, uint64_t content_length)
 						.path = SLICE("/"),
 						.content_length = content_length };
 
-	return policy_decide(&table, &request);
+	return policy_decide(table, &request);
 }
 
 static const struct {
@@ -77,33 +95,32 @@ static void hosts_are_matched(void **state)
 {
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(hosts); i++) {
+		struct slice allowed[] = { SLICE("other.example"), slice_of(hosts[i].allowed) };
 		struct verdict v;
 
-		table.n_hosts = 0;
-		add_host("other.example");
-		add_host(hosts[i].allowed);
+		make(allowed, 2);
 		v = decide(hosts[i].host, 0);
 		if ((v.kind == VERDICT_FORWARD) != hosts[i].ok)
 			fail_msg("%s against %s", hosts[i].host, hosts[i].allowed);
 		if (!hosts[i].ok)
 			assert_true(v.reason == REASON_HOST_NOT_ALLOWED && v.status == 421);
 	}
-	table.n_hosts = 0;
+	make(NULL, 0);
 	assert_int_equal(decide("anything", 0).kind, VERDICT_FORWARD);
 	assert_int_equal(decide("", 0).kind, VERDICT_FORWARD);
 }
 
 static void the_first_reason_to_refuse_counts(void **state)
 {
+	static const struct slice other = SLICE_INIT("other");
+
 	(void)state;
 	assert_int_equal(decide("h", 1000).kind, VERDICT_FORWARD);
 	assert_int_equal(decide("h", 1001).reason, REASON_BODY_TOO_LARGE);
 	assert_int_equal(decide("h", 1001).status, 413);
-	table.n_routes = 0;
-	assert_int_equal(decide("h", 1001).reason, REASON_NO_ROUTE);
-	add_host("other");
+	make(&other, 1);
 	assert_int_equal(decide("h", 1001).reason, REASON_HOST_NOT_ALLOWED);
-	table.enabled = false;
+	table->enabled = false;
 	assert_int_equal(decide("h", 1001).reason, REASON_POLICY_DISABLED);
 	assert_int_equal(decide("h", 1001).kind, VERDICT_REFUSE);
 	assert_int_equal(decide("h", 1001).generation, 7);
@@ -115,9 +132,9 @@ static void a_verdict_holds_all_that_is_needed(void **state)
 	struct verdict v = decide("h", 10);
 
 	(void)state;
-	memset(&table, 0xee, sizeof(table));
+	memset(table, 0xee, table->size);
 	assert_true(v.kind == VERDICT_FORWARD && v.retry && v.generation == 7);
-	assert_true(v.service == 0 && v.route == 0 && v.max_body == 1000);
+	assert_true(v.service == 0 && v.route == 3 && v.max_body == 1000);
 	assert_true(v.timeouts.connect_ns == 1 && v.timeouts.response_head_ns == 2);
 	assert_true(v.timeouts.body_idle_ns == 3 && v.timeouts.write_stall_ns == 4);
 	assert_true(v.timeouts.pool_idle_ns == 5 && v.timeouts.tunnel_idle_ns == 6);
@@ -224,9 +241,11 @@ static void loads_stay_even(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test_setup(hosts_are_matched, fill_table),
-		cmocka_unit_test_setup(the_first_reason_to_refuse_counts, fill_table),
-		cmocka_unit_test_setup(a_verdict_holds_all_that_is_needed, fill_table),
+		cmocka_unit_test_setup_teardown(hosts_are_matched, fill_table, free_table),
+		cmocka_unit_test_setup_teardown(the_first_reason_to_refuse_counts, fill_table,
+						free_table),
+		cmocka_unit_test_setup_teardown(a_verdict_holds_all_that_is_needed, fill_table,
+						free_table),
 		cmocka_unit_test(choices_keep_to_the_rules),
 		cmocka_unit_test(none_can_take_it),
 		cmocka_unit_test(choices_are_spread),

@@ -13,6 +13,7 @@
 #include "core/proxy/exchange.h"
 #include "core/proxy/proxy.h"
 #include "tests/sim/sim.h"
+#include "tests/unit/policy/one_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -41,7 +42,7 @@ static struct gate {
 	struct proxy_shared shared;
 	struct metric_set *metrics;
 	struct policy_seat seat;
-	struct policy_table table;
+	struct policy_table *table;
 	struct fake_conn visitors[GATE_CONNS], origins[GATE_CONNS];
 
 	/* What upstream_get() does, and what was asked of it. */
@@ -68,7 +69,7 @@ enum upstream_got upstream_get(struct proxy *proxy, struct upstream_call *call,
 {
 	assert_ptr_equal(proxy, g.proxy);
 	assert_true(call->endpoint < 0 &&
-		    wish->connect_ns == g.table.services[0].timeouts.connect_ns);
+		    wish->connect_ns == one_service(g.table)->timeouts.connect_ns);
 	call->service = wish->service;
 	call->endpoint = wish->avoid == 0 ? 1 : 0;
 	call->reused = g.reused && !wish->fresh;
@@ -128,7 +129,7 @@ void upstream_cancel(struct upstream_call *call)
 
 void upstream_adopt(struct proxy *proxy, const struct policy_table *table)
 {
-	proxy->services[0].n_endpoints = table->services[0].n_endpoints;
+	proxy->services[0].n_endpoints = (uint16_t)table_service(table, 0)->endpoints.n;
 }
 
 void upstream_purge(struct proxy *proxy)
@@ -146,22 +147,18 @@ void upstream_check(const struct upstream *upstream)
 
 static void gate_table(void)
 {
-	g.table = (struct policy_table){
-		.generation = 1,
-		.enabled = true,
-		.n_services = 1,
-		.n_routes = 1,
-		.routes = { { .max_body = 1 << 20, .retry = true } },
-	};
-	g.table.services[0].n_endpoints = 2;
-	g.table.services[0].timeouts = (struct policy_timeouts){
+	static const uint8_t ip[4] = { 192, 0, 2, 1 };
+
+	g.table = one_table(ip, 80, "o:80");
+	one_route(g.table)->max_body = 1 << 20;
+	one_service(g.table)->timeouts = (struct policy_timeouts){
 		.connect_ns = 1 * S,
 		.response_head_ns = 20 * S,
 		.body_idle_ns = 10 * S,
 		.write_stall_ns = 15 * S,
 		.tunnel_idle_ns = 100 * S,
 	};
-	seat_offer(&g.seat, &g.table);
+	seat_offer(&g.seat, g.table);
 }
 
 static int gate_open(void **state)
@@ -215,6 +212,7 @@ static int gate_close(void **state)
 	proxy_destroy(g.proxy);
 	ring_free(g.ring);
 	metric_destroy(g.metrics);
+	free(g.table);
 	return 0;
 }
 

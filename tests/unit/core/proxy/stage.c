@@ -9,6 +9,7 @@
 #include "core/proxy/proxy.h"
 #include "core/proxy/upstream.h"
 #include "tests/sim/sim_net.h"
+#include "tests/unit/policy/one_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -60,7 +61,8 @@ static struct stage {
 	struct proxy_shared shared;
 	struct metric_set *metrics;
 	struct policy_seat seat;
-	struct policy_table table;
+	struct policy_table *table;
+	struct policy_table *second; /* To be offered in its place. */
 	struct listener listener;
 	struct sim_host host;
 	stage_origin_fn *origin;
@@ -195,35 +197,22 @@ static void stage_run(uint64_t span_ns)
 
 static void stage_table(void)
 {
-	struct policy_service *service = &st.table.services[0];
+	struct policy_service *service;
 
-	st.table = (struct policy_table){
-		.enabled = true, .generation = 1, .n_services = 1, .n_routes = 1
-	};
-	st.table.routes[0] = (struct policy_route){ .max_body = UINT64_MAX,
-						    .retry = true,
-						    .upgrades = POLICY_UPGRADE_WEBSOCKET };
-	service->n_name = 1;
-	service->name[0] = 's';
+	st.table = one_table(stage_back.ip, stage_back.port, "o:81");
+	one_route(st.table)->upgrades = POLICY_UPGRADE_WEBSOCKET;
+	service = one_service(st.table);
 	service->max_idle = 8;
 	service->max_idle_all = 8;
-	service->n_endpoints = 1;
+	service->endpoints.n = 1; /* A test may have two. */
 	service->timeouts = (struct policy_timeouts){ .connect_ns = 2 * S,
 						      .response_head_ns = 15 * S,
 						      .body_idle_ns = 15 * S,
 						      .write_stall_ns = 30 * S,
 						      .pool_idle_ns = 30 * S,
 						      .tunnel_idle_ns = 600 * S };
-	service->endpoints[0].n_addrs = 1;
-	service->endpoints[0].addrs[0].family = AF_INET;
-	service->endpoints[0].addrs[0].port = stage_back.port;
-	memcpy(service->endpoints[0].addrs[0].ip, stage_back.ip, sizeof(stage_back.ip));
-	memcpy(service->endpoints[0].authority, "o:81", 4);
-	service->endpoints[0].authority_len = 4;
 	service->protocol = stage_trust ? POLICY_HTTPS : POLICY_HTTP;
-	memcpy(service->endpoints[0].server_name, "site.test", 9);
-	service->endpoints[0].n_server_name = 9;
-	table_check(&st.table);
+	table_check(st.table);
 }
 
 static void stage_options(void)
@@ -269,7 +258,7 @@ static void stage_open(uint64_t seed, const struct ring_options *ring,
 	sim_host_add(st.ring, &st.host);
 	stage_table();
 	stage_options();
-	seat_offer(&st.seat, &st.table);
+	seat_offer(&st.seat, st.table);
 	assert_int_equal(proxy_create(&(struct proxy_parts){ .ring = st.ring,
 							     .options = &st.options,
 							     .shared = &st.shared,
@@ -301,4 +290,6 @@ static void stage_close(void)
 	}
 	metric_destroy(st.metrics);
 	ring_free(st.ring);
+	free(st.table);
+	free(st.second);
 }

@@ -296,7 +296,7 @@ static void a_request_may_be_sent_twice(void **state)
 		struct fake_stream *f, *up;
 
 		g.reused = resets[i].reused;
-		g.table.routes[0].retry = !resets[i].other;
+		one_route(g.table)->retry = !resets[i].other;
 		f = gate_ask(&g.visitors[0], i + 1, resets[i].method, resets[i].fields);
 		fake_reset(gate_other(f), 502, REASON_UPSTREAM_RESET, resets[i].untouched);
 		gate_check();
@@ -480,7 +480,7 @@ static void a_refused_body_goes_nowhere(void **state)
 	struct fake_stream *f, *up;
 
 	(void)state;
-	g.table.routes[0].max_body = 5000;
+	one_route(g.table)->max_body = 5000;
 	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
 	up = gate_other(f);
 	fake_body(f, 4000, false);
@@ -501,7 +501,7 @@ static void a_refused_end_is_not_passed_on(void **state)
 	struct fake_stream *f, *up;
 
 	(void)state;
-	g.table.routes[0].max_body = 5000;
+	one_route(g.table)->max_body = 5000;
 	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
 	up = gate_other(f);
 	fake_body(f, 4000, false);
@@ -519,7 +519,7 @@ static void a_body_grows_too_large_beside_its_answer(void **state)
 	struct fake_stream *f, *up;
 
 	(void)state;
-	g.table.routes[0].max_body = 5000;
+	one_route(g.table)->max_body = 5000;
 	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
 	up = gate_other(f);
 	fake_body(f, 4000, false);
@@ -541,7 +541,7 @@ static void a_body_grows_too_large_behind_its_answer(void **state)
 	struct fake_stream *f, *up;
 
 	(void)state;
-	g.table.routes[0].max_body = 5000;
+	one_route(g.table)->max_body = 5000;
 	f = gate_ask(&g.visitors[0], 1, "POST", CHUNKED);
 	up = gate_other(f);
 	gate_answer(up, 200, LEN(1000));
@@ -796,7 +796,7 @@ static void a_drain_lets_finish_and_an_abort_does_not(void **state)
 
 static struct fake_stream *ask_to_switch(uint32_t seed)
 {
-	g.table.routes[0].upgrades = POLICY_UPGRADE_WEBSOCKET;
+	one_route(g.table)->upgrades = POLICY_UPGRADE_WEBSOCKET;
 	return gate_ask(&g.visitors[0], seed, "GET", UPGRADE);
 }
 
@@ -829,7 +829,7 @@ static void a_tunnel_has_two_ways(void **state)
 	struct fake_stream *f, *up;
 
 	(void)state;
-	g.table.routes[0].max_body = 5000;
+	one_route(g.table)->max_body = 5000;
 	f = tunnel(1);
 	up = gate_other(f);
 	for (int i = 0; i < 50; i++) {

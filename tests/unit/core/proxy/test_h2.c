@@ -773,7 +773,7 @@ static void refusals_wait_without_buffers(void **state)
 
 	(void)state;
 	open_stage(1, &some_bufs, &(struct sim_options){ 0 }, NULL);
-	st.table.enabled = false;
+	st.table->enabled = false;
 	c = stage_dial();
 	wire.len = 0;
 	h2w_preface(&wire);

@@ -5,6 +5,7 @@
 #include "core/base/metric_render.h"
 #include "core/base/rng.h"
 #include "tests/sim/sim_net.h"
+#include "tests/unit/policy/one_table.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -27,7 +28,7 @@ static struct {
 	struct proxy_shared shared;
 	struct metric_set *metrics;
 	struct policy_seat seat;
-	struct policy_table table;
+	struct policy_table *table;
 	struct listener listener;
 	struct sim_end *ends[ENDS_MAX];
 	uint32_t n_ends;
@@ -84,8 +85,8 @@ static void begin(uint32_t clients_max, uint32_t files_max)
 					    .upstreams_max = 1,
 					    .heads_max = 1,
 					    .via = SLICE_INIT("gw") };
-	w.table.enabled = true;
-	seat_offer(&w.seat, &w.table);
+	w.table = no_table();
+	seat_offer(&w.seat, w.table);
 	assert_int_equal(metric_create(0, &w.metrics), 0);
 	assert_int_equal(ring_open(&ring, &w.ring), 0);
 	configure(0);
@@ -142,6 +143,7 @@ static void end(void)
 	proxy_destroy(w.proxy);
 	ring_free(w.ring);
 	metric_destroy(w.metrics);
+	free(w.table);
 }
 
 /* --- The gate. ------------------------------------------------------------------------------- */

@@ -277,9 +277,9 @@ static void an_origin_may_stop_at_any_byte(void **state)
 
 		begin(n, &(struct sim_options){ 0 },
 		      "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", HOW_KEEP);
-		st.table.services[0].timeouts.connect_ns = 100 * MS;
-		st.table.services[0].timeouts.response_head_ns = 100 * MS;
-		st.table.services[0].timeouts.body_idle_ns = 100 * MS;
+		one_service(st.table)->timeouts.connect_ns = 100 * MS;
+		one_service(st.table)->timeouts.response_head_ns = 100 * MS;
+		one_service(st.table)->timeouts.body_idle_ns = 100 * MS;
 		plan.said_max = n;
 		c = stage_dial();
 		ask(c);
@@ -497,7 +497,6 @@ static void ask_once(struct peer_end *c)
 /* Other files, another name, another scheme: what was made before is not used again. */
 static void the_pool_keeps_what_is_still_meant(void **state)
 {
-	static struct policy_table next;
 	struct peer_end *c;
 
 	(void)state;
@@ -514,10 +513,11 @@ static void the_pool_keeps_what_is_still_meant(void **state)
 	assert_false(origins[1].resumed); /* Sessions are one client's. */
 	assert_false(tls_client_is_busy(client));
 
-	next = st.table;
-	next.generation = 2;
-	next.services[0].endpoints[0].server_name[0] = 'S'; /* The same certificate does. */
-	seat_offer(&st.seat, &next);
+	st.second = next_table(st.table);
+	*(char *)(uintptr_t)table_text(
+		 st.second, table_endpoint(st.second, one_service(st.second), 0)->server_name)
+		 .ptr = 'S'; /* The same certificate does. */
+	seat_offer(&st.seat, st.second);
 	ask_once(c);
 	assert_int_equal(st.n_origins, 3);
 	ask_once(c);

@@ -53,29 +53,26 @@ static void idle_connections_make_room_for_other_endpoints(void **state)
 {
 	static const struct ring_options ring = { .bufs_max = 64, .bufs_posted = 8 };
 	static const struct sim_options sim = { 0 };
-	static struct policy_table second;
 
 	(void)state;
 	stage_upstreams_max = PLACES;
 	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
 		stage_open(seed, &ring, &sim, answer);
-		st.table.services[0].max_idle = PLACES;
-		st.table.services[0].max_idle_all = PLACES;
+		one_service(st.table)->max_idle = PLACES;
+		one_service(st.table)->max_idle_all = PLACES;
 		for (uint32_t i = 0; i < PLACES; i++)
 			stage_dial();
 		ask_all_at_once(PLACES);
 		assert_int_equal(st.proxy->idle.n, PLACES - reserve(st.proxy));
 		assert_int_equal(st.proxy->upstreams.n_used, PLACES - reserve(st.proxy));
 
-		second = st.table;
-		second.generation = 2;
-		second.services[0].n_endpoints = 2;
-		second.services[0].endpoints[1] = second.services[0].endpoints[0];
-		table_check(&second);
-		seat_offer(&st.seat, &second);
+		st.second = next_table(st.table);
+		one_service(st.second)->endpoints.n = 2;
+		table_check(st.second);
+		seat_offer(&st.seat, st.second);
 		for (uint32_t i = 0; i < ROUNDS; i++)
 			ask_all(2);
-		assert_true(st.proxy->services[0].endpoints[1].idle.n > 0);
+		assert_true(st.proxy->endpoints[1].idle.n > 0);
 		stage_close();
 	}
 }
@@ -90,8 +87,8 @@ static void a_surplus_goes_when_it_idles(void **state)
 	stage_upstreams_max = STAGE_PEERS;
 	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
 		stage_open(seed, &ring, &sim, answer);
-		st.table.services[0].max_idle = seed % 2 ? 4 : PLACES;
-		st.table.services[0].max_idle_all = seed % 2 ? PLACES : 4;
+		one_service(st.table)->max_idle = seed % 2 ? 4 : PLACES;
+		one_service(st.table)->max_idle_all = seed % 2 ? PLACES : 4;
 		for (uint32_t i = 0; i < PLACES; i++)
 			stage_dial();
 		ask_all_at_once(PLACES);
@@ -118,7 +115,7 @@ static void with_no_idle_ones_allowed_none_is_kept(void **state)
 
 	(void)state;
 	stage_open(1, &ring, &sim, answer);
-	st.table.services[0].max_idle = 0;
+	one_service(st.table)->max_idle = 0;
 	stage_dial();
 	ask_all(1);
 	stage_run(1 * MS);

@@ -22,7 +22,7 @@ static void begin_with(uint64_t seed, const struct ring_options *ring,
 	stage_h2_streams = stage_h2_streams ? stage_h2_streams : 800;
 	stage_deaf = true;
 	stage_open(seed, ring, sim, by_hand);
-	st.table.services[0].protocol = POLICY_H2C;
+	one_service(st.table)->protocol = POLICY_H2C;
 }
 
 static void begin(uint64_t seed)
@@ -45,11 +45,11 @@ static void end(void)
 			part(&guests[i], true);
 	stage_run(10 * MS);
 	assert_int_equal(st.proxy->exchanges.n_used, 0);
-	assert_int_equal(st.proxy->services[0].endpoints[0].n_active, 0);
+	assert_int_equal(st.proxy->endpoints[0].n_active, 0);
 	assert_int_equal(atomic_load(&ring_stats(st.ring)->bufs_held), 0);
 	proxy_abort(st.proxy);
 	stage_run(2 * S + 100 * MS);
-	assert_int_equal(st.proxy->services[0].endpoints[0].n_open, 0);
+	assert_int_equal(st.proxy->endpoints[0].n_open, 0);
 	assert_int_equal(st.proxy->h2_streams.n_used, 0);
 	assert_int_equal(gauge(METRIC_UPSTREAM_ACTIVE), 0);
 	assert_int_equal(gauge(METRIC_UPSTREAM_IDLE), 0);
@@ -1045,7 +1045,7 @@ static void a_silent_peer_is_asked(void **state)
 		struct hand *h;
 
 		begin((uint64_t)lives);
-		st.table.services[0].timeouts.response_head_ns = 1 * S;
+		one_service(st.table)->timeouts.response_head_ns = 1 * S;
 		g = visit(0);
 		h = warm(g);
 		for (int i = 0; i < 3; i++)
@@ -1089,7 +1089,7 @@ static void a_slow_peer_is_kept(void **state)
 
 	(void)state;
 	begin(1);
-	st.table.services[0].timeouts.response_head_ns = 1 * S;
+	one_service(st.table)->timeouts.response_head_ns = 1 * S;
 	g = visit(0);
 	h = warm(g);
 	get(g);
@@ -1148,7 +1148,7 @@ static void a_deaf_peer_is_left(void **state)
 		struct hand *h;
 
 		begin_with(1, &bufs, &sim);
-		st.table.services[0].timeouts.pool_idle_ns = 0;
+		one_service(st.table)->timeouts.pool_idle_ns = 0;
 		plan.window = 1 << 20;
 		g = visit(0);
 		h = warm(g);
@@ -1209,7 +1209,7 @@ static void max_requests_holds(void **state)
 		struct guest *g;
 
 		begin(seed);
-		st.table.services[0].max_requests = 5;
+		one_service(st.table)->max_requests = 5;
 		plan.answers = seed % 2;
 		g = visit(0);
 		for (int i = 0; i < 13; i++)
@@ -1240,7 +1240,7 @@ static void none_may_idle(void **state)
 
 	(void)state;
 	begin(1);
-	st.table.services[0].max_idle = 0;
+	one_service(st.table)->max_idle = 0;
 	plan.answers = true;
 	g = visit(0);
 	a = get(g);
@@ -1279,13 +1279,10 @@ static void a_drain_ends_connections(void **state)
 	}
 }
 
-static struct policy_table second;
-
 static void adopt(void)
 {
-	second.generation = 2;
-	table_check(&second);
-	seat_offer(&st.seat, &second);
+	table_check(st.second);
+	seat_offer(&st.seat, st.second);
 }
 
 /* The address goes while a request runs, and one is idle: neither is used again. */
@@ -1304,11 +1301,11 @@ static void connections_to_other_addresses_are_not_used(void **state)
 			get(g);
 			until(h->n == 2);
 		}
-		second = st.table;
+		st.second = next_table(st.table);
 		if (kind == 2)
 			upstream_trust(st.proxy, &stage_trust, 0); /* Of no concern to it. */
 		else
-			second.services[0].endpoints[0].addrs[0].ip[3] = 99;
+			policy_endpoint_of(st.second, 0, 0)->addrs[0].ip[3] = 99;
 		adopt();
 		get(g);
 		pass(50 * MS);
@@ -1338,12 +1335,11 @@ static void a_request_is_not_sent_in_another_protocol(void **state)
 		struct peer_end *c, *d;
 
 		begin((uint64_t)kind);
-		st.table.services[0].protocol = (uint8_t)from;
+		one_service(st.table)->protocol = (uint8_t)from;
 		if (from == POLICY_HTTP)
 			st.origin = NULL;
 		if (!lost) { /* Its connection fails: another endpoint is tried. */
-			st.table.services[0].n_endpoints = 2;
-			st.table.services[0].endpoints[1] = st.table.services[0].endpoints[0];
+			one_service(st.table)->endpoints.n = 2;
 			st.host.welcome = silence;
 		}
 		c = stage_dial();
@@ -1362,8 +1358,8 @@ static void a_request_is_not_sent_in_another_protocol(void **state)
 		memset(c->text, 0, sizeof(c->text));
 		stage_say(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n");
 		pass(5 * MS);
-		second = st.table;
-		second.services[0].protocol = from == POLICY_HTTP ? POLICY_H2C : POLICY_HTTP;
+		st.second = next_table(st.table);
+		one_service(st.second)->protocol = from == POLICY_HTTP ? POLICY_H2C : POLICY_HTTP;
 		adopt();
 		st.origin = from == POLICY_HTTP ? by_hand : NULL;
 		d = stage_dial();
@@ -1623,22 +1619,21 @@ static void calls_are_refused_in_their_form(void **state)
 	for (int kind = 0; kind < CALL_N_ENDS; kind++) {
 		bool late = kind >= CALL_LATE_CONNECTING && kind <= CALL_LATE_SENDING;
 		const char *lines = late ? GRPC "grpc-timeout: 700m\r\n" : GRPC;
-		struct policy_service *service = &st.table.services[0];
 		struct guest *g;
 		struct hand *h;
 		struct ask *a;
 
 		begin((uint64_t)kind);
 		if (kind == CALL_NO_ENDPOINT)
-			service->n_endpoints = 0;
+			one_service(st.table)->endpoints.n = 0;
 		if (kind == CALL_DISABLED)
-			st.table.enabled = false;
+			st.table->enabled = false;
 		if (kind == CALL_CONNECT)
 			st.host.welcome = no_welcome;
 		if (kind == CALL_LATE_CONNECTING)
 			st.host.welcome = silence;
 		if (kind == CALL_LARGE)
-			st.table.routes[0].max_body = 50;
+			one_route(st.table)->max_body = 50;
 		g = visit(0);
 		a = post(g, lines, 100, kind != CALL_LATE_SENDING);
 		if (kind < CALL_CONNECT) {

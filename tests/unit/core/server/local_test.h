@@ -23,6 +23,7 @@
 #include "core/proxy/proxy.h"
 #include "ring/ring_buf.h"
 #include "ring/ring_net.h"
+#include "tests/unit/policy/one_table.h"
 
 #define LT_PATIENCE_NS (5000 * GW_NS_PER_MS)
 #define LT_STEP_NS     (2 * GW_NS_PER_MS)
@@ -51,8 +52,7 @@ static inline int lt_set_up(void **state)
 		.upstreams_max = 1,
 		.heads_max = 64,
 	};
-	lt.table = calloc(1, sizeof(*lt.table));
-	assert_non_null(lt.table);
+	lt.table = no_table();
 	assert_int_equal(metric_create(METRIC_NO_WORKER, &lt.metrics), 0);
 	assert_int_equal(ring_open(&ring, &lt.ring), 0);
 	assert_int_equal(ring_enable(lt.ring), 0);

@@ -46,7 +46,7 @@ static void adopt(int i)
 static int begin(void **state)
 {
 	const struct ring_options ring = { .files_max = 8, .bufs_max = 4, .bufs_posted = 2 };
-	struct targets_options opt = { .n_workers = WORKERS, .changed = table_changed };
+	struct targets_options opt = { .changed = table_changed };
 	struct server *s = &w.server;
 
 	(void)state;
@@ -56,20 +56,20 @@ static int begin(void **state)
 	s->settings = some_settings();
 	list_init(&s->old_settings);
 	opt.ring = w.ring;
-	opt.config = s->settings->config;
+	s->first = s->settings;
 	assert_int_equal(targets_open(&opt, &s->targets), 0);
 	s->workers = w.workers;
 	s->rings = w.rings;
 	s->n_workers = WORKERS;
 	s->n_running = WORKERS;
-	table_changed(NULL, targets_table(s->targets));
+	assert_int_equal(server_apply_policy(s), 0);
 	for (int i = 0; i < WORKERS; i++) {
 		w.rings[i] = w.ring; /* It runs. */
 		adopt(i);
 	}
 	list_push_back(&s->old_settings, &s->settings->link);
 	s->settings = some_settings();
-	assert_int_equal(targets_configure(s->targets, s->settings->config), 0);
+	assert_int_equal(server_apply_policy(s), 0);
 	return 0;
 }
 

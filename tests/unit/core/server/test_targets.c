@@ -21,6 +21,9 @@ static int fake_resolve(struct ring_resolver *resolver, struct slice host, uint1
 
 #include "core/server/targets.c"
 
+#include "core/server/plain_policy.h"
+#include "policy/decide.h"
+
 #include "tests/unit/core/base/base_test.h"
 
 #define NOW_NS (1000 * GW_NS_PER_S)
@@ -116,7 +119,7 @@ static const struct ring_addr demo = { .family = AF_INET, .port = 5555, .ip = { 
 static void changed(void *owner, const struct policy_table *table)
 {
 	assert_ptr_equal(owner, &n_offers);
-	assert_int_equal(table->generation, ++n_offers); /* Each is one more. */
+	assert_int_equal(table->edition, ++n_offers); /* Each is one more. */
 	offered = table;
 }
 
@@ -139,23 +142,37 @@ static struct config *load(const char *const *upstreams, const char *idle)
 	return c;
 }
 
-static void begin(const char *const *upstreams)
+static uint32_t generation;
+
+/* What follows from these settings, for upstreams of 'config'. */
+static int configure(const struct config *now)
 {
 	static const struct slice hosts[] = { SLICE_INIT("*.a.test") };
-	static struct config with_hosts;
-	struct targets_options opt = {
-		.demo = &demo, .n_workers = 3, .changed = changed, .owner = &n_offers
-	};
+	static struct plain_policy policy;
+	struct config with_hosts = *now;
+
+	with_hosts.allowed_hosts = hosts;
+	with_hosts.n_allowed_hosts = 1;
+	plain_policy_make(&(struct plain_policy_options){ .first = config,
+							  .now = &with_hosts,
+							  .demo = &demo,
+							  .n_workers = 3,
+							  .generation = ++generation },
+			  &policy);
+	return targets_apply(targets, &policy.draft);
+}
+
+static void begin(const char *const *upstreams)
+{
+	struct targets_options opt = { .changed = changed, .owner = &n_offers };
 
 	n_offers = 0;
+	generation = 0;
 	memset(&names, 0, sizeof(names));
 	timer = NULL;
 	config = load(upstreams, "10");
-	with_hosts = *config;
-	with_hosts.allowed_hosts = hosts;
-	with_hosts.n_allowed_hosts = 1;
-	opt.config = &with_hosts;
 	assert_int_equal(targets_open(&opt, &targets), 0);
+	assert_int_equal(configure(config), 0);
 	assert_ptr_equal(targets_table(targets), offered);
 }
 
@@ -168,7 +185,7 @@ static void end(void)
 
 static const struct policy_endpoint *endpoint(uint16_t slot)
 {
-	return &offered->services[0].endpoints[slot];
+	return table_endpoint(offered, table_service(offered, 0), slot);
 }
 
 static void addresses_are_known_at_once(void **state)
@@ -180,13 +197,11 @@ static void addresses_are_known_at_once(void **state)
 	begin(upstreams);
 	assert_true(targets_are_known(targets));
 	assert_int_equal(names.n_asked, 0);
-	assert_int_equal(offered->services[0].n_endpoints, 2);
-	assert_slice(slice_make(endpoint(0)->authority, endpoint(0)->authority_len),
-		     "192.0.2.7:9001");
+	assert_int_equal(table_service(offered, 0)->endpoints.n, 2);
+	assert_slice(table_text(offered, endpoint(0)->authority), "192.0.2.7:9001");
 	assert_true(endpoint(0)->n_addrs == 1 && endpoint(0)->addrs[0].family == AF_INET);
 	assert_true(endpoint(0)->addrs[0].port == 9001 && endpoint(0)->addrs[0].ip[3] == 7);
-	assert_slice(slice_make(endpoint(1)->authority, endpoint(1)->authority_len),
-		     "[2001:db8::7]:80");
+	assert_slice(table_text(offered, endpoint(1)->authority), "[2001:db8::7]:80");
 	assert_true(endpoint(1)->addrs[0].family == AF_INET6 && endpoint(1)->addrs[0].port == 80);
 	end();
 }
@@ -200,25 +215,20 @@ static void a_scheme_is_a_protocol_with_server_names(void **state)
 
 	(void)state;
 	begin(clear);
-	assert_int_equal(offered->services[0].protocol, POLICY_HTTP);
+	assert_int_equal(table_service(offered, 0)->protocol, POLICY_HTTP);
 	end();
 	begin(upstreams);
-	assert_int_equal(offered->services[0].protocol, POLICY_HTTPS);
-	assert_slice(slice_make(endpoint(0)->authority, endpoint(0)->authority_len),
-		     "origin.test:9009");
-	assert_slice(slice_make(endpoint(0)->server_name, endpoint(0)->n_server_name),
-		     "origin.test");
-	assert_slice(slice_make(endpoint(1)->server_name, endpoint(1)->n_server_name),
-		     "2001:db8::7");
+	assert_int_equal(table_service(offered, 0)->protocol, POLICY_HTTPS);
+	assert_slice(table_text(offered, endpoint(0)->authority), "origin.test:9009");
+	assert_slice(table_text(offered, endpoint(0)->server_name), "origin.test");
+	assert_slice(table_text(offered, endpoint(1)->server_name), "2001:db8::7");
 	next = *config;
 	next.upstream_tls.server_name = SLICE("api.internal");
-	assert_int_equal(targets_configure(targets, &next), 0);
-	assert_slice(slice_make(endpoint(1)->server_name, endpoint(1)->n_server_name),
-		     "api.internal");
+	assert_int_equal(configure(&next), 0);
+	assert_slice(table_text(offered, endpoint(1)->server_name), "api.internal");
 	next.upstream_tls.server_name = SLICE("");
-	assert_int_equal(targets_configure(targets, &next), 0);
-	assert_slice(slice_make(endpoint(0)->server_name, endpoint(0)->n_server_name),
-		     "origin.test");
+	assert_int_equal(configure(&next), 0);
+	assert_slice(table_text(offered, endpoint(0)->server_name), "origin.test");
 	end();
 }
 
@@ -229,11 +239,18 @@ static void without_upstreams_it_is_the_demo(void **state)
 	(void)state;
 	begin(none);
 	assert_true(targets_are_known(targets));
-	assert_int_equal(offered->services[0].n_endpoints, 1);
-	assert_slice(slice_make(endpoint(0)->authority, endpoint(0)->authority_len),
-		     "127.0.0.1:5555");
+	assert_int_equal(table_service(offered, 0)->endpoints.n, 1);
+	assert_slice(table_text(offered, endpoint(0)->authority), "127.0.0.1:5555");
 	assert_int_equal(endpoint(0)->addrs[0].port, 5555);
 	end();
+}
+
+static int decide(const char *host)
+{
+	return policy_decide(offered, &(struct policy_request){ .method = SLICE_INIT("GET"),
+								.host = slice_of(host),
+								.path = SLICE_INIT("/") })
+		.kind;
 }
 
 static void settings_are_told(void **state)
@@ -243,12 +260,12 @@ static void settings_are_told(void **state)
 
 	(void)state;
 	begin(none);
-	service = &offered->services[0];
-	assert_true(offered->enabled && offered->n_routes == 1 && offered->n_services == 1);
-	assert_int_equal(offered->n_hosts, 1);
-	assert_slice(slice_make(offered->hosts[0].text, offered->hosts[0].len), "*.a.test");
-	assert_true(offered->routes[0].retry && offered->routes[0].max_body == UINT64_MAX);
-	assert_int_equal(offered->routes[0].upgrades, POLICY_UPGRADE_WEBSOCKET);
+	service = table_service(offered, 0);
+	assert_true(offered->enabled && offered->routes.n == 1 && offered->services.n == 1);
+	assert_true(decide("x.a.test") == VERDICT_FORWARD && decide("a.test") == VERDICT_REFUSE);
+	assert_true(table_route(offered, 0)->retry &&
+		    table_route(offered, 0)->max_body == UINT64_MAX);
+	assert_int_equal(table_route(offered, 0)->upgrades, POLICY_UPGRADE_WEBSOCKET);
 	assert_int_equal(service->max_idle, 4); /* Ten among three workers, rounded up. */
 	assert_int_equal(service->timeouts.connect_ns, 3 * GW_NS_PER_S);
 	assert_int_equal(service->timeouts.body_idle_ns, config->timeouts.body_idle_ns);
@@ -341,20 +358,20 @@ static void a_reload_changes_limits_and_no_endpoint(void **state)
 	(void)state;
 	begin(named);
 	answer(0, 1, 7, 5);
-	assert_int_equal(targets_configure(targets, next), 0);
+	assert_int_equal(configure(next), 0);
 	assert_int_equal(n_offers, 3);
-	assert_int_equal(offered->services[0].max_idle, 30);
-	assert_int_equal(offered->services[0].n_endpoints, 2);
+	assert_int_equal(table_service(offered, 0)->max_idle, 30);
+	assert_int_equal(table_service(offered, 0)->endpoints.n, 2);
 	assert_int_equal(endpoint(1)->addrs[0].ip[3], 7);
 	end();
 	config_free(next);
 }
 
-static uint32_t n_generations(void)
+static uint32_t n_editions(void)
 {
 	uint32_t n = 0;
 
-	list_each(node, &targets->generations) n++;
+	list_each(node, &targets->editions) n++;
 	return n;
 }
 
@@ -367,19 +384,19 @@ static void released_tables_go(void **state)
 	begin(named);
 	tables[0] = offered;
 	for (uint32_t i = 1; i < 4; i++) {
-		assert_int_equal(targets_configure(targets, config), 0);
+		assert_int_equal(configure(config), 0);
 		tables[i] = offered;
 	}
 	targets_release(targets, tables[0]);
-	assert_int_equal(n_generations(), 4);
+	assert_int_equal(n_editions(), 4);
 	targets_release(targets, tables[2]);
-	assert_int_equal(n_generations(), 2);
-	assert_int_equal(tables[2]->generation, 3);
+	assert_int_equal(n_editions(), 2);
+	assert_int_equal(tables[2]->edition, 3);
 	targets_release(targets, tables[3]);
 	targets_release(targets, tables[3]);
-	assert_int_equal(n_generations(), 1);
+	assert_int_equal(n_editions(), 1);
 	assert_ptr_equal(targets_table(targets), tables[3]);
-	assert_int_equal(tables[3]->generation, 4);
+	assert_int_equal(tables[3]->edition, 4);
 	end();
 }
 

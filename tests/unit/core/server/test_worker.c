@@ -9,13 +9,14 @@
 
 #include "core/base/metric_render.h"
 #include "tests/unit/core/base/base_test.h"
+#include "tests/unit/policy/one_table.h"
 
 static struct {
 	struct ring *home;
 	struct log *log;
 	struct proxy_options options[2];
 	struct proxy_shared shared;
-	struct policy_table tables[2];
+	struct policy_table *tables[2];
 	struct worker_listener listeners[2];
 	struct worker worker;
 	uint64_t ended; /* Index posted home + 1; 0: not yet. */
@@ -43,7 +44,7 @@ static int begin(void **state)
 						       .heads_max = 2,
 						       .health_path = SLICE_INIT("/up"),
 						       .via = SLICE_INIT("gw") };
-		w.tables[i].generation = (uint32_t)i + 1;
+		w.tables[i] = i ? next_table(w.tables[0]) : no_table();
 		w.listeners[i].how.h1 = true;
 		w.listeners[i].addr =
 			(struct ring_addr){ .family = AF_INET, .ip = { 127, 0, 0, 1 } };
@@ -60,6 +61,8 @@ static int end(void **state)
 	(void)state;
 	ring_free(w.home);
 	log_destroy(w.log, 1000);
+	free(w.tables[0]);
+	free(w.tables[1]);
 	return 0;
 }
 
@@ -71,7 +74,7 @@ static int start(uint32_t n_listeners, const char **ret_what)
 		.ring = { .files_max = 64, .bufs_max = 64, .bufs_posted = 8, .pipes_max = 2 },
 		.options = &w.options[0],
 		.shared = &w.shared,
-		.table = &w.tables[0],
+		.table = w.tables[0],
 		.log = w.log,
 		.home = w.home,
 		.listeners = w.listeners,
@@ -181,7 +184,7 @@ static void an_abort_ends_at_once(void **state)
 
 static bool table_is_adopted(void)
 {
-	return seat_has(worker_seat(&w.worker), &w.tables[1]);
+	return seat_has(worker_seat(&w.worker), w.tables[1]);
 }
 
 static bool options_are_used(void)
@@ -207,10 +210,10 @@ static void an_idle_worker_takes_what_is_new(void **state)
 
 	(void)state;
 	assert_int_equal(start(1, &what), 0);
-	assert_true(seat_has(worker_seat(&w.worker), &w.tables[0]));
+	assert_true(seat_has(worker_seat(&w.worker), w.tables[0]));
 	assert_true(worker_uses(&w.worker, &w.options[0]));
 	assert_int_equal(n_syncs(), 0);
-	seat_renew(worker_seat(&w.worker), &w.tables[1], gw_now_ns());
+	seat_renew(worker_seat(&w.worker), w.tables[1], gw_now_ns());
 	post(WORKER_ADOPT);
 	wait_for(table_is_adopted);
 	post((uintptr_t)&w.options[1]);
