@@ -165,7 +165,7 @@ static void put_schema(struct writer *w, const void *what)
 
 static void put_reference(struct writer *w, const void *what)
 {
-	page_reference(w, what);
+	page_reference(w, what, "config");
 }
 
 static void put_limits(struct writer *w, const void *what)

@@ -284,6 +284,45 @@ static void bind_net(struct bind *b, const struct schema_field *field,
 static void bind_field(struct bind *b, const struct schema_field *field,
 		       const struct document_node *node, void *member);
 
+/* The name goes in front; null stands for an element that says nothing. */
+static void bind_named(struct bind *b, const struct schema_field *field,
+		       const struct document_node *item, char *to)
+{
+	bool is_pair = field->element->type == SCHEMA_TEXT;
+	char shown[PATH_SHOWN_MAX];
+
+	if (field->check && field->check(item->key) < 0)
+		report_add(b->rep, REPORT_VALUE, item->key_place, path_of(b),
+			   "%s is not allowed as a key; allowed: %s", path_show(item->key, shown),
+			   field->expected);
+	if (item->kind != DOCUMENT_NULL)
+		bind_field(b, field->element, item,
+			   to + (is_pair ? offsetof(struct schema_pair, text) : 0));
+	else if (is_pair)
+		refuse_type(b, field->element, item);
+	else
+		bind_field(b, field->element, NULL, to);
+	keep_text(b, item->key, to);
+}
+
+static void bind_item(struct bind *b, const struct schema_field *field,
+		      const struct document_node *item, char *to, uint32_t i)
+{
+	struct writer before = b->path;
+
+	if (field->type == SCHEMA_NAMED) {
+		path_put_key(&b->path, item->key);
+		bind_named(b, field, item, to);
+	} else {
+		path_put_index(&b->path, i);
+		if (item->kind == DOCUMENT_NULL)
+			refuse_type(b, field->element, item);
+		else
+			bind_field(b, field->element, item, to);
+	}
+	b->path = before;
+}
+
 static void bind_items(struct bind *b, const struct schema_field *field,
 		       const struct document_node *node, char *items)
 {
@@ -291,27 +330,19 @@ static void bind_items(struct bind *b, const struct schema_field *field,
 	uint32_t i = 0;
 
 	b->change = false; /* Elements are new: they need their defaults. */
-	for (const struct document_node *item = node->first; item; item = item->next, i++) {
-		struct writer before = b->path;
-
-		path_put_index(&b->path, i);
-		if (item->kind == DOCUMENT_NULL)
-			refuse_type(b, field->element, item);
-		else
-			bind_field(b, field->element, item,
-				   items + i * schema_size_of(field->element));
-		b->path = before;
-	}
+	for (const struct document_node *item = node->first; item; item = item->next, i++)
+		bind_item(b, field, item, items + i * schema_item_size(field), i);
 	b->change = change;
 }
 
 static void bind_list(struct bind *b, const struct schema_field *field,
 		      const struct document_node *node, char *target)
 {
+	bool named = field->type == SCHEMA_NAMED;
 	char *items = NULL;
 	uint32_t n = 0;
 
-	if (node && node->kind != DOCUMENT_LIST) {
+	if (node && node->kind != (named ? DOCUMENT_MAP : DOCUMENT_LIST)) {
 		refuse_type(b, field, node);
 		return;
 	}
@@ -322,7 +353,7 @@ static void bind_list(struct bind *b, const struct schema_field *field,
 	}
 	if (node && node->n) {
 		n = node->n;
-		items = arena_zalloc(b->arena, n * schema_size_of(field->element), 16);
+		items = arena_zalloc(b->arena, n * schema_item_size(field), 16);
 		if (!items) {
 			b->no_memory = true;
 			return;
@@ -378,7 +409,7 @@ static void bind_key(struct bind *b, const struct schema_field *field,
 	}
 	if (!is_said && b->change)
 		return;
-	if (!is_said && field->type != SCHEMA_MAP && field->type != SCHEMA_LIST) {
+	if (!is_said && field->type != SCHEMA_MAP && !schema_is_list(field)) {
 		bind_preset(field, &preset);
 		node = &preset;
 		is_said = true;
@@ -386,7 +417,7 @@ static void bind_key(struct bind *b, const struct schema_field *field,
 
 	struct writer before = enter_key(b, slice_of(field->key));
 
-	if (field->type == SCHEMA_LIST)
+	if (schema_is_list(field))
 		bind_list(b, field, is_said ? node : NULL, target);
 	else
 		bind_field(b, field, is_said ? node : NULL, target + field->offset);
@@ -437,7 +468,8 @@ static void bind_field(struct bind *b, const struct schema_field *field,
 		else
 			bind_map(b, field->map, node, member);
 		break;
-	case SCHEMA_LIST: /* bind_key() has the count's place; lists of lists do not exist. */
+	case SCHEMA_LIST:
+	case SCHEMA_NAMED: /* bind_key() has the count's place; lists of lists do not exist. */
 	case SCHEMA_N_TYPES:
 		GW_UNREACHABLE();
 	}

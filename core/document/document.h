@@ -21,7 +21,7 @@
 
 enum {
 	DOCUMENT_DEPTH_MAX = 32,     /* Lists and maps within each other. */
-	DOCUMENT_TEXT_MAX = 1 << 20, /* Bytes of YAML or JSON. */
+	DOCUMENT_TEXT_MAX = 8 << 20, /* Bytes of YAML or JSON. */
 	DOCUMENT_NODES_MAX = 1 << 20,
 };
 

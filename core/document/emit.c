@@ -98,6 +98,7 @@ static void put_scalar(struct writer *w, const struct schema_field *field, const
 		break;
 	case SCHEMA_MAP:
 	case SCHEMA_LIST:
+	case SCHEMA_NAMED:
 	case SCHEMA_N_TYPES:
 		GW_UNREACHABLE();
 	}
@@ -111,7 +112,7 @@ struct items {
 
 static struct items items_of(const struct schema_field *field, const void *base)
 {
-	struct items items = { .size = schema_size_of(field->element) };
+	struct items items = { .size = schema_item_size(field) };
 
 	memcpy(&items.at, member_at(base, field->offset), sizeof(items.at));
 	memcpy(&items.n, member_at(base, field->n_offset), sizeof(items.n));
@@ -131,8 +132,41 @@ static void put_flow_map(struct writer *w, const struct schema *schema, const vo
 	writer_char(w, '}');
 }
 
+static void put_name(struct writer *w, const void *item)
+{
+	struct slice name;
+
+	memcpy(&name, item, sizeof(name));
+	encode_yaml_text(w, name);
+	writer_lit(w, ": ");
+}
+
+static void put_named(struct writer *w, const struct schema_field *field, const void *base)
+{
+	struct items items = items_of(field, base);
+
+	writer_char(w, '{');
+	for (uint32_t i = 0; i < items.n; i++) {
+		const void *item = items.at + i * items.size;
+
+		if (i)
+			writer_lit(w, ", ");
+		put_name(w, item);
+		if (field->element->type == SCHEMA_MAP)
+			put_flow_map(w, field->element->map, item);
+		else
+			put_scalar(w, field->element,
+				   member_at(item, offsetof(struct schema_pair, text)));
+	}
+	writer_char(w, '}');
+}
+
 void emit_value(struct writer *w, const struct schema_field *field, const void *base)
 {
+	if (field->type == SCHEMA_NAMED) {
+		put_named(w, field, base);
+		return;
+	}
 	if (field->type == SCHEMA_MAP) {
 		put_flow_map(w, field->map, member_at(base, field->offset));
 		return;

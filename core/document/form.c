@@ -10,6 +10,9 @@ enum {
 	FORM_LABEL_MAX = 63,
 	FORM_SOCKET_PATH_MAX = 107, /* sun_path without its NUL. */
 	FORM_PATH_MAX = 4095,
+	FORM_NAME_MAX = 64,
+	FORM_TOKEN_MAX = 64,
+	FORM_CANONICAL_MAX = 1024,
 };
 
 struct unit {
@@ -356,25 +359,116 @@ static struct slice take_scheme(struct slice text, enum form_scheme *ret_scheme)
 	return SLICE("");
 }
 
+int form_endpoint(struct slice text, enum form_scheme scheme, struct form_url *ret_url)
+{
+	if (slice_starts_with(text, SLICE("unix:"))) {
+		text = slice_drop(text, 5);
+		if (!is_socket_path(text))
+			return -EINVAL;
+		*ret_url = (struct form_url){ .scheme = scheme, .path = text };
+		return 0;
+	}
+	for (size_t i = 0; i < text.len; i++)
+		if (memchr("/?#@", text.ptr[i], 4))
+			return -EDOM;
+	return parse_authority(text, scheme, ret_url);
+}
+
 int form_url(struct slice text, struct form_url *ret_url)
 {
 	enum form_scheme scheme = FORM_HTTP;
-	struct slice rest;
+	struct slice rest = text;
 
-	if (slice_starts_with(text, SLICE("unix:"))) {
-		rest = slice_drop(text, 5);
-		if (!is_socket_path(rest))
-			return -EINVAL;
-		*ret_url = (struct form_url){ .path = rest };
-		return 0;
+	if (!slice_starts_with(text, SLICE("unix:"))) {
+		rest = take_scheme(text, &scheme);
+		if (slice_ends_with(rest, SLICE("/")))
+			rest = slice_take(rest, rest.len - 1);
 	}
-	rest = take_scheme(text, &scheme);
-	if (slice_ends_with(rest, SLICE("/")))
-		rest = slice_take(rest, rest.len - 1);
-	for (size_t i = 0; i < rest.len; i++)
-		if (memchr("/?#@", rest.ptr[i], 4))
-			return -EDOM;
-	return parse_authority(rest, scheme, ret_url);
+	return form_endpoint(rest, scheme, ret_url);
+}
+
+int form_ip(struct slice text, uint8_t ret_ip[16])
+{
+	if (parse_ip(text, AF_INET, ret_ip) == 0)
+		return AF_INET;
+	return parse_ip(text, AF_INET6, ret_ip) == 0 ? AF_INET6 : 0;
+}
+
+/* --- Words. ---------------------------------------------------------------------------------- */
+
+static bool is_alnum(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
+}
+
+static int all_of(struct slice text, size_t len_max, const char *others)
+{
+	if (text.len == 0 || text.len > len_max)
+		return -EINVAL;
+	for (size_t i = 0; i < text.len; i++)
+		if (!is_alnum(text.ptr[i]) && !memchr(others, text.ptr[i], strlen(others)))
+			return -EINVAL;
+	return 0;
+}
+
+int form_name(struct slice text)
+{
+	return all_of(text, FORM_NAME_MAX, "._-");
+}
+
+int form_token(struct slice text)
+{
+	return all_of(text, FORM_TOKEN_MAX, "!#$%&'*+-.^_`|~");
+}
+
+/* --- Paths of requests. ---------------------------------------------------------------------- */
+
+static int hex_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* An escape of what could not stand there, or would mean something else (RFC 3986 2.3). */
+static bool is_escape(struct slice text)
+{
+	int high = text.len >= 3 ? hex_of(text.ptr[1]) : -1;
+	int low = text.len >= 3 ? hex_of(text.ptr[2]) : -1;
+	char c = (char)(high * 16 + low);
+
+	return high >= 0 && low >= 0 && !is_alnum(c) && c != '-' && c != '.' && c != '_' &&
+	       c != '~' && c != '/';
+}
+
+static bool is_segment(struct slice segment)
+{
+	if (slice_eq(segment, SLICE(".")) || slice_eq(segment, SLICE("..")))
+		return false;
+	for (size_t i = 0; i < segment.len; i++) {
+		char c = segment.ptr[i];
+
+		if (c == '%' ? !is_escape(slice_drop(segment, i))
+			     : !is_alnum(c) && !memchr("-._~!$&'()*+,;=:@", c, 17))
+			return false;
+	}
+	return true;
+}
+
+int form_canonical_path(struct slice text)
+{
+	struct slice rest, segment;
+	bool more = text.len > 0 && text.len <= FORM_CANONICAL_MAX && text.ptr[0] == '/';
+
+	if (!more)
+		return -EINVAL;
+	rest = slice_drop(text, 1);
+	while (more) {
+		more = slice_split(rest, '/', &segment, &rest);
+		if (!is_segment(segment) || (segment.len == 0 && more))
+			return -EINVAL;
+	}
+	return 0;
 }
 
 /*

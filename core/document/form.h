@@ -70,5 +70,26 @@ struct form_url {
  */
 GW_MUST_USE int form_url(struct slice text, struct form_url *ret_url);
 
+/*
+ * The same without a scheme: "host:port", "[v6]:port", "host" (the scheme's port), "unix:/path".
+ * 0; -EINVAL; or -EDOM as above.
+ */
+GW_MUST_USE int form_endpoint(struct slice text, enum form_scheme scheme, struct form_url *ret_url);
+
+/* An IP address without brackets: AF_INET or AF_INET6, and its 4 or 16 bytes; 0 for other text. */
+int form_ip(struct slice text, uint8_t ret_ip[16]);
+
+/* A name by which things refer to each other: letters, digits, '.', '_', '-'; 1 to 64. 0 or -EINVAL. */
+GW_MUST_USE int form_name(struct slice text);
+
+/*
+ * A path as requests have it when they are matched (RFC 3986 3.3): '/' in front, no empty or dot
+ * segments, no query; escapes in upper case, and only of what must be. 0 or -EINVAL.
+ */
+GW_MUST_USE int form_canonical_path(struct slice text);
+
+/* A method, or the name of a field: a token (RFC 9110 5.6.2). 0 or -EINVAL. */
+GW_MUST_USE int form_token(struct slice text);
+
 /* Is it well-formed UTF-8 (RFC 3629) without control characters? Text from outside must be. */
 bool form_is_text(struct slice text);

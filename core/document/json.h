@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * json.h - reads JSON (RFC 8259) of at most 1 MiB, each key once per object.
+ * json.h - reads JSON (RFC 8259) of at most 8 MiB, each key once per object.
  *
  * Ownership: the document is the caller's. Threads: one at a time per document.
  */

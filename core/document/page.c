@@ -18,6 +18,8 @@ static struct slice path_below(struct slice prefix, const struct schema_field *f
 	path_put_key(&w, slice_of(field->key));
 	if (field->type == SCHEMA_LIST)
 		writer_lit(&w, "[]");
+	if (field->type == SCHEMA_NAMED)
+		writer_lit(&w, ".NAME");
 	GW_ASSERT(!w.overflow);
 	return writer_slice(&w);
 }
@@ -25,7 +27,7 @@ static struct slice path_below(struct slice prefix, const struct schema_field *f
 /* The schema of what lies below a field, or NULL. */
 static const struct schema *below(const struct schema_field *field)
 {
-	if (field->type == SCHEMA_LIST)
+	if (schema_is_list(field))
 		field = field->element;
 	return field->type == SCHEMA_MAP ? field->map : NULL;
 }
@@ -48,6 +50,8 @@ static void put_default(struct writer *w, const struct schema_field *field)
 		writer_lit(w, "required");
 	} else if (field->type == SCHEMA_LIST) {
 		writer_lit(w, "`[]`");
+	} else if (field->type == SCHEMA_NAMED) {
+		writer_lit(w, "`{}`");
 	} else if (field->preset) {
 		writer_char(w, '`');
 		put_cell(w, slice_of(field->preset));
@@ -61,7 +65,7 @@ static void put_allowed_cell(struct writer *w, const struct schema_field *field)
 	struct writer allowed = writer_make(buf, sizeof(buf));
 
 	schema_put_allowed(&allowed, field);
-	if (field->type == SCHEMA_LIST) {
+	if (schema_is_list(field)) {
 		writer_lit(&allowed, ": ");
 		schema_put_allowed(&allowed, field->element);
 	}
@@ -93,7 +97,7 @@ static void put_meaning(struct writer *w, const struct schema_field *field)
 	}
 }
 
-static void put_row(struct writer *w, const struct schema_field *field)
+static void put_row(struct writer *w, const struct schema_field *field, bool with_from)
 {
 	writer_lit(w, "| `");
 	writer_put(w, slice_of(field->key));
@@ -101,14 +105,17 @@ static void put_row(struct writer *w, const struct schema_field *field)
 	put_default(w, field);
 	writer_lit(w, " | ");
 	put_allowed_cell(w, field);
-	writer_lit(w, " | ");
-	writer_put(w, field->flags & SCHEMA_LIVE ? SLICE("reload") : SLICE("start"));
+	if (with_from) {
+		writer_lit(w, " | ");
+		writer_put(w, field->flags & SCHEMA_LIVE ? SLICE("reload") : SLICE("start"));
+	}
 	writer_lit(w, " | ");
 	put_meaning(w, field);
 	writer_lit(w, " |\n");
 }
 
-static void put_section(struct writer *w, const struct schema *schema, struct slice prefix)
+static void put_section(struct writer *w, const struct schema *schema, struct slice prefix,
+			bool with_from)
 {
 	char path[PATH_MAX_LEN];
 
@@ -116,30 +123,42 @@ static void put_section(struct writer *w, const struct schema *schema, struct sl
 	writer_put(w, prefix.len ? prefix : SLICE("Top level"));
 	writer_lit(w, "\n\n");
 	writer_put(w, slice_of(schema->help));
-	writer_lit(w, "\n\n| key | default | takes | from | meaning |\n|---|---|---|---|---|\n");
+	writer_put(w,
+		   with_from
+			   ? SLICE("\n\n| key | default | takes | from | meaning |\n"
+				   "|---|---|---|---|---|\n")
+			   : SLICE("\n\n| key | default | takes | meaning |\n|---|---|---|---|\n"));
 	for (uint32_t i = 0; i < schema->n_fields; i++)
 		if (schema->fields[i].type != SCHEMA_MAP)
-			put_row(w, &schema->fields[i]);
+			put_row(w, &schema->fields[i], with_from);
 	for (uint32_t i = 0; i < schema->n_fields; i++)
 		if (below(&schema->fields[i]))
 			put_section(w, below(&schema->fields[i]),
-				    path_below(prefix, &schema->fields[i], path));
+				    path_below(prefix, &schema->fields[i], path), with_from);
 }
 
-void page_reference(struct writer *w, const struct schema *schema)
+void page_reference(struct writer *w, const struct schema *schema, const char *name)
 {
+	bool with_from = strcmp(name, "config") == 0;
+
 	writer_lit(w, "# Reference: ");
 	writer_put(w, slice_of(schema->title));
+	writer_lit(w, "\n\nMade from the schema by `gwtool schema ");
+	writer_put(w, slice_of(name));
 	writer_lit(
 		w,
-		"\n\nMade from the schema by `gwtool schema config --reference`; do not edit.\n\n"
+		" --reference`; do not edit.\n\n"
 		"Spans are numbers with a unit: `250ms`, `15s`, `1m30s`, `1h`. Sizes are too: `10B`, "
 		"`64KiB`, `1MiB`. The words `yes`, `no`, `on` and `off` are texts, not booleans. `null` "
 		"means the default. Unknown keys, keys that stand twice, anchors, aliases and tags are "
-		"errors. A document has at most 1 MiB and 32 levels.\n\n"
-		"*From* says when a change is taken over: by a *reload* (HUP), or at the next "
-		"*start*.\n");
-	put_section(w, schema, (struct slice){ 0 });
+		"errors. A document has at most ");
+	writer_put(w, with_from ? SLICE("1 MiB") : SLICE("8 MiB (32 MiB as msgpack)"));
+	writer_lit(w, " and 32 levels.\n");
+	if (with_from)
+		writer_lit(w,
+			   "\n*From* says when a change is taken over: by a *reload* (HUP), or at "
+			   "the next *start*.\n");
+	put_section(w, schema, (struct slice){ 0 }, with_from);
 }
 
 static void put_limits(struct writer *w, const struct schema *schema, struct slice prefix)
@@ -248,6 +267,14 @@ static void put_type(struct writer *w, const struct schema_field *field)
 		field_text(w, SLICE("type"), "array");
 		jsonw_field_u64(w, SLICE("maxItems"), field->max);
 		jsonw_key(w, SLICE("items"));
+		writer_char(w, '{');
+		put_type(w, field->element);
+		writer_char(w, '}');
+		break;
+	case SCHEMA_NAMED:
+		field_text(w, SLICE("type"), "object");
+		jsonw_field_u64(w, SLICE("maxProperties"), field->max);
+		jsonw_key(w, SLICE("additionalProperties"));
 		writer_char(w, '{');
 		put_type(w, field->element);
 		writer_char(w, '}');

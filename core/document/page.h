@@ -9,8 +9,11 @@
 #include "core/base/writer.h"
 #include "core/document/schema.h"
 
-/* The reference: every key with its default, what it takes, and what it means. */
-void page_reference(struct writer *w, const struct schema *schema);
+/*
+ * The reference: every key with its default, what it takes, and what it means; of a "config" also
+ * when a change is taken over. 'name' is what gwtool calls it.
+ */
+void page_reference(struct writer *w, const struct schema *schema, const char *name);
 
 /* Only the keys that limit something, and what happens beyond each. */
 void page_limits(struct writer *w, const struct schema *schema);

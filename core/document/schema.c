@@ -44,11 +44,19 @@ size_t schema_size_of(const struct schema_field *field)
 	case SCHEMA_MAP:
 		return field->map->size;
 	case SCHEMA_LIST:
+	case SCHEMA_NAMED:
 		return sizeof(void *);
 	case SCHEMA_N_TYPES:
 		break;
 	}
 	GW_UNREACHABLE();
+}
+
+size_t schema_item_size(const struct schema_field *field)
+{
+	bool is_pair = field->type == SCHEMA_NAMED && field->element->type == SCHEMA_TEXT;
+
+	return is_pair ? sizeof(struct schema_pair) : schema_size_of(field->element);
 }
 
 void schema_put_number(struct writer *w, enum schema_type type, uint64_t value)
@@ -126,6 +134,14 @@ void schema_put_allowed(struct writer *w, const struct schema_field *field)
 	case SCHEMA_LIST:
 		writer_lit(w, "a list of up to ");
 		writer_u64(w, field->max);
+		break;
+	case SCHEMA_NAMED:
+		writer_lit(w, "a map of up to ");
+		writer_u64(w, field->max);
+		if (field->expected) {
+			writer_lit(w, ", each key ");
+			writer_put(w, slice_of(field->expected));
+		}
 		break;
 	case SCHEMA_N_TYPES:
 		GW_UNREACHABLE();

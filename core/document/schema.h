@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -27,6 +28,8 @@ enum schema_type {
 	SCHEMA_NET,      /* struct form_net */
 	SCHEMA_MAP,      /* a structure that another schema describes */
 	SCHEMA_LIST,     /* const T *, and a uint32_t count at n_offset */
+	SCHEMA_NAMED,    /* the same, from a map: T begins with its key, as a struct slice; then
+			  * it goes on as the element's schema says, or with a text */
 	SCHEMA_N_TYPES
 };
 
@@ -54,16 +57,17 @@ struct schema_field {
 	enum schema_type type;
 	uint32_t flags;
 	uint32_t offset;
-	uint32_t n_offset; /* SCHEMA_LIST. */
+	uint32_t n_offset; /* SCHEMA_LIST, SCHEMA_NAMED. */
 	uint64_t min,
 		max; /* Of numbers, in ns or bytes; of a list's length; of a text's length (max 0: 255). */
 	const char *
 		preset; /* The default, as one would write it; NULL for maps, lists, required fields. */
 	const struct schema_word *words;
-	schema_check_fn *check;             /* Of texts that are not one of the words. */
+	schema_check_fn
+		*check; /* Of texts that are not one of the words; of the keys of SCHEMA_NAMED. */
 	const char *expected;               /* What check wants, for "needs ...". */
 	const struct schema *map;           /* SCHEMA_MAP. */
-	const struct schema_field *element; /* SCHEMA_LIST. */
+	const struct schema_field *element; /* SCHEMA_LIST, SCHEMA_NAMED. */
 	const char *example;                /* For the page, where the default shows nothing. */
 	const char *help;                   /* Sentences. */
 	const char *over; /* Of a limit: what happens beyond it. NULL: not a limit. */
@@ -77,6 +81,11 @@ struct schema {
 	const struct schema_field *fields;
 };
 
+/* What a named text becomes. */
+struct schema_pair {
+	struct slice name, text;
+};
+
 #define SCHEMA_MEMBER(type_, member_) .offset = offsetof(struct type_, member_)
 #define SCHEMA_COUNTED(type_, member_, n_member_)                                                  \
 	.offset = offsetof(struct type_, member_), .n_offset = offsetof(struct type_, n_member_)
@@ -87,6 +96,12 @@ const struct schema_word *schema_find_word(const struct schema_field *field, str
 
 /* The size of the member that a field fills; of one element, for the element of a list. */
 size_t schema_size_of(const struct schema_field *field);
+/* The same of an element of SCHEMA_LIST or SCHEMA_NAMED, with its name. */
+size_t schema_item_size(const struct schema_field *field);
+static inline bool schema_is_list(const struct schema_field *field)
+{
+	return field->type == SCHEMA_LIST || field->type == SCHEMA_NAMED;
+}
 size_t schema_text_max(const struct schema_field *field);
 
 /* A number in the unit of its type: "15s", "64KiB", "3". */

@@ -2,7 +2,7 @@
 /*
  * yaml.h - reads YAML: the part of it that says one thing in one way.
  *
- * One document, at most 1 MiB, scalars by the core schema of YAML 1.2 (yes, no, on and off are
+ * One document, at most 8 MiB, scalars by the core schema of YAML 1.2 (yes, no, on and off are
  * texts), no anchors, aliases, tags or merge keys, each key once.
  *
  * Ownership: the document is the caller's. Threads: one at a time per document.

@@ -14,7 +14,7 @@
 #include "core/base/arena.h"
 #include "core/document/bind.h"
 #include "core/document/emit.h"
-#include "core/document/json.h"
+#include "core/document/load.h"
 #include "core/document/path.h"
 #include "core/document/yaml.h"
 #include "core/server/config.h"
@@ -24,6 +24,7 @@ enum {
 	ARENA_LEAST = 64 * 1024,
 	ARENA_PER_BYTE = 16, /* "[a,a,...]" makes a slice and a copy of every two bytes. */
 	PRINT_SIZE = 4 << 20,
+	FILE_MAX = 1 << 20,
 };
 
 static const struct report_place nowhere;
@@ -40,63 +41,6 @@ struct config_block {
 	struct arena arena;
 	_Alignas(16) char bytes[];
 };
-
-/* --- The file ------------------------------------------------------------------------------- */
-
-/* The whole file, malloced. 0, -errno, or -EFBIG. */
-static int read_file(const char *path, struct slice *ret_text)
-{
-	FILE *file = fopen(path, "re");
-	char *text;
-	size_t len;
-	int r = 0;
-
-	if (!file)
-		return -errno;
-	text = malloc(DOCUMENT_TEXT_MAX + 1);
-	if (!text) {
-		(void)fclose(file); /* Nothing was written to it. */
-		return -ENOMEM;
-	}
-	errno = 0;
-	len = fread(text, 1, DOCUMENT_TEXT_MAX + 1, file);
-	if (ferror(file))
-		r = errno ? -errno : -EIO;
-	else if (len > DOCUMENT_TEXT_MAX)
-		r = -EFBIG;
-	(void)fclose(file); /* Nothing was written to it. */
-	if (r < 0)
-		free(text);
-	else
-		*ret_text = slice_make(text, len);
-	return r;
-}
-
-static int read_document(const char *path, struct report *rep, struct document **ret_doc,
-			 size_t *ret_len)
-{
-	struct slice text = { 0 };
-	int r = read_file(path, &text);
-
-	if (r == -ENOMEM)
-		return r;
-	if (r == -EFBIG) {
-		report_add(rep, REPORT_TOO_LARGE, nowhere, text,
-			   "is longer than the %d bytes that are allowed", DOCUMENT_TEXT_MAX);
-		return -EINVAL;
-	}
-	if (r < 0) {
-		report_add(rep, REPORT_FILE, nowhere, text, "cannot be read: %s", strerror(-r));
-		return -EINVAL;
-	}
-	*ret_len = text.len;
-	if (slice_ends_with(slice_of(path), SLICE(".json")))
-		r = json_read(text, rep, ret_doc);
-	else
-		r = yaml_read(text, rep, ret_doc);
-	free((void *)(uintptr_t)text.ptr); /* Slices are const; this one was malloced above. */
-	return r;
-}
 
 /* --- Overrides ------------------------------------------------------------------------------ */
 
@@ -370,7 +314,7 @@ int config_load(const char *file, const struct config_override *over, uint32_t n
 
 	rep->source = file;
 	if (file)
-		r = read_document(file, rep, &doc, &len);
+		r = document_load(file, FILE_MAX, rep, &doc, &len);
 	for (uint32_t i = 0; i < n_over; i++)
 		len += strlen(over[i].text);
 	if (r == 0)

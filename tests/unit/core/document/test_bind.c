@@ -304,7 +304,7 @@ static void pages_have_a_row_per_key(void **state)
 	struct writer w = writer_make(text, sizeof(text) - 1);
 
 	(void)state;
-	page_reference(&w, &schema);
+	page_reference(&w, &schema, "config");
 	assert_false(w.overflow);
 	*w.ptr = '\0';
 	for (size_t i = 0; i < ARRAY_SIZE(fields); i++) {
@@ -325,6 +325,133 @@ static void pages_have_a_row_per_key(void **state)
 	assert_null(strstr(text, "`size`"));
 }
 
+/* --- Maps by name. --------------------------------------------------------------------------- */
+
+struct team {
+	struct slice name;
+	uint64_t size;
+};
+
+struct club {
+	const struct team *teams;
+	uint32_t n_teams;
+	const struct schema_pair *words;
+	uint32_t n_words;
+};
+
+static int is_short(struct slice text)
+{
+	return text.len < 5 ? 0 : -1;
+}
+
+static const struct schema_field team_fields[] = {
+	{ .key = "size",
+	  SCHEMA_MEMBER(team, size),
+	  .type = SCHEMA_NUMBER,
+	  .min = 1,
+	  .max = 11,
+	  .preset = "3" },
+};
+static const struct schema team_schema = { .title = "team",
+					   .help = "T.",
+					   .size = sizeof(struct team),
+					   .n_fields = ARRAY_SIZE(team_fields),
+					   .fields = team_fields };
+static const struct schema_field team = { .type = SCHEMA_MAP, .map = &team_schema };
+static const struct schema_field word = { .type = SCHEMA_TEXT, .max = 4 };
+static const struct schema_field club_fields[] = {
+	{ .key = "teams",
+	  SCHEMA_COUNTED(club, teams, n_teams),
+	  .type = SCHEMA_NAMED,
+	  .max = 2,
+	  .check = is_short,
+	  .expected = "a short one",
+	  .element = &team },
+	{ .key = "words",
+	  SCHEMA_COUNTED(club, words, n_words),
+	  .type = SCHEMA_NAMED,
+	  .max = 9,
+	  .element = &word },
+};
+static const struct schema club_schema = { .title = "club",
+					   .help = "C.",
+					   .size = sizeof(struct club),
+					   .n_fields = ARRAY_SIZE(club_fields),
+					   .fields = club_fields };
+
+/* What was bound, as YAML; or the first thing that is wrong. */
+static const char *club_of(const char *yaml)
+{
+	static char text[1024];
+	struct writer w = writer_make(text, sizeof(text) - 1);
+	static struct arena arena;
+	struct report rep;
+	struct document *doc;
+	struct club club;
+	int r;
+
+	report_init(&rep, "f");
+	arena_init(&arena, block, sizeof(block));
+	assert_int_equal(yaml_read(slice_of(yaml), &rep, &doc), 0);
+	r = bind_fill(&club_schema, document_root(doc), &arena, &rep, &club);
+	document_free(doc);
+	if (r < 0) {
+		(void)report_format(&rep, 0, text, sizeof(text));
+		return text;
+	}
+	emit_yaml(&w, &club_schema, &club);
+	*w.ptr = '\0';
+	return text;
+}
+
+static void maps_by_name_are_lists(void **state)
+{
+	(void)state;
+	assert_string_equal(club_of("{}"), "teams: {}\nwords: {}\n");
+	assert_string_equal(club_of("teams: {b: {size: 5}, a: }\nwords: {x: y, \"1 2\": z}"),
+			    "teams: {b: {size: 5}, a: {size: 3}}\nwords: {x: y, \"1 2\": z}\n");
+	assert_string_equal(club_of("teams: [a]"),
+			    "f:1:8: teams: a list is of the wrong type; allowed: a map of up to 2, "
+			    "each key a short one");
+	assert_string_equal(club_of("teams: {a: , b: , c: }"),
+			    "f:1:8: teams: has 3 elements; at most 2 are allowed");
+	assert_string_equal(club_of("teams: {toolong: }"),
+			    "f:1:9: teams.toolong: \"toolong\" is not allowed as a key; allowed: a "
+			    "short one");
+	assert_string_equal(club_of("teams: {a: {size: 12}}"),
+			    "f:1:19: teams.a.size: 12 is too large; allowed: 1 to 11");
+	assert_string_equal(club_of("words: {a: }"),
+			    "f:1:12: words.a: null is of the wrong type; allowed: a text of 1 to 4 "
+			    "bytes");
+	assert_string_equal(club_of("words: {a: 12345x}"),
+			    "f:1:12: words.a: has 6 bytes; at most 4 are allowed");
+}
+
+static void maps_by_name_have_a_section(void **state)
+{
+	char text[8192];
+	struct writer w = writer_make(text, sizeof(text) - 1);
+	json_t *root, *teams;
+
+	(void)state;
+	page_reference(&w, &club_schema, "policy");
+	*w.ptr = '\0';
+	assert_non_null(strstr(text, "\n## teams.NAME\n"));
+	assert_non_null(
+		strstr(text, "| `teams` | `{}` | a map of up to 2, each key a short one: a map |"));
+	assert_null(strstr(text, "reload"));
+	w = writer_make(text, sizeof(text) - 1);
+	page_json_schema(&w, &club_schema);
+	*w.ptr = '\0';
+	root = json_loads(text, 0, NULL);
+	teams = json_object_get(json_object_get(root, "properties"), "teams");
+	assert_int_equal(json_integer_value(json_object_get(teams, "maxProperties")), 2);
+	assert_true(json_is_object(json_object_get(
+		json_object_get(json_object_get(teams, "additionalProperties"), "properties"),
+		"size")));
+	json_decref(root);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -336,6 +463,8 @@ int main(void)
 		cmocka_unit_test(a_full_arena_is_told),
 		cmocka_unit_test(the_json_schema_is_json),
 		cmocka_unit_test(pages_have_a_row_per_key),
+		cmocka_unit_test(maps_by_name_are_lists),
+		cmocka_unit_test(maps_by_name_have_a_section),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -133,7 +133,7 @@ static void size_is_bounded(void **state)
 	memset(w.ptr, ' ', size - writer_len(&w));
 	assert_null(refusal(yaml_read, slice_make(text, DOCUMENT_TEXT_MAX)));
 	assert_string_equal(refusal(yaml_read, slice_make(text, size)),
-			    "f: 1048577 bytes; at most 1048576 are allowed");
+			    "f: 8388609 bytes; at most 8388608 are allowed");
 	free(text);
 }
 

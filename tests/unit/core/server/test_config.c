@@ -603,6 +603,11 @@ static void a_reload_may_change_live_keys_only(void **state)
 
 typedef void page_fn(struct writer *w, const struct schema *schema);
 
+static void put_reference(struct writer *w, const struct schema *schema)
+{
+	page_reference(w, schema, "config");
+}
+
 static void check_page(page_fn *page, const char *name)
 {
 	static char want[1 << 16], got[1 << 16];
@@ -628,7 +633,7 @@ static void check_page(page_fn *page, const char *name)
 static void pages_are_up_to_date(void **state)
 {
 	(void)state;
-	check_page(page_reference, "CONFIG.md");
+	check_page(put_reference, "CONFIG.md");
 	check_page(page_limits, "LIMITS.md");
 }
 

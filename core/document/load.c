@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/document/load.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/document/json.h"
+#include "core/document/yaml.h"
+
+static const struct report_place nowhere;
+
+/* The whole file, malloced. 0, -errno, or -EFBIG. */
+static int read_file(const char *path, size_t max, struct slice *ret_text)
+{
+	FILE *file = fopen(path, "re");
+	char *text;
+	size_t len;
+	int r = 0;
+
+	if (!file)
+		return -errno;
+	text = malloc(max + 1);
+	if (!text) {
+		(void)fclose(file); /* Nothing was written to it. */
+		return -ENOMEM;
+	}
+	errno = 0;
+	len = fread(text, 1, max + 1, file);
+	if (ferror(file))
+		r = errno ? -errno : -EIO;
+	else if (len > max)
+		r = -EFBIG;
+	(void)fclose(file); /* Nothing was written to it. */
+	if (r < 0)
+		free(text);
+	else
+		*ret_text = slice_make(text, len);
+	return r;
+}
+
+int document_load(const char *path, size_t max, struct report *rep, struct document **ret_doc,
+		  size_t *ret_len)
+{
+	struct slice text = { 0 };
+	int r = read_file(path, max, &text);
+
+	if (r == -ENOMEM)
+		return r;
+	if (r == -EFBIG) {
+		report_add(rep, REPORT_TOO_LARGE, nowhere, text,
+			   "is longer than the %zu bytes that are allowed", max);
+		return -EINVAL;
+	}
+	if (r < 0) {
+		report_add(rep, REPORT_FILE, nowhere, text, "cannot be read: %s", strerror(-r));
+		return -EINVAL;
+	}
+	*ret_len = text.len;
+	if (slice_ends_with(slice_of(path), SLICE(".json")))
+		r = json_read(text, rep, ret_doc);
+	else
+		r = yaml_read(text, rep, ret_doc);
+	free((void *)(uintptr_t)text.ptr); /* Slices are const; this one was malloced above. */
+	return r;
+}

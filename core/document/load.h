@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * load.h - a file as a document: JSON when its name ends so, otherwise YAML.
+ *
+ * Ownership: the document is the caller's. Threads: waits for the disk: not for a worker.
+ */
+#pragma once
+
+#include "core/base/gw_assert.h"
+#include "core/document/document.h"
+
+/*
+ * At most 'max' bytes. 0, with the file's length in *ret_len; -EINVAL, and 'rep' says what is wrong;
+ * or -ENOMEM.
+ */
+GW_MUST_USE int document_load(const char *path, size_t max, struct report *rep,
+			      struct document **ret_doc, size_t *ret_len);
