@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/seat.h"
 
+#include "core/base/clock.h"
 #include "core/base/probe.h"
 
 void seat_offer(struct policy_seat *seat, const struct policy_table *table)
@@ -28,10 +29,16 @@ const struct policy_table *seat_table(struct policy_seat *seat)
 	table = atomic_load_explicit(&seat->offered, memory_order_acquire);
 	GW_ASSERT(table);
 	if (GW_UNLIKELY(atomic_load_explicit(&seat->adopted, memory_order_relaxed) != table)) {
+		atomic_store_explicit(&seat->adopted_ns, gw_now_ns(), memory_order_relaxed);
 		atomic_store_explicit(&seat->adopted, table, memory_order_release);
 		GW_PROBE(policy_adopt, table->generation, table->services.n, table->routes.n);
 	}
 	return table;
+}
+
+uint64_t seat_adopted_ns(const struct policy_seat *seat)
+{
+	return atomic_load_explicit(&seat->adopted_ns, memory_order_relaxed);
 }
 
 uint64_t seat_waited_ns(const struct policy_seat *seat, uint64_t now_ns)

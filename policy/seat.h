@@ -25,6 +25,7 @@ struct policy_seat {
 	_Atomic(const struct policy_table *) offered;
 	_Atomic(const struct policy_table *) adopted;
 	_Atomic uint64_t renewed_ns; /* When the latest took another's place; 0: none has. */
+	_Atomic uint64_t adopted_ns; /* When the worker adopted the one that it has. */
 };
 
 /*
@@ -38,6 +39,9 @@ void seat_renew(struct policy_seat *seat, const struct policy_table *table, uint
 
 /* Publisher: whether the worker uses that very table. */
 bool seat_has(const struct policy_seat *seat, const struct policy_table *table);
+
+/* Publisher: when the worker has adopted what it has, on the clock of gw_now_ns(). */
+uint64_t seat_adopted_ns(const struct policy_seat *seat);
 
 /* Worker: the table to judge by, good until the handler returns. Something must have been offered. */
 const struct policy_table *seat_table(struct policy_seat *seat);

@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/read.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "core/base/arena.h"
+#include "core/document/bind.h"
+#include "core/document/form.h"
+#include "core/document/path.h"
+#include "policy/table.h"
+
+enum {
+	ARENA_LEAST = 64 * 1024,
+	ARENA_PER_BYTE =
+		48, /* "- {a: b}" makes a structure of a route; pages not touched cost nothing. */
+};
+
+struct block {
+	struct written_policy policy; /* First: policy_read_free() goes back from it. */
+	struct arena arena;
+	_Alignas(16) char bytes[];
+};
+
+static const struct report_place nowhere;
+
+static void add_error(struct report *rep, const char *list, uint32_t i, const char *below,
+		      const char *text, struct slice what)
+{
+	char path[REPORT_PATH_MAX], shown[PATH_SHOWN_MAX];
+	struct writer w = writer_make(path, sizeof(path));
+
+	writer_put(&w, slice_of(list));
+	path_put_index(&w, i);
+	writer_put(&w, slice_of(below));
+	report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w), "%s %s", path_show(what, shown),
+		   text);
+}
+
+/* --- Names. ---------------------------------------------------------------------------------- */
+
+struct named {
+	struct slice name;
+	uint32_t i;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int r = slice_cmp(x->name, y->name);
+
+	return r ? r : x->i < y->i ? -1 : x->i > y->i;
+}
+
+static int same_name(const void *a, const void *b)
+{
+	return slice_cmp(((const struct named *)a)->name, ((const struct named *)b)->name);
+}
+
+/* Sorted; to be freed. */
+static struct named *service_names(const struct written_policy *p)
+{
+	struct named *names = calloc(p->n_services + 1, sizeof(*names));
+
+	for (uint32_t i = 0; names && i < p->n_services; i++)
+		names[i] = (struct named){ p->services[i].name, i };
+	if (names)
+		qsort(names, p->n_services, sizeof(*names), by_name);
+	return names;
+}
+
+static int check_services_exist(const struct written_policy *p, struct report *rep)
+{
+	struct named *names = service_names(p);
+
+	if (!names)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p->n_routes; i++) {
+		struct named wanted = { .name = p->routes[i].service };
+
+		if (!bsearch(&wanted, names, p->n_services, sizeof(*names), same_name))
+			add_error(rep, "routes", i, ".service", "is no service of this policy",
+				  wanted.name);
+	}
+	free(names);
+	return 0;
+}
+
+static int check_route_names(const struct written_policy *p, struct report *rep)
+{
+	struct named *names = calloc(p->n_routes + 1, sizeof(*names));
+
+	if (!names)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < p->n_routes; i++)
+		names[i] = (struct named){ p->routes[i].name, i };
+	qsort(names, p->n_routes, sizeof(*names), by_name);
+	for (uint32_t i = 1; i < p->n_routes; i++)
+		if (slice_eq(names[i - 1].name, names[i].name))
+			add_error(rep, "routes", names[i].i, ".name",
+				  "is the name of another route, too", names[i].name);
+	free(names);
+	return 0;
+}
+
+/* --- Routes. --------------------------------------------------------------------------------- */
+
+static uint32_t n_segments(struct slice path)
+{
+	uint32_t n = 0;
+
+	for (size_t i = 0; i < path.len; i++)
+		n += path.ptr[i] == '/';
+	return n;
+}
+
+static void check_match(const struct written_match *m, uint32_t i, struct report *rep)
+{
+	if (m->path.len && m->path_prefix.len)
+		add_error(rep, "routes", i, ".match", "and path_prefix exclude each other",
+			  m->path);
+	if (n_segments(m->path_prefix) > POLICY_SEGMENTS_MAX)
+		add_error(rep, "routes", i, ".match.path_prefix", "has more than 31 segments",
+			  m->path_prefix);
+}
+
+/* Names of hosts and fields are compared in lower case (RFC 9110 4.2.3, 5.1). In our own arena. */
+static void lower(struct slice text)
+{
+	char *bytes = (char *)(uintptr_t)text.ptr;
+
+	for (size_t i = 0; i < text.len; i++)
+		bytes[i] = slice_lower(bytes[i]);
+}
+
+static void lower_match(const struct written_match *m)
+{
+	for (uint32_t i = 0; i < m->n_hosts; i++)
+		lower(m->hosts[i]);
+	for (uint32_t i = 0; i < m->n_headers; i++)
+		lower(m->headers[i].name);
+}
+
+static bool is_same_place(struct slice one, struct slice other, bool tls)
+{
+	enum form_scheme scheme = tls ? FORM_HTTPS : FORM_HTTP;
+	struct form_url a, b;
+
+	return form_endpoint(one, scheme, &a) == 0 && form_endpoint(other, scheme, &b) == 0 &&
+	       a.port == b.port && slice_eq_nocase(a.host, b.host) && slice_eq(a.path, b.path);
+}
+
+static void check_places(const struct written_service *service, struct report *rep)
+{
+	bool tls = policy_is_tls((enum policy_protocol)service->protocol);
+	char path[REPORT_PATH_MAX], shown[PATH_SHOWN_MAX];
+
+	for (uint32_t i = 0; i < service->n_endpoints; i++)
+		for (uint32_t k = 0; k < i; k++) {
+			struct writer w = writer_make(path, sizeof(path));
+
+			if (!is_same_place(service->endpoints[i].address,
+					   service->endpoints[k].address, tls))
+				continue;
+			path_put_key(&w, SLICE("services"));
+			path_put_key(&w, service->name);
+			path_put_key(&w, SLICE("endpoints"));
+			path_put_index(&w, i);
+			report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w),
+				   "%s is endpoints[%u], too",
+				   path_show(service->endpoints[i].address, shown), k);
+		}
+}
+
+static void check_endpoints(const struct written_policy *p, struct report *rep)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < p->n_services; i++) {
+		n += p->services[i].n_endpoints;
+		check_places(&p->services[i], rep);
+	}
+	if (n > POLICY_ENDPOINTS_MAX)
+		report_add(rep, REPORT_LIMIT, nowhere, SLICE("services"),
+			   "have %u endpoints in all; at most %u are allowed", n,
+			   POLICY_ENDPOINTS_MAX);
+}
+
+static int check(const struct written_policy *p, struct report *rep)
+{
+	uint32_t n_before = rep->n_all;
+	int r;
+
+	for (uint32_t i = 0; i < p->n_routes; i++) {
+		check_match(&p->routes[i].match, i, rep);
+		lower_match(&p->routes[i].match);
+	}
+	check_endpoints(p, rep);
+	r = check_services_exist(p, rep);
+	if (r == 0)
+		r = check_route_names(p, rep);
+	return r < 0 ? r : rep->n_all == n_before ? 0 : -EINVAL;
+}
+
+/* --- Public. --------------------------------------------------------------------------------- */
+
+int policy_read(const struct document_node *root, size_t room, struct report *rep,
+		struct written_policy **ret_policy)
+{
+	size_t size = ARENA_LEAST + ARENA_PER_BYTE * room;
+	struct block *block = calloc(1, sizeof(*block) + size);
+	int r;
+
+	if (!block)
+		return -ENOMEM;
+	arena_init(&block->arena, block->bytes, size);
+	r = bind_fill(&policy_schema, root, &block->arena, rep, &block->policy);
+	if (r == 0)
+		r = check(&block->policy, rep);
+	if (r == 0)
+		*ret_policy = &block->policy;
+	else
+		policy_read_free(&block->policy);
+	return r;
+}
+
+void policy_read_free(struct written_policy *policy)
+{
+	struct block *block;
+
+	if (!policy)
+		return;
+	block = GW_CONTAINER_OF(policy, struct block, policy);
+	arena_fini(&block->arena);
+	free(block);
+}

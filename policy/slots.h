@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * slots.h - who is called as before keeps the slot of before.
+ *
+ * Threads: pure over the caller's memory, which is sorted on the way; allocates.
+ */
+#pragma once
+
+#include "core/base/gw_assert.h"
+#include "core/base/slice.h"
+
+struct slot_name {
+	struct slice name; /* Each once. */
+	uint32_t i;        /* The caller's. */
+	uint16_t slot;
+};
+
+/* For qsort() and bsearch(). */
+int slots_by_name(const void *a, const void *b);
+
+/*
+ * A slot below 'max' for each of the new ones: the old one's of that name; or one that no old one
+ * has, as long as there is such a one. There are no more new ones than slots. 0 or -ENOMEM.
+ */
+GW_MUST_USE int slots_assign(struct slot_name *old, uint32_t n_old, struct slot_name *now,
+			     uint32_t n_now, uint32_t max);

@@ -1,0 +1,205 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policies as they are written: what is taken, and the exact word on what is not. */
+#include "policy/read.c"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <stdio.h>
+
+#include "core/document/page.h"
+#include "core/document/yaml.h"
+
+static struct written_policy *policy;
+
+/* NULL when it is taken; else the first thing that is wrong. */
+static const char *reading(const char *yaml)
+{
+	static char text[1024];
+	static struct report rep;
+	struct document *doc;
+	int r;
+
+	policy = NULL;
+	report_init(&rep, "f");
+	if (yaml_read(slice_of(yaml), &rep, &doc) == 0) {
+		r = policy_read(document_root(doc), strlen(yaml), &rep, &policy);
+		document_free(doc);
+		if (r == 0)
+			return NULL;
+	}
+	(void)report_format(&rep, 0, text, sizeof(text));
+	return text;
+}
+
+#define S "services: {s: {}}\n"
+
+static const struct {
+	const char *yaml, *error;
+} wrong[] = {
+	{ "{}", "f:1:1: the key \"version\" is missing; it needs 1 to 1" },
+	{ "version: 2", "f:1:10: version: 2 is too large; allowed: 1 to 1" },
+	{ "version: 1\nenabeld: true",
+	  "f:2:1: unknown key \"enabeld\"; did you mean \"enabled\"?" },
+	{ "version: 1\nservices: [a]",
+	  "f:2:11: services: a list is of the wrong type; allowed: a map of up to 1024, each key a name "
+	  "of letters, digits, '.', '_' and '-', at most 64" },
+	{ "version: 1\nservices: {\"a b\": {}}",
+	  "f:2:12: services.a b: \"a b\" is not allowed as a key; allowed: a name of letters, digits, "
+	  "'.', '_' and '-', at most 64" },
+	{ "version: 1\nservices: {a: {protocol: htps}}",
+	  "f:2:26: services.a.protocol: \"htps\" is not allowed; did you mean \"https\"? allowed: http, "
+	  "https, h2c or h2" },
+	{ "version: 1\nservices: {a: {endpoints: [{}]}}",
+	  "f:2:28: services.a.endpoints[0]: the key \"address\" is missing; it needs \"host:port\", "
+	  "\"[v6]:port\" or \"unix:/path\"" },
+	{ "version: 1\nservices: {a: {endpoints: [{address: \"http://x\"}]}}",
+	  "f:2:38: services.a.endpoints[0].address: \"http://x\" is not allowed; allowed: "
+	  "\"host:port\", \"[v6]:port\" or \"unix:/path\"" },
+	{ "version: 1\nservices: {a: {endpoints: [{address: X}, {address: \"x:80\"}]}}",
+	  "f: services.a.endpoints[1]: \"x:80\" is endpoints[0], too" },
+	{ "version: 1\nservices: {a: {timeouts: {connect: 2}}}",
+	  "f:2:36: services.a.timeouts.connect: 2 has no unit; allowed: 10ms to 5m" },
+	{ "version: 1\nservices: {a: {pool: {max_idle: 70000}}}",
+	  "f:2:33: services.a.pool.max_idle: 70000 is too large; allowed: 0 to 65535" },
+	{ "version: 1\n" S "routes: [{service: s}]",
+	  "f:3:10: routes[0]: the key \"name\" is missing; it needs letters, digits, '.', '_' and '-', "
+	  "at most 64" },
+	{ "version: 1\n" S "routes: [{name: r, service: t}]",
+	  "f: routes[0].service: \"t\" is no service of this policy" },
+	{ "version: 1\n" S
+	  "routes: [{name: r, service: s}, {name: q, service: s}, {name: r, service: s}]",
+	  "f: routes[2].name: \"r\" is the name of another route, too" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path: /a, path_prefix: /b}}]",
+	  "f: routes[0].match: \"/a\" and path_prefix exclude each other" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path_prefix: /a/../b}}]",
+	  "f:3:53: routes[0].match.path_prefix: \"/a/../b\" is not allowed; allowed: off, or a path in "
+	  "its canonical form" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {hosts: [\"*.*.a\"]}}]",
+	  "f:3:48: routes[0].match.hosts[0]: \"*.*.a\" is not allowed; allowed: a host name, an IP "
+	  "address, or \"*.\" and a host name" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {methods: [\"GET \"]}}]",
+	  "f:3:50: routes[0].match.methods[0]: \"GET \" is not allowed; allowed: a method, such as GET" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {headers: {\"x y\": a}}}]",
+	  "f:3:50: routes[0].match.headers.x y: \"x y\" is not allowed as a key; allowed: a field's "
+	  "name" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {headers: {x: 1}}}]",
+	  "f:3:53: routes[0].match.headers.x: 1 is of the wrong type; allowed: a text of 1 to 256 "
+	  "bytes" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, max_body: 5}]",
+	  "f:3:42: routes[0].max_body: 5 has no unit; allowed: off, or 0B to 1TiB" },
+};
+
+static void broken_policies_are_refused(void **state)
+{
+	uint32_t n = 0;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
+		const char *got = reading(wrong[i].yaml);
+
+		if (got && strcmp(got, wrong[i].error) == 0)
+			continue;
+		print_error("%s\ngot:  %s\nwant: %s\n", wrong[i].yaml, got ? got : "taken",
+			    wrong[i].error);
+		policy_read_free(policy);
+		n++;
+	}
+	assert_int_equal(n, 0);
+}
+
+static void what_is_not_said_has_its_default(void **state)
+{
+	const struct written_service *s;
+	const struct written_route *r;
+
+	(void)state;
+	assert_null(reading("version: 1\nservices: {a: , b: {endpoints: [{address: h}]}}\n"
+			    "routes: [{name: r, service: b}]"));
+	assert_true(policy->enabled && policy->n_services == 2 && policy->n_routes == 1);
+	s = &policy->services[1];
+	r = &policy->routes[0];
+	assert_true(slice_eq(policy->services[0].name, SLICE("a")));
+	assert_true(slice_eq(s->name, SLICE("b")) && s->protocol == POLICY_HTTP);
+	assert_int_equal(policy->services[0].timeouts.connect_ns, 2000000000);
+	assert_int_equal(s->timeouts.tunnel_idle_ns, 3600 * UINT64_C(1000000000));
+	assert_int_equal(s->pool.max_idle, 500);
+	assert_int_equal(r->max_body, 1 << 20);
+	assert_true(r->upgrades == 0 && r->match.n_hosts == 0 && r->match.path.len == 0);
+	policy_read_free(policy);
+}
+
+static void hosts_and_fields_are_in_lower_case(void **state)
+{
+	(void)state;
+	assert_null(reading("version: 1\n" S
+			    "routes: [{name: r, service: s, max_body: off, upgrades: "
+			    "[websocket], match: {hosts: [\"*.A.Test\"], methods: [GET, PROPFIND], "
+			    "headers: {X-Tenant: Blue}}}]"));
+	assert_true(slice_eq(policy->routes[0].match.hosts[0], SLICE("*.a.test")));
+	assert_true(slice_eq(policy->routes[0].match.headers[0].name, SLICE("x-tenant")));
+	assert_true(slice_eq(policy->routes[0].match.headers[0].text, SLICE("Blue")));
+	assert_int_equal(policy->routes[0].match.n_methods, 2);
+	assert_true(policy->routes[0].max_body == UINT64_MAX &&
+		    policy->routes[0].upgrades == POLICY_UPGRADE_WEBSOCKET);
+	policy_read_free(policy);
+}
+
+/* As long as the text is, so much room there is. */
+static void many_small_routes_have_room(void **state)
+{
+	enum { N = 3000 };
+	char *yaml = malloc(N * 40 + 100);
+	struct writer w = writer_make(yaml, N * 40 + 100);
+
+	(void)state;
+	writer_lit(&w, "{version: 1,services: {s: },routes: [");
+	for (uint64_t i = 0; i < N; i++) {
+		writer_lit(&w, "{name: ");
+		writer_u64(&w, 100000 + i); /* A number is no name. */
+		writer_lit(&w, "a,service: s},");
+	}
+	writer_lit(&w, "]}");
+	writer_char(&w, '\0');
+	assert_null(reading(yaml));
+	assert_int_equal(policy->n_routes, N);
+	policy_read_free(policy);
+	free(yaml);
+}
+
+static void the_page_is_up_to_date(void **state)
+{
+	static char want[1 << 16], got[1 << 16];
+	struct writer w = writer_make(want, sizeof(want));
+	const char *root = getenv("GW_SOURCE_DIR");
+	char path[4096];
+	FILE *file;
+	size_t len;
+
+	(void)state;
+	page_reference(&w, &policy_schema, "policy");
+	(void)snprintf(path, sizeof(path), "%s/docs/POLICY.md", root ? root : ".");
+	file = fopen(path, "re");
+	assert_non_null(file);
+	len = fread(got, 1, sizeof(got), file);
+	assert_int_equal(fclose(file), 0);
+	if (!slice_eq(slice_make(got, len), writer_slice(&w)))
+		fail_msg("%s is not what the schema says: gwtool schema policy --reference", path);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(broken_policies_are_refused),
+		cmocka_unit_test(what_is_not_said_has_its_default),
+		cmocka_unit_test(hosts_and_fields_are_in_lower_case),
+		cmocka_unit_test(many_small_routes_have_room),
+		cmocka_unit_test(the_page_is_up_to_date),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
