@@ -12,34 +12,17 @@
 #include "core/document/page.h"
 #include "core/document/path.h"
 #include "core/server/config.h"
-#include "tools/gwtool_ask.h"
-
-/* As sluice's own (sysexits.h). */
-enum {
-	EXIT_OK = 0,
-	EXIT_FAILED = 1,
-	EXIT_USAGE = 2,
-	EXIT_PERMISSION = 77,
-	EXIT_CONFIG = 78,
-};
+#include "policy/schema.h"
+#include "tools/gwtool.h"
 
 enum { OUTPUT_MAX = 64 << 20 }; /* Reserved, not used, by anything but the longest reply. */
 
-struct call {
-	const char *socket; /* NULL: the usual place. */
-	bool json;
-	int argc; /* Behind the command. */
-	char *const *argv;
-};
-
-typedef int command_fn(const struct call *call);
-
 struct command {
 	const char *name, *arguments, *help;
-	command_fn *run;
+	gwtool_command_fn *run;
 };
 
-static int usage(const char *why, const char *what)
+int gwtool_usage(const char *why, const char *what)
 {
 	(void)fprintf(stderr, "gwtool: %s%s\n", why, what);
 	(void)fputs("try 'gwtool help'\n", stderr);
@@ -48,9 +31,7 @@ static int usage(const char *why, const char *what)
 
 /* --- Output --------------------------------------------------------------------------------- */
 
-typedef void put_fn(struct writer *w, const void *what);
-
-static int print(put_fn *put, const void *what)
+int gwtool_print(gwtool_put_fn *put, const void *what)
 {
 	char *buf = malloc(OUTPUT_MAX);
 	struct writer w;
@@ -110,11 +91,29 @@ static int explain_failure(const char *path, int why)
 	return why == -EACCES || why == -EPERM || why == -EPIPE ? EXIT_PERMISSION : EXIT_FAILED;
 }
 
-static int ask(const struct call *call, const char *command)
+static int tell_error(const struct document_node *error)
+{
+	struct slice where = text_of(error, SLICE("path")), code = text_of(error, SLICE("code"));
+	static const char *const of_the_text[] = {
+		"config_rejected", "unknown_key", "missing_key", "type",  "value",
+		"range",           "limit",       "semantic",    "string"
+	};
+
+	(void)fprintf(stderr, "gwtool: %.*s%s%.*s (%.*s)\n", SLICE_ARG(where),
+		      where.len ? ": " : "", SLICE_ARG(text_of(error, SLICE("message"))),
+		      SLICE_ARG(code));
+	for (size_t i = 0; i < ARRAY_SIZE(of_the_text); i++)
+		if (slice_eq(code, slice_of(of_the_text[i])))
+			return EXIT_CONFIG;
+	return EXIT_FAILED;
+}
+
+int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
+			 const char *pick)
 {
 	char usual[GWTOOL_PATH_MAX];
 	const char *path = call->socket;
-	const struct document_node *result;
+	const struct document_node *result, *part;
 	struct document *reply;
 	bool ok;
 	int r;
@@ -123,36 +122,32 @@ static int ask(const struct call *call, const char *command)
 		gwtool_ask_path(usual);
 		path = usual;
 	}
-	r = gwtool_ask(path, command, &reply, &result, &ok);
+	r = gwtool_ask(path, question, &reply, &result, &ok);
 	if (r < 0)
 		return explain_failure(path, r);
-	if (ok) {
-		r = print(call->json ? put_json : put_people, result);
-	} else {
-		struct slice where = text_of(result, SLICE("path"));
-
-		(void)fprintf(stderr, "gwtool: %.*s%s%.*s (%.*s)\n", SLICE_ARG(where),
-			      where.len ? ": " : "", SLICE_ARG(text_of(result, SLICE("message"))),
-			      SLICE_ARG(text_of(result, SLICE("code"))));
-		r = slice_eq(text_of(result, SLICE("code")), SLICE("config_rejected"))
-			    ? EXIT_CONFIG
-			    : EXIT_FAILED;
-	}
+	part = ok && pick && !call->json ? document_get(result, slice_of(pick)) : NULL;
+	r = ok ? gwtool_print(call->json ? put_json : put_people, part ? part : result)
+	       : tell_error(result);
 	document_free(reply);
 	return r;
+}
+
+static int ask(const struct call *call, const char *command)
+{
+	return gwtool_ask_and_print(call, &(struct gwtool_question){ .command = command }, NULL);
 }
 
 static int run_status(const struct call *call)
 {
 	if (call->argc)
-		return usage("status takes no argument: ", call->argv[0]);
+		return gwtool_usage("status takes no argument: ", call->argv[0]);
 	return ask(call, "status");
 }
 
 static int run_reload(const struct call *call)
 {
 	if (call->argc)
-		return usage("reload takes no argument: ", call->argv[0]);
+		return gwtool_usage("reload takes no argument: ", call->argv[0]);
 	return ask(call, "reload");
 }
 
@@ -165,7 +160,7 @@ static void put_schema(struct writer *w, const void *what)
 
 static void put_reference(struct writer *w, const void *what)
 {
-	page_reference(w, what, "config");
+	page_reference(w, what, what == &config_schema ? "config" : "policy");
 }
 
 static void put_limits(struct writer *w, const void *what)
@@ -176,18 +171,26 @@ static void put_limits(struct writer *w, const void *what)
 static int run_schema(const struct call *call)
 {
 	static const struct {
+		const char *name;
+		const struct schema *schema;
+	} schemas[] = { { "config", &config_schema }, { "policy", &policy_schema } };
+	static const struct {
 		const char *flag;
-		put_fn *put;
+		gwtool_put_fn *put;
 	} forms[] = { { "--reference", put_reference }, { "--limits", put_limits } };
+	const struct schema *schema = NULL;
 
-	if (call->argc == 0 || strcmp(call->argv[0], "config") != 0)
-		return usage("schema of what? There is: ", "config");
+	for (size_t i = 0; call->argc && i < ARRAY_SIZE(schemas); i++)
+		if (strcmp(call->argv[0], schemas[i].name) == 0)
+			schema = schemas[i].schema;
+	if (!schema)
+		return gwtool_usage("schema of what? There are: ", "config and policy");
 	if (call->argc == 1)
-		return print(put_schema, &config_schema);
+		return gwtool_print(put_schema, schema);
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
 		if (call->argc == 2 && strcmp(call->argv[1], forms[i].flag) == 0)
-			return print(forms[i].put, &config_schema);
-	return usage("unknown argument of schema: ", call->argv[call->argc - 1]);
+			return gwtool_print(forms[i].put, schema);
+	return gwtool_usage("unknown argument of schema: ", call->argv[call->argc - 1]);
 }
 
 static void put_verdict(struct writer *w, const void *what)
@@ -215,6 +218,21 @@ static void put_verdict(struct writer *w, const void *what)
 	writer_lit(w, "]}\n");
 }
 
+int gwtool_tell_verdict(const struct call *call, const char *file, int r, const struct report *rep)
+{
+	if (r == -ENOMEM) {
+		(void)fputs("gwtool: out of memory\n", stderr);
+		return EXIT_FAILED;
+	}
+	if (call->json && gwtool_print(put_verdict, rep) != EXIT_OK)
+		return EXIT_FAILED;
+	if (!call->json && r < 0)
+		report_print(rep, stderr);
+	else if (!call->json)
+		(void)printf("%s: good\n", file);
+	return r < 0 ? EXIT_CONFIG : EXIT_OK;
+}
+
 static int run_check_config(const struct call *call)
 {
 	static struct report rep;
@@ -222,22 +240,12 @@ static int run_check_config(const struct call *call)
 	int r;
 
 	if (call->argc != 1)
-		return usage("check-config takes one argument: ", "the file");
+		return gwtool_usage("check-config takes one argument: ", "the file");
 	report_init(&rep, NULL);
 	r = config_load(call->argv[0], NULL, 0, &rep, &config);
-	if (r == -ENOMEM) {
-		(void)fputs("gwtool: out of memory\n", stderr);
-		return EXIT_FAILED;
-	}
 	if (r == 0)
 		config_free(config);
-	if (call->json && print(put_verdict, &rep) != EXIT_OK)
-		return EXIT_FAILED;
-	if (!call->json && r < 0)
-		report_print(&rep, stderr);
-	else if (!call->json)
-		(void)printf("%s: good\n", call->argv[0]);
-	return r < 0 ? EXIT_CONFIG : EXIT_OK;
+	return gwtool_tell_verdict(call, call->argv[0], r, &rep);
 }
 
 /* --- The program ---------------------------------------------------------------------------- */
@@ -251,8 +259,13 @@ static const struct command commands[] = {
 	  run_reload },
 	{ "check-config", "FILE", "is this a good sluice.yaml? The daemon need not run",
 	  run_check_config },
-	{ "schema", "config [--reference|--limits]",
-	  "sluice.yaml as a JSON Schema, or as a page of Markdown", run_schema },
+	{ "push-policy", "FILE [--dry-run] [--expect-generation N]",
+	  "have all workers judge by this policy from now on; all or nothing", gwtool_push_policy },
+	{ "get-policy", "", "the policy in force, as it was pushed", gwtool_get_policy },
+	{ "check-policy", "FILE", "is this a good policy? The daemon need not run",
+	  gwtool_check_policy },
+	{ "schema", "config|policy [--reference|--limits]",
+	  "sluice.yaml or a policy as a JSON Schema, or as a page of Markdown", run_schema },
 	{ "help", "", "this", run_help },
 };
 
@@ -274,7 +287,8 @@ static int run_help(const struct call *call)
 		   "Examples:\n"
 		   "  gwtool status\n"
 		   "  gwtool --json status | jq .connections\n"
-		   "  gwtool check-config /etc/sluice/sluice.yaml");
+		   "  gwtool check-config /etc/sluice/sluice.yaml\n"
+		   "  gwtool push-policy policy.yaml");
 	return EXIT_OK;
 }
 
@@ -291,7 +305,7 @@ static int run(const char *name, const struct call *call)
 	near = path_nearest(slice_of(name), names);
 	if (near >= 0)
 		(void)fprintf(stderr, "gwtool: did you mean '%s'?\n", names[near]);
-	return usage("unknown command: ", name);
+	return gwtool_usage("unknown command: ", name);
 }
 
 int main(int argc, char **argv)
@@ -309,10 +323,10 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0)
 			return run_help(&call);
 		else
-			return usage("unknown option, or one without its value: ", argv[at]);
+			return gwtool_usage("unknown option, or one without its value: ", argv[at]);
 	}
 	if (at == argc)
-		return usage("what shall I do? ", "A command is missing");
+		return gwtool_usage("what shall I do? ", "A command is missing");
 	call.argc = argc - at - 1;
 	call.argv = argv + at + 1;
 	return run(argv[at], &call);

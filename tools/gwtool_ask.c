@@ -12,7 +12,8 @@
 
 enum {
 	LENGTH_SIZE = 4,
-	REQUEST_MAX = 256,
+	REQUEST_LEAST = 1024,
+	REQUEST_MAX = 32 << 20,
 	TIMEOUT_S = 10,
 };
 
@@ -58,28 +59,58 @@ static void put_length(char *at, size_t len)
 		at[i] = (char)(len >> (24 - 8 * i));
 }
 
-static int send_request(int fd, const char *command)
+/* The frame, malloced; NULL when there is no memory, or *ret_len 0: it is too long. */
+static char *make_frame(const struct gwtool_question *q, size_t *ret_len)
 {
-	char frame[LENGTH_SIZE + REQUEST_MAX];
-	struct pack p = pack_make(frame + LENGTH_SIZE, REQUEST_MAX);
-	size_t len, sent = 0;
+	*ret_len = 0;
+	for (size_t size = REQUEST_LEAST;; size *= 2) {
+		char *frame = malloc(LENGTH_SIZE + size);
+		struct pack p = pack_make(frame + LENGTH_SIZE, size);
 
-	pack_map(&p, 3);
-	pack_entry_u64(&p, "v", 1);
-	pack_entry_u64(&p, "id", 1);
-	pack_entry_text(&p, "command", slice_of(command));
-	if (p.w.overflow)
-		return -EMSGSIZE;
-	put_length(frame, writer_len(&p.w));
-	len = LENGTH_SIZE + writer_len(&p.w);
-	while (sent < len) {
-		ssize_t n = send(fd, frame + sent, len - sent, MSG_NOSIGNAL);
+		if (!frame)
+			return NULL;
+		pack_map(&p, q->args ? 4 : 3);
+		pack_entry_u64(&p, "v", 1);
+		pack_entry_u64(&p, "id", 1);
+		pack_entry_text(&p, "command", slice_of(q->command));
+		if (q->args) {
+			pack_key(&p, "args");
+			q->args(&p, q->owner);
+		}
+		if (!p.w.overflow) {
+			*ret_len = LENGTH_SIZE + writer_len(&p.w);
+			put_length(frame, writer_len(&p.w));
+			return frame;
+		}
+		if (size >= REQUEST_MAX)
+			return frame;
+		free(frame);
+	}
+}
+
+static int send_all(int fd, const char *bytes, size_t len)
+{
+	for (size_t sent = 0; sent < len;) {
+		ssize_t n = send(fd, bytes + sent, len - sent, MSG_NOSIGNAL);
 
 		if (n < 0)
 			return errno == EAGAIN ? -ETIMEDOUT : -errno;
 		sent += (size_t)n;
 	}
 	return 0;
+}
+
+static int send_request(int fd, const struct gwtool_question *q)
+{
+	size_t len;
+	char *frame = make_frame(q, &len);
+	int r;
+
+	if (!frame)
+		return -ENOMEM;
+	r = len ? send_all(fd, frame, len) : -EMSGSIZE;
+	free(frame);
+	return r;
 }
 
 static int receive(int fd, char *buf, size_t len)
@@ -137,8 +168,8 @@ static const struct document_node *find_result(const struct document *reply, boo
 	return result;
 }
 
-int gwtool_ask(const char *path, const char *command, struct document **ret_reply,
-	       const struct document_node **ret_result, bool *ret_ok)
+int gwtool_ask(const char *path, const struct gwtool_question *question,
+	       struct document **ret_reply, const struct document_node **ret_result, bool *ret_ok)
 {
 	const struct document_node *result;
 	struct document *reply = NULL;
@@ -146,7 +177,7 @@ int gwtool_ask(const char *path, const char *command, struct document **ret_repl
 
 	if (r < 0)
 		return r;
-	r = send_request(fd, command);
+	r = send_request(fd, question);
 	if (r == 0)
 		r = receive_reply(fd, &reply);
 	close(fd);

@@ -112,7 +112,7 @@ static bool speaks_upstream(const struct config *config)
 {
 	enum form_scheme scheme = config_scheme(config);
 
-	return scheme == FORM_HTTPS || scheme == FORM_H2;
+	return config_has_policy(config) || scheme == FORM_HTTPS || scheme == FORM_H2;
 }
 
 static int read_trust(const struct config_upstream_tls *tls, struct report *rep,

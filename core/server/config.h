@@ -137,6 +137,8 @@ struct config {
 	uint64_t workers;         /* 0: one for each CPU that the process may use. */
 	uint32_t upgrades;        /* enum policy_upgrade bits that requests may ask for. */
 	struct slice health_path; /* Answered by the public listeners themselves; empty: off. */
+	struct slice policy;      /* Path of a policy's file; empty: none. */
+	struct slice state;       /* Path of the folder that keeps what was accepted; empty: off. */
 	struct config_admin admin;
 	struct config_control control;
 	struct config_limits limits;
@@ -154,6 +156,12 @@ struct config {
 static inline enum form_scheme config_scheme(const struct config *config)
 {
 	return config->n_upstreams ? config->upstreams[0].url.scheme : FORM_HTTP;
+}
+
+/* There is, or may be, a policy of its own, whose services may speak anything. */
+static inline bool config_has_policy(const struct config *config)
+{
+	return config->policy.len > 0 || config->state.len > 0;
 }
 
 /* The schema of the file: for reference pages and for programs that check offline; and its parts about TLS. */

@@ -26,7 +26,8 @@
 
 enum {
 	LENGTH_SIZE = 4,
-	MEMBERS_MAX = 64, /* Of the group. */
+	SMALL = LENGTH_SIZE + 64 * 1024 + RING_BUF_DATA, /* Room that every client has. */
+	MEMBERS_MAX = 64,                                /* Of the group. */
 	NAMES_SIZE = 16 * 1024,
 };
 
@@ -65,9 +66,9 @@ struct client {
 	int32_t file;
 	struct ring_op io;
 	struct ring_timer timer;
-	uint32_t in_len, out_len;
-	char in[LENGTH_SIZE + CONTROL_FRAME_MAX + RING_BUF_DATA]; /* One receive beyond a frame. */
-	char out[LENGTH_SIZE + CONTROL_REPLY_MAX];
+	char *in, *out; /* One receive beyond a frame; a reply. */
+	uint32_t in_len, in_size, out_len, out_size;
+	uint64_t begun_ns; /* When the frame began to come. */
 };
 
 struct control {
@@ -79,6 +80,8 @@ struct control {
 	struct ring_op accept;
 	struct ring_timer retry; /* When accepting was ended by a shortage. */
 	struct list_counted clients;
+	uint64_t receive_ns;  /* Of the frame that is being answered. */
+	struct client *large; /* Who says more than SMALL: one at a time; or NULL. */
 	bool has_group;
 	gid_t gid;
 	uint32_t n_members;
@@ -136,10 +139,63 @@ static bool may_ask(const struct control *ctl, uid_t uid, gid_t gid)
 
 /* --- Frames --------------------------------------------------------------------------------- */
 
+/* --- Memory --------------------------------------------------------------------------------- */
+
+static bool resize(char **bytes, uint32_t *size, uint32_t wanted)
+{
+	char *moved = wanted == *size ? *bytes : realloc(*bytes, wanted);
+
+	if (!moved)
+		return false;
+	*bytes = moved;
+	*size = wanted;
+	return true;
+}
+
+/* For a frame of that length. 0; -EBUSY: somebody else's is as large; or -ENOMEM. */
+static int make_room(struct client *client, uint32_t len)
+{
+	struct control *ctl = client->control;
+	uint32_t size = LENGTH_SIZE + len + RING_BUF_DATA;
+
+	if (size <= client->in_size)
+		return 0;
+	if (ctl->large && ctl->large != client)
+		return -EBUSY;
+	if (!resize(&client->in, &client->in_size, size))
+		return -ENOMEM;
+	ctl->large = client;
+	return 0;
+}
+
+/* The large frame is answered. What came behind it is shorter than a receive. */
+static void give_room(struct client *client)
+{
+	if (client->control->large != client)
+		return;
+	GW_ASSERT(client->in_len <= SMALL);
+	if (resize(&client->in, &client->in_size, SMALL))
+		client->control->large = NULL;
+}
+
+static void free_memory(struct client *client)
+{
+	if (client->control->large == client)
+		client->control->large = NULL;
+	free(client->in);
+	free(client->out);
+	free(client);
+}
+
 /* A reply in the making, behind the room for its length. */
 static struct pack begin_reply(struct client *client)
 {
-	return pack_make(client->out + LENGTH_SIZE, CONTROL_REPLY_MAX);
+	const struct control_options *opt = &client->control->opt;
+	uint32_t max = CONTROL_REPLY_MAX + (opt->reply_extra ? opt->reply_extra(opt->owner) : 0);
+
+	/* Without memory for a long one, those that are too long for what there is are refused. */
+	(void)resize(&client->out, &client->out_size, LENGTH_SIZE + max);
+	return pack_make(client->out + LENGTH_SIZE, client->out_size - LENGTH_SIZE);
 }
 
 static void end_reply(struct client *client, const struct pack *p)
@@ -175,7 +231,7 @@ static void free_client(struct client *client)
 
 	GW_ASSERT(client->state == CLIENT_GONE && !client->io.armed);
 	list_counted_remove(&ctl->clients, &client->link);
-	free(client);
+	free_memory(client);
 	free_control_if_done(ctl);
 }
 
@@ -215,19 +271,29 @@ static void go_on(struct client *client)
 	}
 	len = frame_len(client);
 	if (len == 0 || len > CONTROL_FRAME_MAX) {
-		last_words(client, "too_large", "a frame has 1 to 65536 bytes");
+		last_words(client, "too_large", "a frame has 1 to 33554432 bytes");
+		return;
+	}
+	r = make_room(client, len);
+	if (r < 0) {
+		last_words(client, "busy",
+			   r == -EBUSY ? "another client's large request is under way; try again"
+				       : "no memory for so large a request");
 		return;
 	}
 	if (client->in_len < LENGTH_SIZE + len) {
 		client_enter(client, CLIENT_READING);
 		return;
 	}
+	client->control->receive_ns = gw_now_ns() - client->begun_ns;
+	client->begun_ns += client->control->receive_ns; /* Of the next, which may be here. */
 	p = begin_reply(client);
 	r = control_request_answer(&client->control->opt, slice_make(client->in + LENGTH_SIZE, len),
 				   &p);
 	end_reply(client, &p);
 	client->in_len -= LENGTH_SIZE + len;
 	memmove(client->in, client->in + LENGTH_SIZE + len, client->in_len);
+	give_room(client);
 	client_enter(client, r < 0 ? CLIENT_LAST_WORDS : CLIENT_SENDING);
 }
 
@@ -273,14 +339,16 @@ static void on_input(struct client *client, const struct ring_answer *answer)
 	bool was_empty = client->in_len == 0;
 
 	if (answer->res > 0) {
-		GW_ASSERT(client->in_len + (uint32_t)answer->res <= sizeof(client->in));
+		GW_ASSERT(client->in_len + (uint32_t)answer->res <= client->in_size);
 		memcpy(client->in + client->in_len, ring_buf_data(answer->buf),
 		       (size_t)answer->res);
 		client->in_len += (uint32_t)answer->res;
 		ring_buf_give(ctl->ring, answer->buf);
-		if (was_empty) /* The whole frame has from now on. */
+		if (was_empty) { /* The whole frame has from now on. */
+			client->begun_ns = gw_now_ns();
 			ring_timer_set(ctl->ring, &client->timer,
 				       ring_now_ns(ctl->ring) + patience_ns(client));
+		}
 		go_on(client);
 	} else if (answer->res == 0 && client->in_len) {
 		last_words(client, "truncated", "the frame is shorter than it said");
@@ -328,6 +396,20 @@ static void on_timeout(struct ring_timer *timer)
 									       : CLIENT_GONE);
 }
 
+static struct client *make_client(struct control *ctl)
+{
+	struct client *client = calloc(1, sizeof(*client));
+
+	if (!client)
+		return NULL;
+	client->control = ctl;
+	if (resize(&client->in, &client->in_size, SMALL) &&
+	    resize(&client->out, &client->out_size, LENGTH_SIZE + CONTROL_REPLY_MAX))
+		return client;
+	free_memory(client);
+	return NULL;
+}
+
 static void on_connection(struct control *ctl, int32_t file)
 {
 	struct client *client;
@@ -339,12 +421,11 @@ static void on_connection(struct control *ctl, int32_t file)
 		ring_close(ctl->ring, file);
 		return;
 	}
-	client = calloc(1, sizeof(*client));
+	client = make_client(ctl);
 	if (!client) {
 		ring_close(ctl->ring, file);
 		return;
 	}
-	client->control = ctl;
 	client->file = file;
 	client->state = CLIENT_SENDING; /* As after a reply: reading is entered next. */
 	ring_op_init(&client->io, on_answer);
@@ -421,6 +502,11 @@ int control_open(struct ring *ring, const struct control_options *opt, struct co
 	ring_accept(ring, &ctl->accept, ctl->listener);
 	*ret_control = ctl;
 	return 0;
+}
+
+uint64_t control_receive_ns(const struct control *ctl)
+{
+	return ctl->receive_ns;
 }
 
 void control_close(struct control *ctl)

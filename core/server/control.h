@@ -29,7 +29,7 @@ struct control;
 
 enum {
 	CONTROL_PATH_MAX = 108,
-	CONTROL_FRAME_MAX = 64 * 1024, /* Of a request. */
+	CONTROL_FRAME_MAX = 32 << 20, /* Of a request. */
 	CONTROL_REPLY_MAX = 256 * 1024,
 	CONTROL_CLIENTS_MAX = 16,
 };
@@ -65,6 +65,8 @@ struct control_options {
 	void *owner;
 	control_status_fn *status;
 	control_closed_fn *closed; /* May be NULL. */
+	uint32_t (*reply_extra)(
+		void *owner); /* Bytes of the longest reply beyond 64 KiB; or NULL. */
 	const struct control_command
 		*commands; /* More than "status" and "help", which are always there. */
 	uint32_t n_commands;
@@ -86,6 +88,9 @@ size_t control_path(struct slice configured, char path[CONTROL_PATH_MAX], const 
  */
 GW_MUST_USE int control_open(struct ring *ring, const struct control_options *opt,
 			     struct control **ret_control);
+
+/* How long the frame that is being answered took, from its first byte to its last. */
+uint64_t control_receive_ns(const struct control *ctl);
 
 /* Stop serving, remove the socket's file. Replies under way are cut. 'closed' may run inside. */
 void control_close(struct control *ctl);

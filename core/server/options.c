@@ -29,6 +29,10 @@ static const struct flag flags[] = {
 	  "send requests there: http://host:port, http://[v6]:port,\n"
 	  "the same with https, h2 or h2c, or unix:/path; repeated,\n"
 	  "they share the load" },
+	{ 0, "--policy", "FILE", "policy", OPTIONS_SERVE,
+	  "begin with this policy, whatever the state folder keeps" },
+	{ 0, "--state", "DIR", "state", OPTIONS_SERVE,
+	  "keep the policy that was accepted last there" },
 	{ 0, "--workers", "N", "workers", OPTIONS_SERVE,
 	  "threads that move data: auto (one per CPU) or 1 to 256" },
 	{ 0, "--control", "PATH", "control.path", OPTIONS_SERVE,
@@ -164,6 +168,9 @@ static int apply(struct reader *rd, const struct flag *flag, const char *value)
 		return set_mode(rd, flag);
 	rd->configures = true;
 	if (flag->path) {
+		opt->says_policy |= strcmp(flag->path, "policy") == 0;
+		opt->says_upstream |= strcmp(flag->path, "upstreams") == 0;
+		opt->says_state |= strcmp(flag->path, "state") == 0;
 		if (!is_repeatable(flag) && replace_earlier(opt, flag, value))
 			return 0;
 		return add_override(rd, flag->path, value, flag->name);
@@ -283,10 +290,10 @@ int options_load(const struct options *opt, struct report *rep, struct config **
 
 	if (r < 0)
 		return r;
-	if (config->n_upstreams == 0 && !opt->demo) {
+	if (config->n_upstreams == 0 && !opt->demo && !config_has_policy(config)) {
 		report_add(rep, REPORT_SEMANTIC, nowhere, (struct slice){ 0 },
 			   "no upstream is named: say where requests go with --upstream "
-			   "http://host:port, or see it work with --demo");
+			   "http://host:port or with a policy, or see it work with --demo");
 		config_free(config);
 		return -EINVAL;
 	}

@@ -43,7 +43,8 @@ enum { OPTIONS_OVERRIDES_MAX = 160 };
 
 struct options {
 	enum options_mode mode;
-	bool demo;        /* Also serve a built-in origin; with --upstream it is not asked. */
+	bool demo; /* Also serve a built-in origin; with --upstream it is not asked. */
+	bool says_policy, says_upstream, says_state; /* By a flag. */
 	bool from_env;    /* Neither file nor flags: the article's environment decided. */
 	const char *file; /* Or NULL. */
 	uint32_t n_overrides;

@@ -103,7 +103,7 @@ static void add_endpoints(struct plain_policy *policy, const struct plain_policy
 {
 	for (uint32_t i = 0; i < opt->first->n_upstreams; i++)
 		add_upstream(policy, &opt->first->upstreams[i], opt->now->upstream_tls.server_name);
-	if (opt->first->n_upstreams == 0)
+	if (opt->first->n_upstreams == 0 && opt->demo)
 		add_demo(policy, opt->demo);
 }
 

@@ -22,8 +22,8 @@ struct plain_policy {
 struct plain_policy_options {
 	const struct config *first; /* What this process began with: its upstreams stay. */
 	const struct config *now;   /* What may change: all else. */
-	const struct ring_addr
-		*demo; /* The built-in origin, where there is no upstream; or NULL. */
+	/* The built-in origin, where there is no upstream; or NULL: requests are answered 503. */
+	const struct ring_addr *demo;
 	uint32_t n_workers;
 	uint32_t generation;
 };

@@ -16,6 +16,7 @@
 #include "core/server/settings.h"
 #include "core/server/targets.h"
 #include "core/server/worker.h"
+#include "policy/schema.h"
 
 /* clang-format off */
 #define SERVER_STATES(X) \
@@ -34,6 +35,14 @@ enum server_state {
 		SERVER_N_STATES
 };
 
+struct server_policy {
+	struct written_policy
+		*written; /* NULL: it follows from the upstreams of the configuration. */
+	char *packed;     /* The same as msgpack. */
+	uint32_t packed_len;
+	uint32_t generation;
+};
+
 struct server {
 	const struct options *options;
 	struct ring *ring;
@@ -50,7 +59,9 @@ struct server {
 	struct environment_capacity capacity;
 	char via[32];
 	struct targets *targets;
-	uint32_t generation; /* Of the policy in force. */
+	struct server_policy policy;           /* In force. */
+	uint64_t offered_ns;                   /* When its table was first offered. */
+	char error_path[REPORT_PATH_MAX + 16]; /* In what was pushed last. */
 	struct admin *admin;
 	struct origin *origin;
 	struct control *control;
@@ -82,11 +93,16 @@ const char *server_state_name(const struct server *s);
 bool server_all_have(const struct server *s, const struct policy_table *table);
 bool server_all_use(const struct server *s, const struct proxy_options *options);
 
-/* server_policy.c: the policy that follows from the settings. 0 or -ENOMEM, and nothing changed. */
+/* server_policy.c: the one to begin with. 0; or -errno, logged. */
+GW_MUST_USE int server_begin_policy(struct server *s);
+/* The one in force, under these settings. 0 or -ENOMEM, and nothing changed. */
 GW_MUST_USE int server_apply_policy(struct server *s);
+void server_policy_free(struct server_policy *policy);
+control_command_fn server_run_push_policy, server_run_get_policy;
+uint32_t server_reply_extra(void *owner);
 
 /* server_reload.c */
-enum { SERVER_N_COMMANDS = 1 };
+enum { SERVER_N_COMMANDS = 3 };
 extern const struct control_command server_commands[SERVER_N_COMMANDS];
 /* Whether certificates of upstreams are verified: as loud as it may be when they are not. */
 void server_tell_trust(struct server *s);

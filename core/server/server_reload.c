@@ -162,4 +162,8 @@ static int run_reload(void *owner, const struct document_node *args, struct pack
 const struct control_command server_commands[SERVER_N_COMMANDS] = {
 	{ "reload", "read the configuration, certificates and keys again, as HUP does",
 	  run_reload },
+	{ "push_policy",
+	  "policy, and maybe expect_generation, dry_run: have all workers judge by it",
+	  server_run_push_policy },
+	{ "get_policy", "the policy in force, as it was pushed", server_run_get_policy },
 };

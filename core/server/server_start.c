@@ -146,6 +146,7 @@ static int open_control(struct server *s)
 		.group = s->settings->config->control.group,
 		.owner = s,
 		.status = server_status,
+		.reply_extra = server_reply_extra,
 		.commands = server_commands,
 		.n_commands = SERVER_N_COMMANDS,
 		.closed = control_closed,
@@ -184,10 +185,11 @@ static int open_targets(struct server *s)
 			return fail("demo origin", r);
 	}
 	r = targets_open(&opt, &s->targets);
-	if (r == 0)
-		r = server_apply_policy(s);
 	if (r < 0)
 		return fail("upstreams", r);
+	r = server_begin_policy(s);
+	if (r < 0)
+		return fail("policy", r);
 	until_ns = gw_now_ns() + RESOLVE_WAIT_NS;
 	while (!targets_are_known(s->targets) && gw_now_ns() < until_ns) {
 		r = ring_turn(s->ring, POLL_NS);
@@ -424,6 +426,7 @@ static void join_workers(struct server *s)
 
 void server_tear_down(struct server *s)
 {
+	server_policy_free(&s->policy);
 	join_workers(s);
 	if (s->ring)
 		close_home(s);

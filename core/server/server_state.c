@@ -44,6 +44,8 @@ void server_table_changed(void *owner, const struct policy_table *table)
 	struct server *s = owner;
 	uint64_t now_ns = gw_now_ns(); /* The ring's is older than the table. */
 
+	s->offered_ns = now_ns;
+
 	for (uint32_t i = 0; i < s->n_running; i++)
 		seat_renew(worker_seat(&s->workers[i]), table, now_ns);
 	server_tell(s, WORKER_ADOPT);

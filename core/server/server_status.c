@@ -64,7 +64,7 @@ void server_status(void *owner, struct pack *out)
 	pack_entry_double(out, "uptime_s",
 			  (double)(gw_now_ns() - s->begun_ns) / (double)GW_NS_PER_S);
 	pack_entry_u64(out, "workers", s->n_workers);
-	pack_entry_u64(out, "generation", targets_table(s->targets)->generation);
+	pack_entry_u64(out, "generation", s->policy.generation);
 	pack_entry_u64(out, "connections",
 		       (uint64_t)(gauge(s, METRIC_CONNECTIONS_ACTIVE) +
 				  gauge(s, METRIC_CONNECTIONS_IDLE)));

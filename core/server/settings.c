@@ -25,7 +25,8 @@ static bool speaks_h2(const struct config *config)
 	for (uint32_t i = 0; i < config->n_listeners; i++)
 		if (config->listeners[i].protocols & CONFIG_HTTP2)
 			return true;
-	return config_scheme(config) == FORM_H2 || config_scheme(config) == FORM_H2C;
+	return config_has_policy(config) || config_scheme(config) == FORM_H2 ||
+	       config_scheme(config) == FORM_H2C;
 }
 
 /* Many connections have few streams, few have many. */

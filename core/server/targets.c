@@ -85,7 +85,7 @@ static void publish_again(struct targets *t)
 
 const struct policy_table *targets_table(const struct targets *t)
 {
-	return latest(t)->table;
+	return list_is_empty(&t->editions) ? NULL : latest(t)->table;
 }
 
 static void free_edition(struct edition *edition)
@@ -272,28 +272,46 @@ static void ask_new(struct targets *t)
 		}
 }
 
-int targets_apply(struct targets *t, struct policy_draft *draft)
-{
-	struct target **next = calloc(POLICY_ENDPOINTS_MAX, sizeof(struct target *));
-	struct edition *edition = calloc(1, sizeof(*edition));
+struct targets_next {
+	struct target *by_slot[POLICY_ENDPOINTS_MAX];
+	struct edition *edition;
 	struct policy_table *table;
-	int r = next && edition ? plan(t, draft, next) : -ENOMEM;
+};
 
+int targets_prepare(struct targets *t, struct policy_draft *draft, struct targets_next **ret_next)
+{
+	struct targets_next *next = calloc(1, sizeof(*next));
+	int r;
+
+	if (!next)
+		return -ENOMEM;
+	next->edition = calloc(1, sizeof(*next->edition));
+	r = next->edition ? plan(t, draft, next->by_slot) : -ENOMEM;
 	if (r == 0) {
 		draft->edition = t->n_editions + 1;
-		r = policy_compile(draft, &table);
+		r = policy_compile(draft, &next->table);
 	}
-	if (r == 0) {
-		carry_out(t, next);
-		publish(t, edition, table);
-		ask_new(t);
-	} else {
-		if (next)
-			forget_plan(t, next);
-		free(edition);
-	}
-	free(next);
+	if (r == 0)
+		*ret_next = next;
+	else
+		targets_forget(t, next);
 	return r;
+}
+
+void targets_forget(struct targets *t, struct targets_next *next)
+{
+	forget_plan(t, next->by_slot);
+	free(next->edition);
+	free(next->table);
+	free(next);
+}
+
+void targets_commit(struct targets *t, struct targets_next *next)
+{
+	carry_out(t, next->by_slot);
+	publish(t, next->edition, next->table);
+	ask_new(t);
+	free(next);
 }
 
 int targets_open(const struct targets_options *opt, struct targets **ret_targets)

@@ -31,15 +31,22 @@ struct targets_options {
 GW_MUST_USE int targets_open(const struct targets_options *opt, struct targets **ret_targets);
 
 /*
- * This policy from now on, and 'changed' is called: at once, with the addresses that are known.
- * The draft's own are those of endpoints that need no name; its edition is ours. 0 or -ENOMEM,
- * and nothing has changed. The draft is not kept.
+ * A policy that may come into force. Its endpoints' addresses are the draft's, or those of the same
+ * names so far; its edition is ours. 0 or -ENOMEM. The draft is not kept. Nothing else may change
+ * before targets_commit() or targets_forget().
  */
-GW_MUST_USE int targets_apply(struct targets *targets, struct policy_draft *draft);
+struct targets_next;
+GW_MUST_USE int targets_prepare(struct targets *targets, struct policy_draft *draft,
+				struct targets_next **ret_next);
+
+/* This policy from now on; 'changed' is called, and names that are new are looked up. */
+void targets_commit(struct targets *targets, struct targets_next *next);
+/* Or not. */
+void targets_forget(struct targets *targets, struct targets_next *next);
 
 /* Every name was answered once, well or not. */
 bool targets_are_known(const struct targets *targets);
-/* The latest; there must have been one. */
+/* The latest; NULL before the first. */
 const struct policy_table *targets_table(const struct targets *targets);
 
 /* No seat uses anything older than 'table' any more. */

@@ -11,6 +11,8 @@
 
 #include <sys/wait.h>
 
+static const struct gwtool_question status_question = { .command = "status" };
+
 static char path[GWTOOL_PATH_MAX];
 
 /* A daemon for one connection: reads a whole request, says 'bytes', hangs up. */
@@ -27,7 +29,7 @@ static pid_t serve(struct slice bytes)
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {
-		char request[4 + REQUEST_MAX];
+		char request[4 + REQUEST_LEAST];
 		int fd = accept(listener, NULL, NULL);
 		bool good = recv(fd, request, 4, MSG_WAITALL) == 4 &&
 			    recv(fd, request + 4, (size_t)request[3], MSG_WAITALL) == request[3];
@@ -77,7 +79,7 @@ static void replies_are_judged(void **state)
 		struct document *reply = NULL;
 		pid_t pid = serve(cases[i].reply);
 		bool ok = !cases[i].ok;
-		int status, r = gwtool_ask(path, "status", &reply, &result, &ok);
+		int status, r = gwtool_ask(path, &status_question, &reply, &result, &ok);
 
 		assert_int_equal(waitpid(pid, &status, 0), pid);
 		if (status != 0)
@@ -100,15 +102,15 @@ static void who_is_not_there_is_told(void **state)
 	bool ok;
 
 	(void)state;
-	assert_int_equal(gwtool_ask(path, "status", &reply, &result, &ok), -ENOENT);
+	assert_int_equal(gwtool_ask(path, &status_question, &reply, &result, &ok), -ENOENT);
 	assert_int_equal(waitpid(serve((struct slice){ 0 }), NULL, WNOHANG), 0);
 	memset(lengthy, 'x', sizeof(lengthy) - 1);
 	lengthy[sizeof(lengthy) - 1] = '\0';
-	assert_int_equal(gwtool_ask(lengthy, "status", &reply, &result, &ok), -ENAMETOOLONG);
+	assert_int_equal(gwtool_ask(lengthy, &status_question, &reply, &result, &ok), -ENAMETOOLONG);
 	/* Lets the child end. */
-	assert_int_equal(gwtool_ask(path, "status", &reply, &result, &ok), -EPIPE);
+	assert_int_equal(gwtool_ask(path, &status_question, &reply, &result, &ok), -EPIPE);
 	assert_true(wait(NULL) > 0);
-	assert_int_equal(gwtool_ask(path, "status", &reply, &result, &ok), -ECONNREFUSED);
+	assert_int_equal(gwtool_ask(path, &status_question, &reply, &result, &ok), -ECONNREFUSED);
 	assert_int_equal(unlink(path), 0);
 }
 

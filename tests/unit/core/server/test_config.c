@@ -99,7 +99,7 @@ static const struct {
 	{ "limitz: {}\n", "f:1:1: unknown key \"limitz\"; did you mean \"limits\"?" },
 	{ "zzz: 1\n",
 	  "f:1:1: unknown key \"zzz\"; known here: listeners, workers, admin, control, "
-	  "limits, timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice" },
+	  "policy, state, limits, timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice" },
 	{ "limits: {head_byte: 1KiB}\n",
 	  "f:1:10: limits: unknown key \"head_byte\"; did you mean \"head_bytes\"?" },
 	{ "limits:\n  conections: 5\n",
@@ -132,9 +132,6 @@ static const struct {
 	{ "listeners: [{address: \":80\", tls: {min_version: 1.2}}]\n",
 	  "f:1:49: listeners[0].tls.min_version: a number with a fraction is of the wrong type; "
 	  "allowed: \"1.2\" or \"1.3\"" },
-	{ "policy: /etc/p.yaml\n",
-	  "f:1:1: unknown key \"policy\"; known here: listeners, workers, admin, control, limits, "
-	  "timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice" },
 	{ "workers: 1\nworkers: 2\n",
 	  "f:2:1: the key \"workers\" is there twice, first in line 1" },
 	{ "limits: {head_fields: 10, head_fields: 20}\n",
@@ -277,7 +274,7 @@ static const struct {
 	  "an IP address" },
 	/* Several at once, in the order of the schema. */
 	{ "timeouts: {head: 1, drain: 2}\nworkers: x\nfoo: 1\n",
-	  "f:3:1: unknown key \"foo\"; known here: listeners, workers, admin, control, limits, "
+	  "f:3:1: unknown key \"foo\"; known here: listeners, workers, admin, control, policy, state, limits, "
 	  "timeouts, pool, upstream_tls, access_log, allowed_hosts, upgrades, health_path, splice; "
 	  "f:2:10: workers: \"x\" is not allowed; allowed: auto, or 1 to 256; "
 	  "f:1:18: timeouts.head: 1 has no unit; allowed: 10ms to 10m; "

@@ -357,7 +357,7 @@ static const struct {
 } malformed[] = {
 	{ "length 0", SLICE_INIT("\0\0\0\0"), "too_large" },
 	{ "length 2^32-1", SLICE_INIT("\xff\xff\xff\xff"), "too_large" },
-	{ "one too long", SLICE_INIT("\0\1\0\1"), "too_large" },
+	{ "one too long", SLICE_INIT("\2\0\0\1"), "too_large" },
 	{ "no msgpack", SLICE_INIT("\0\0\0\1\xc1"), "type" },
 	{ "33 deep",
 	  SLICE_INIT("\0\0\0\x22"

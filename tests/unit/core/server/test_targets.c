@@ -150,6 +150,8 @@ static int configure(const struct config *now)
 	static const struct slice hosts[] = { SLICE_INIT("*.a.test") };
 	static struct plain_policy policy;
 	struct config with_hosts = *now;
+	struct targets_next *ready;
+	int r;
 
 	with_hosts.allowed_hosts = hosts;
 	with_hosts.n_allowed_hosts = 1;
@@ -159,7 +161,10 @@ static int configure(const struct config *now)
 							  .n_workers = 3,
 							  .generation = ++generation },
 			  &policy);
-	return targets_apply(targets, &policy.draft);
+	r = targets_prepare(targets, &policy.draft, &ready);
+	if (r == 0)
+		targets_commit(targets, ready);
+	return r;
 }
 
 static void begin(const char *const *upstreams)

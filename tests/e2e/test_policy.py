@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Policies: pushed, refused, kept, and judged by."""
+import json
+import os
+import threading
+import time
+
+from harness.control import Control
+from harness.gateway import Failed
+from harness.upstream import response
+from test_control import gwtool
+
+
+class Place:
+    """A gateway in front of two origins that say their names."""
+
+    def __init__(self, t, policy, state=True, **kw):
+        self.t = t
+        self.a = t.upstream(lambda c, m: c.send(response(200, b"a")))
+        self.b = t.upstream(lambda c, m: c.send(response(200, b"b")))
+        self.file = os.path.join(t.folder, "policy.yaml")
+        self.state = os.path.join(t.folder, "state")
+        os.makedirs(self.state, exist_ok=True)
+        self.write(policy)
+        self.config = {"policy": self.file}
+        if state:
+            self.config["state"] = self.state
+        self.kw = kw
+        self.g = self.start()
+
+    def start(self, **config):
+        return self.t.gateway(config=dict(self.config, **config), **self.kw)
+
+    def address(self, upstream):
+        return upstream.url.partition("://")[2]
+
+    def write(self, routes, services=None, **rest):
+        """JSON is YAML. Routes: (name, match, service, ...)."""
+        services = services or {"a": {"endpoints": [{"address": self.address(self.a)}]},
+                                "b": {"endpoints": [{"address": self.address(self.b)}]}}
+        whole = {"version": 1, "services": services,
+                 "routes": [dict({"name": n, "match": m, "service": s}, **(more[0] if more else {}))
+                            for n, m, s, *more in routes]}
+        whole.update(rest)
+        with open(self.file, "w", encoding="utf-8") as f:
+            json.dump(whole, f)
+
+    def push(self, *flags, want=0):
+        code, out, err = gwtool(self.t, "--socket", self.g.control_path, "--json", "push-policy",
+                                self.file, *flags)
+        self.t.equal(code, want, f"exit code ({err})")
+        return json.loads(out) if code == 0 else err
+
+    def ask(self, path, host="h", method="GET", fields=(), client=None):
+        c = client or self.t.client(self.g)
+        r = c.ask(method, path, list(fields), host=host)
+        body = r.body.decode()
+        return body if r.status == 200 else (r.status, json.loads(body)["reason"])
+
+
+BOTH = [("a", {"path_prefix": "/"}, "a"), ("b", {"path_prefix": "/b"}, "b")]
+
+
+def test_requests_take_routes(t):
+    p = Place(t, BOTH + [
+        ("host", {"hosts": ["*.x.test"], "path": "/only"}, "b"),
+        ("field", {"headers": {"X-Version": "2"}, "path_prefix": "/"}, "b"),
+        ("post", {"methods": ["POST"], "path_prefix": "/p"}, "b", {"max_body": "5B"})])
+    t.equal((p.ask("/"), p.ask("/b"), p.ask("/b/c"), p.ask("/bc")), ("a", "b", "b", "a"), "paths")
+    t.equal((p.ask("/only", "y.x.test"), p.ask("/b", "y.x.test")), ("b", (404, "no_route")), "host")
+    t.equal(p.ask("/", fields=[("X-Version", "2")]), "b", "a field")
+    t.equal(p.ask("/", fields=[("X-Version", "2"), ("X-Version", "2")]), "a", "the field twice")
+    t.equal(p.ask("/x/../b/./%63?q=1"), "b", "the canonical path")
+    c = t.client(p.g)
+    t.equal(c.ask("POST", "/p", body=b"12345", host="h").body, b"b", "a body within the limit")
+    r = c.ask("POST", "/p", body=b"123456", host="h")
+    t.equal((r.status, json.loads(r.body)["reason"]), (413, "body_too_large"), "beyond")
+
+
+def test_a_push_is_judged_by_at_once(t):
+    p = Place(t, BOTH)
+    p.write([("a", {"path_prefix": "/"}, "b")])
+    r = p.push()
+    t.equal((r["generation"], r["committed"], r["kept"], r["inactive"]), (2, True, True, []), "reply")
+    t.check(all(w["adopt_us"] is not None for w in r["workers"]), f"{r['workers']}")
+    t.equal(max(w["adopt_us"] for w in r["workers"]), r["sync_us_max"], "the latest worker")
+    t.equal([p.ask("/") for _ in range(8)], ["b"] * 8, "whoever asks")
+    t.equal(p.g.access(n=8)[-1]["policy_generation"], 2, "in the log")
+    p.write([], {})
+    p.push()
+    t.equal(p.ask("/"), (421, "host_not_allowed"), "an empty policy")
+    p.write(BOTH, enabled=False)
+    p.push()
+    t.equal(p.ask("/"), (429, "policy_disabled"), "switched off")
+
+
+def test_a_wrong_policy_changes_nothing(t):
+    p = Place(t, BOTH)
+    with open(p.file, "w", encoding="utf-8") as f:
+        f.write("version: 1\nservices:\n  a: {}\nroutes:\n  - name: r\n    servise: a\n")
+    code, out, err = gwtool(t, "--socket", p.g.control_path, "push-policy", p.file)
+    t.equal((code, out), (78, ""), "refused")
+    t.check(f'{p.file}:6:5: routes[0]: unknown key "servise"; did you mean "service"?' in err, err)
+    with Control(p.g.control_path) as c:
+        for policy, code, path in (
+                ({"version": 1, "routes": [{"name": "r", "service": "x"}]}, "semantic",
+                 "policy.routes[0].service"),
+                ({"version": 3}, "range", "policy.version"), (None, "missing_key", "policy"),
+                ({"version": 1, "services": {"a": {"protocol": "ftp"}}}, "value",
+                 "policy.services.a.protocol")):
+            r = c.ask("push_policy", {"policy": policy})
+            t.equal((r["ok"], r["error"]["code"], r["error"]["path"]), (False, code, path), f"{r}")
+        t.equal(c.ask("push_policy", {"polcy": {}})["error"]["code"], "unknown_key", "an argument")
+        t.equal(c.ask("push_policy", {})["error"]["code"], "missing_key", "no argument")
+    t.equal((p.ask("/"), p.ask("/b")), ("a", "b"), "the one before")
+    code, out, _ = gwtool(t, "--socket", p.g.control_path, "--json", "get-policy")
+    t.equal((code, json.loads(out)["generation"]), (0, 1), "in force")
+
+
+def test_expectations_and_trials(t):
+    p = Place(t, BOTH)
+    p.write([("a", {}, "b")])
+    t.equal(p.push("--dry-run")["committed"], False, "a trial")
+    t.equal(p.ask("/"), "a", "nothing has changed")
+    t.check("stale" in p.push("--expect-generation", "7", want=1), "not stale")
+    t.equal(p.push("--expect-generation", "1")["generation"], 2, "as expected")
+    t.check("stale" in p.push("--expect-generation", "1", want=1), "not stale")
+
+
+def test_what_was_accepted_is_there_after_a_start(t):
+    p = Place(t, BOTH)
+    p.write([("a", {}, "b")])
+    p.push()
+    p.write([("a", {}, "a")])  # The file is not asked any more.
+    p.g.process.kill()
+    t.forget(p.g)
+    p.g = p.start()
+    t.equal(p.ask("/"), "b", "from the state folder")
+    t.equal(p.push()["generation"], 3, "it goes on")
+    with open(os.path.join(p.state, "policy"), "r+b") as f:
+        f.seek(30)
+        f.write(b"\xff")
+    try:
+        p.start()
+        t.check(False, "started with a damaged policy")
+    except Failed:
+        pass
+
+
+def test_a_policy_of_the_command_line_is_not_kept(t):
+    p = Place(t, BOTH)
+    p.write([("a", {}, "b")])
+    p.push()
+    other = os.path.join(t.folder, "other.yaml")
+    with open(other, "w", encoding="utf-8") as f:
+        json.dump({"version": 1}, f)
+    t.forget(p.g)
+    p.g = t.gateway(config=p.config, flags=["--policy", other])
+    t.equal(p.ask("/"), (421, "host_not_allowed"), "the flag's")
+    p.write([("a", {}, "a")])
+    t.equal(p.push()["kept"], False, "not kept")
+    t.forget(p.g)
+    p.g = p.start()
+    t.equal(p.ask("/"), "b", "the one that was kept before")
+
+
+def test_a_kill_leaves_a_whole_policy(t):
+    """At any moment: the old one or the new one."""
+    p = Place(t, [("a", {}, "a")])
+    for i in range(60 if t.full else 8):
+        p.write([("a", {}, "ab"[i % 2])] + [(f"r{k}", {"path_prefix": f"/{k}"}, "a")
+                                          for k in range(300)])
+        pusher = threading.Thread(target=lambda: gwtool(t, "--socket", p.g.control_path,
+                                                        "push-policy", p.file))
+        pusher.start()
+        time.sleep(0.004 * (i % 7))
+        p.g.process.kill()
+        pusher.join()
+        t.forget(p.g)
+        p.g = p.start()
+        t.check(p.ask("/x") in ("a", "b"), f"kill {i}")
+
+
+def test_pushes_under_load_are_never_mixed(t):
+    """Two policies that disagree in two places; every answer is all of one of them."""
+    p = Place(t, [("a", {}, "a", {"max_body": "3B"})])
+    over = threading.Event()
+    odd, n = [], [0]
+
+    def load():
+        c = t.client(p.g)
+        while not over.is_set():
+            got = p.ask("/x", client=c), p.ask("/x", client=c)
+            n[0] += 2
+            if got[0] not in ("a", (413, "body_too_large"), "b"):
+                odd.append(got)
+
+    def posts():
+        """Route one: to a, 3 bytes; the other: to b, 9 bytes. 6 bytes are b's or refused."""
+        c = t.client(p.g)
+        while not over.is_set():
+            r = c.ask("POST", "/x", body=b"123456", host="h")
+            n[0] += 1
+            if r.status == 413:  # The end of its connection.
+                c.close()
+                c = t.client(p.g)
+            if (r.status, r.body) != (200, b"b") and r.status != 413:
+                odd.append((r.status, r.body))
+
+    threads = [threading.Thread(target=f) for f in (load, posts, posts)]
+    for thread in threads:
+        thread.start()
+    for i in range(300 if t.full else 40):
+        p.write([("a", {}, "ab"[i % 2], {"max_body": ("3B", "9B")[i % 2]})])
+        t.equal(p.push()["generation"], i + 2, "generation")
+    over.set()
+    for thread in threads:
+        thread.join(20)
+    t.equal(odd, [], "answers of neither")
+    t.check(n[0] > 100, f"only {n[0]} requests")
+
+
+def test_many_routes(t):
+    n = 50000 if t.full else 5000
+    p = Place(t, BOTH)
+    p.write([(f"r{i}", {"hosts": [f"h{i % 100}.test"], "path_prefix": f"/p{i}/x"}, "ab"[i % 2])
+             for i in range(n)])
+    t.equal(p.push()["committed"], True, "pushed")
+    for i in (0, 1, 77, n - 1):
+        t.equal(p.ask(f"/p{i}/x/y", f"h{i % 100}.test"), "ab"[i % 2], f"route {i}")
+        t.equal(p.ask(f"/p{i}/x/y", f"h{(i + 1) % 100}.test"), (404, "no_route"), "another host")
+    code, out, _ = gwtool(t, "--socket", p.g.control_path, "--json", "get-policy")
+    t.equal((code, len(json.loads(out)["policy"]["routes"])), (0, n), "all of it")
+
+
+def test_without_a_policy_none_is_pushed(t):
+    g, _ = t.pair()
+    with Control(g.control_path) as c:
+        r = c.ask("push_policy", {"policy": {"version": 1}})
+        t.equal((r["ok"], r["error"]["code"]), (False, "no_policy"), f"{r}")
+        t.equal(c.ask("get_policy")["error"]["code"], "no_policy", "nothing to get")
+
+
+def test_check_policy(t):
+    file = os.path.join(t.folder, "p.json")
+    with open(file, "w", encoding="utf-8") as f:
+        f.write('{"version": 1,\n "services": {"a": {"endpoints": [{"address": "x y"}]}}}')
+    code, out, err = gwtool(t, "check-policy", file)
+    t.equal((code, out), (78, ""), "verdict")
+    t.check(f"{file}:" in err and "services.a.endpoints[0].address" in err, err)
+    code, out, _ = gwtool(t, "--json", "check-policy", file)
+    t.equal((code, json.loads(out)["errors"][0]["path"]), (78, "services.a.endpoints[0].address"),
+            "as JSON")

@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* gwtool.h - between the files of gwtool: commands, and how they speak. */
+#pragma once
+
+#include "core/document/report.h"
+#include "tools/gwtool_ask.h"
+
+/* As sluice's own (sysexits.h). */
+enum {
+	EXIT_OK = 0,
+	EXIT_FAILED = 1,
+	EXIT_USAGE = 2,
+	EXIT_PERMISSION = 77,
+	EXIT_CONFIG = 78,
+};
+
+struct call {
+	const char *socket; /* NULL: the usual place. */
+	bool json;
+	int argc; /* Behind the command. */
+	char *const *argv;
+};
+
+typedef int gwtool_command_fn(const struct call *call);
+
+/* Says what is wrong with the command line. EXIT_USAGE. */
+int gwtool_usage(const char *why, const char *what);
+
+/* To standard output, from a writer that is large enough. EXIT_OK or EXIT_FAILED. */
+typedef void gwtool_put_fn(struct writer *w, const void *what);
+int gwtool_print(gwtool_put_fn *put, const void *what);
+
+/* Ask the daemon, and print what it says; 'pick' chooses a part of the result for people, or NULL. */
+int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
+			 const char *pick);
+
+/* What is wrong with a file, or that nothing is: as text or JSON. EXIT_OK, EXIT_CONFIG, EXIT_FAILED. */
+int gwtool_tell_verdict(const struct call *call, const char *file, int r, const struct report *rep);
+
+/* gwtool_policy.c */
+gwtool_command_fn gwtool_check_policy, gwtool_push_policy, gwtool_get_policy;

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Policies: checked offline, pushed, asked for. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/document/encode.h"
+#include "core/document/load.h"
+#include "policy/read.h"
+#include "tools/gwtool.h"
+
+enum { FILE_MAX = 8 << 20 };
+
+/* The file as a document, if it is a good policy. 0; -EINVAL, and rep says why; -ENOMEM. */
+static int load(const char *file, struct report *rep, struct document **ret_doc)
+{
+	struct written_policy *policy = NULL;
+	size_t len;
+	int r;
+
+	report_init(rep, file);
+	r = document_load(file, FILE_MAX, rep, ret_doc, &len);
+	if (r < 0)
+		return r;
+	r = policy_read(document_root(*ret_doc), len, rep, &policy);
+	policy_read_free(policy);
+	if (r < 0) {
+		document_free(*ret_doc);
+		*ret_doc = NULL;
+	}
+	return r;
+}
+
+int gwtool_check_policy(const struct call *call)
+{
+	static struct report rep;
+	struct document *doc = NULL;
+	int r;
+
+	if (call->argc != 1)
+		return gwtool_usage("check-policy takes one argument: ", "the file");
+	r = load(call->argv[0], &rep, &doc);
+	document_free(doc);
+	return gwtool_tell_verdict(call, call->argv[0], r, &rep);
+}
+
+struct push {
+	const char *file;
+	const char *expected; /* A number, or NULL. */
+	uint64_t generation;
+	bool dry_run;
+	const struct document_node *policy;
+};
+
+static void put_args(struct pack *p, const void *owner)
+{
+	const struct push *push = owner;
+
+	pack_map(p, 1u + push->dry_run + (push->expected != NULL));
+	if (push->dry_run)
+		pack_entry_bool(p, "dry_run", true);
+	if (push->expected)
+		pack_entry_u64(p, "expect_generation", push->generation);
+	pack_key(p, "policy");
+	encode_msgpack(p, push->policy);
+}
+
+static int read_args(const struct call *call, struct push *push)
+{
+	for (int i = 0; i < call->argc; i++) {
+		const char *arg = call->argv[i];
+
+		if (strcmp(arg, "--dry-run") == 0)
+			push->dry_run = true;
+		else if (strcmp(arg, "--expect-generation") == 0 && i + 1 < call->argc)
+			push->expected = call->argv[++i];
+		else if (arg[0] == '-' || push->file)
+			return gwtool_usage("unknown argument of push-policy: ", arg);
+		else
+			push->file = arg;
+	}
+	if (!push->file)
+		return gwtool_usage("push-policy takes one argument: ", "the file");
+	if (push->expected && slice_to_u64(slice_of(push->expected), &push->generation) < 0)
+		return gwtool_usage("--expect-generation takes a number, not ", push->expected);
+	return EXIT_OK;
+}
+
+/* Refused here already when it is wrong: with lines and columns, which the daemon does not see. */
+int gwtool_push_policy(const struct call *call)
+{
+	static struct report rep;
+	struct push push = { 0 };
+	struct document *doc = NULL;
+	int r = read_args(call, &push);
+
+	if (r != EXIT_OK)
+		return r;
+	r = load(push.file, &rep, &doc);
+	if (r < 0)
+		return gwtool_tell_verdict(call, push.file, r, &rep);
+	push.policy = document_root(doc);
+	r = gwtool_ask_and_print(call,
+				 &(struct gwtool_question){ .command = "push_policy",
+							    .args = put_args,
+							    .owner = &push },
+				 NULL);
+	document_free(doc);
+	return r;
+}
+
+int gwtool_get_policy(const struct call *call)
+{
+	if (call->argc)
+		return gwtool_usage("get-policy takes no argument: ", call->argv[0]);
+	return gwtool_ask_and_print(call, &(struct gwtool_question){ .command = "get_policy" },
+				    "policy");
+}
