@@ -428,6 +428,7 @@ int policy_compile(const struct policy_draft *draft, struct policy_table **ret_t
 	table->generation = draft->generation;
 	table->edition = draft->edition;
 	table->enabled = draft->enabled;
+	table->cursors = draft->cursors;
 	table_check(table);
 	*ret_table = table;
 	return 0;

@@ -63,6 +63,7 @@ struct draft_route {
 struct policy_draft {
 	uint32_t generation, edition;
 	bool enabled;
+	struct policy_cursors cursors;
 	const struct draft_service *services;
 	uint32_t n_services;
 	const struct draft_route *routes;

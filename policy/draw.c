@@ -114,7 +114,8 @@ static int endpoint_slots(struct drawing *d)
 			for (uint32_t k = 0; k < d->services[i].n_endpoints; k++)
 				keys_add(&now, d->services[i].name,
 					 d->services[i].endpoints[k].authority, 0);
-		r = slots_assign(old.list, old.n, now.list, now.n, POLICY_ENDPOINTS_MAX);
+		r = slots_assign(old.list, old.n, now.list, now.n, POLICY_ENDPOINTS_MAX,
+				 &d->draft.cursors.endpoints);
 		for (uint32_t i = 0; r == 0 && i < now.n; i++)
 			d->endpoints[i].slot = now.list[i].slot;
 	}
@@ -134,7 +135,8 @@ static int service_slots(struct drawing *d)
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		now[i].name = d->services[i].name;
 	if (r == 0)
-		r = slots_assign(old, n_old, now, n, POLICY_SERVICES_MAX);
+		r = slots_assign(old, n_old, now, n, POLICY_SERVICES_MAX,
+				 &d->draft.cursors.services);
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		d->services[i].slot = now[i].slot;
 	if (r == 0)
@@ -155,7 +157,7 @@ static int route_slots(struct drawing *d)
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		now[i].name = d->routes[i].name;
 	if (r == 0)
-		r = slots_assign(old, n_old, now, n, POLICY_ROUTES_MAX);
+		r = slots_assign(old, n_old, now, n, POLICY_ROUTES_MAX, &d->draft.cursors.routes);
 	for (uint32_t i = 0; r == 0 && i < n; i++)
 		d->routes[i].slot = now[i].slot;
 	free(old);
@@ -328,6 +330,8 @@ static int draw(struct drawing *d)
 					  .n_services = p->n_services,
 					  .routes = d->routes,
 					  .n_routes = p->n_routes };
+	if (d->opt->before)
+		d->draft.cursors = d->opt->before->cursors;
 	for (uint32_t i = 0; i < p->n_services; i++)
 		draw_service(d, &p->services[i], &d->services[i]);
 	r = service_slots(d);

@@ -19,8 +19,10 @@ struct slot_name {
 int slots_by_name(const void *a, const void *b);
 
 /*
- * A slot below 'max' for each of the new ones: the old one's of that name; or one that no old one
- * has, as long as there is such a one. There are no more new ones than slots. 0 or -ENOMEM.
+ * A slot below 'max' for each of the new ones: the old one's of that name; or the next one from
+ * *cursor on, which goes on there, that no old one has, as long as there is such a one: what was
+ * counted or is still running under a slot is not to become somebody else's soon. There are no more
+ * new ones than slots. 0 or -ENOMEM.
  */
 GW_MUST_USE int slots_assign(struct slot_name *old, uint32_t n_old, struct slot_name *now,
-			     uint32_t n_now, uint32_t max);
+			     uint32_t n_now, uint32_t max, uint32_t *cursor);

@@ -136,12 +136,18 @@ struct policy_host {
 
 #define POLICY_NO_HOST UINT32_MAX
 
+/* Where the next new name gets its slot from: slots are left alone for as long as there are others. */
+struct policy_cursors {
+	uint32_t services, endpoints, routes;
+};
+
 struct policy_table {
 	uint32_t size; /* Bytes, with all parts. */
 	uint32_t generation;
 	uint32_t edition;  /* Counts tables; also those that differ in addresses alone. */
 	uint32_t any_host; /* In 'hosts': for whom no other is; or POLICY_NO_HOST. */
 	bool enabled;      /* False: 429 policy_disabled. */
+	struct policy_cursors cursors;
 	struct policy_part services, routes, hosts;
 	/* Hash tables of struct policy_key, their sizes powers of 2; or empty. */
 	struct policy_part exact_hosts;     /* By name; */

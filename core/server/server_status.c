@@ -1,21 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What others ask of the daemon: metrics, readiness, status. */
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "core/server/scrape.h"
 #include "core/server/server_private.h"
 
+/* By slot; without memory they count as others. To be freed. */
+static struct slice *route_names(const struct policy_table *table, uint32_t *ret_n)
+{
+	struct slice *names = calloc(POLICY_ROUTES_MAX, sizeof(*names));
+
+	*ret_n = names ? POLICY_ROUTES_MAX : 0;
+	for (uint32_t i = 0; names && i < table->routes.n; i++) {
+		const struct policy_route *route = table_route(table, i);
+
+		names[route->slot] = table_text(table, route->name);
+	}
+	return names;
+}
+
+static struct slice *service_names(const struct policy_table *table, uint32_t *ret_n)
+{
+	struct slice *names = calloc(table->services.n + 1, sizeof(*names));
+
+	*ret_n = names ? table->services.n : 0;
+	for (uint32_t i = 0; names && i < table->services.n; i++)
+		names[i] = table_text(table, table_service(table, i)->name);
+	return names;
+}
+
 void server_metrics(void *owner, struct growbuf *out)
 {
-	static const struct slice route_names[] = { SLICE_INIT("default") };
 	struct server *s = owner;
+	const struct policy_table *table = targets_table(s->targets);
 	const struct ring *rings[CONFIG_WORKERS_MAX];
 	const struct crypto_pool *pools[CONFIG_WORKERS_MAX];
+	uint32_t n_routes, n_services;
+	struct slice *routes = route_names(table, &n_routes);
+	struct slice *services = service_names(table, &n_services);
 	struct scrape_view view = {
 		.metrics = { .sets = s->metric_sets,
 			     .n_sets = s->n_running + 1,
-			     .routes = { route_names, ARRAY_SIZE(route_names) },
-			     .services = { route_names, ARRAY_SIZE(route_names) } },
+			     .routes = { routes, n_routes },
+			     .services = { services, n_services } },
 		.rings = rings,
 		.certs = s->settings->certs,
 		.pools = pools,
@@ -30,6 +58,8 @@ void server_metrics(void *owner, struct growbuf *out)
 			pools[view.n_pools++] = s->workers[i].crypto;
 	}
 	scrape_render(&view, out);
+	free(routes);
+	free(services);
 }
 
 const char *server_unready(void *owner)

@@ -77,6 +77,25 @@ def test_requests_take_routes(t):
     t.equal((r.status, json.loads(r.body)["reason"]), (413, "body_too_large"), "beyond")
 
 
+def test_metrics_name_routes_and_services(t):
+    p = Place(t, BOTH)
+    p.ask("/")
+    p.write([("b", {"path_prefix": "/b"}, "b"), ("new", {}, "dead")],
+            {"b": {"endpoints": [{"address": p.address(p.b)}]}, "dead": {}})
+    p.push()
+    for _ in range(3):
+        p.ask("/b")
+    t.equal(p.ask("/"), (503, "no_endpoint"), "a service without endpoints")
+    m = p.g.metrics()
+    for route, n in (("b", 3), ("new", 1), ("_other", 1)):
+        t.equal(m.sum("http_requests_total", route=route), n, f"requests of {route}")
+    for i in range(5):  # A slot that was left keeps what was counted: another name is not given it.
+        p.write([(f"r{i}", {"path_prefix": "/b"}, "b")])
+        p.push()
+        p.ask("/b")
+        t.equal(p.g.metrics().sum("http_requests_total", route=f"r{i}"), 1, f"requests of r{i}")
+
+
 def test_a_push_is_judged_by_at_once(t):
     p = Place(t, BOTH)
     p.write([("a", {"path_prefix": "/"}, "b")])

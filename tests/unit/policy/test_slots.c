@@ -28,12 +28,13 @@ static uint32_t names_of(const char *text, struct slot_name *list)
 static void assign(const char *before, const char *slots, const char *after, uint32_t max,
 		   const char *want)
 {
+	uint32_t cursor = 0;
 	struct slot_name old[16], now[16];
 	uint32_t n_old = names_of(before, old), n_now = names_of(after, now);
 
 	for (uint32_t i = 0; i < n_old; i++)
 		old[i].slot = (uint16_t)(slots[i] - '0');
-	assert_int_equal(slots_assign(old, n_old, now, n_now, max), 0);
+	assert_int_equal(slots_assign(old, n_old, now, n_now, max, &cursor), 0);
 	for (uint32_t i = 0; i < n_now; i++)
 		if (now[i].slot != want[i] - '0')
 			fail_msg("%s (%s) to %s: %c has %u, wanted %c", before, slots, after,
@@ -52,12 +53,27 @@ static void names_keep_their_slots(void **state)
 	assign("ab", "73", "bac", 8, "370");
 }
 
+/* One name after the other: each slot once before the first comes again. */
+static void slots_are_left_alone_for_long(void **state)
+{
+	struct slot_name old, now;
+	uint32_t cursor = 0;
+
+	(void)state;
+	for (uint32_t i = 0; i < 25; i++) {
+		now = (struct slot_name){ .name = slice_make(letters + i % 16, 1) };
+		assert_int_equal(slots_assign(&old, i > 0, &now, 1, 10, &cursor), 0);
+		assert_int_equal(now.slot, i % 10);
+		old = now;
+	}
+}
+
 /* From one policy to the next for ever: each once, and those that stay stay. */
 static void random_changes_keep_the_rules(void **state)
 {
 	enum { MAX = 10 };
 	struct slot_name old[MAX], now[MAX];
-	uint32_t n_old = 0;
+	uint32_t n_old = 0, cursor = 0;
 	struct rng rng;
 
 	(void)state;
@@ -69,7 +85,7 @@ static void random_changes_keep_the_rules(void **state)
 		for (uint32_t i = 0; letters[i] && n < MAX; i++)
 			if (rng_next(&rng) % 2)
 				now[n++] = (struct slot_name){ .name = slice_make(letters + i, 1) };
-		assert_int_equal(slots_assign(old, n_old, now, n, MAX), 0);
+		assert_int_equal(slots_assign(old, n_old, now, n, MAX, &cursor), 0);
 		for (uint32_t i = 0; i < n; i++) {
 			assert_true(now[i].slot < MAX && !seen[now[i].slot]);
 			seen[now[i].slot] = true;
@@ -86,6 +102,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(names_keep_their_slots),
+		cmocka_unit_test(slots_are_left_alone_for_long),
 		cmocka_unit_test(random_changes_keep_the_rules),
 	};
 

@@ -333,6 +333,38 @@ static bool is_error(const char *reply, const char *code, const char *path)
 	return strstr(reply, want) != NULL;
 }
 
+/* One large request at a time has memory; when it is over, the next one may come. */
+static void large_requests_take_turns(void **state)
+{
+	enum { LEN = 200000, HALF = 100000 };
+	static char frame[4 + LEN];
+	int first = dial(), second = dial();
+
+	(void)state;
+	memset(frame, 0xc0, sizeof(frame));
+	memcpy(frame, "\0\3\x0d\x40", 4); /* Of LEN bytes, as many values, which is no request. */
+	say(first, slice_make(frame, HALF));
+	turn(5);
+	assert_ptr_equal(world.control->large,
+			 list_entry(list_first(&world.control->clients.list), struct client, link));
+	say(second, slice_make(frame, 10));
+	assert_true(is_error(hear(second), "busy", ""));
+	assert_string_equal(hear(second), "end");
+	close(second);
+	say(first, slice_make(frame + HALF, sizeof(frame) - HALF));
+	assert_true(is_error(hear(first), "trailing", ""));
+	assert_null(world.control->large);
+	assert_string_equal(hear(first), "end");
+	close(first);
+	second = dial();
+	say(second, slice_make(frame, 10));
+	turn(5);
+	assert_non_null(world.control->large);
+	close(second); /* In the middle. */
+	turn(5);
+	assert_null(world.control->large);
+}
+
 static void wrong_envelopes_end_the_connection(void **state)
 {
 	(void)state;
@@ -645,6 +677,7 @@ int main(void)
 		WITH_CONTROL(requests_are_answered_in_order),
 		WITH_CONTROL(refusals_are_polite),
 		WITH_CONTROL(wrong_envelopes_end_the_connection),
+		WITH_CONTROL(large_requests_take_turns),
 		WITH_CONTROL(malformed_frames_end_the_connection),
 		WITH_CONTROL(half_a_frame_is_not_waited_for),
 		WITH_CONTROL(a_trickle_is_not_waited_for),
