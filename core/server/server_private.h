@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
  * server_private.h - the daemon's state, shared by server.c, server_start.c, server_state.c,
- * server_policy.c, server_reload.c and server_status.c and by nobody else.
+ * server_policy.c, server_push.c, server_reload.c and server_status.c and by nobody else.
  *
  * Threads: the control thread's.
  */
@@ -97,7 +97,15 @@ bool server_all_use(const struct server *s, const struct proxy_options *options)
 GW_MUST_USE int server_begin_policy(struct server *s);
 /* The one in force, under these settings. 0 or -ENOMEM, and nothing changed. */
 GW_MUST_USE int server_apply_policy(struct server *s);
+/* A document as a policy. 0; -EINVAL, and 'rep' says what is wrong; -ENOMEM or -EFBIG. */
+GW_MUST_USE int server_policy_read(const struct document_node *root, uint32_t generation,
+				   struct report *rep, struct server_policy *ret_policy);
+/* One that may come into force, under the settings of now. 0 or -ENOMEM. */
+GW_MUST_USE int server_policy_prepare(struct server *s, const struct server_policy *policy,
+				      struct targets_next **ret_next);
 void server_policy_free(struct server_policy *policy);
+
+/* server_push.c */
 control_command_fn server_run_push_policy, server_run_get_policy;
 uint32_t server_reply_extra(void *owner);
 
