@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <openssl/crypto.h> /* First: see tls_private.h. */
+#include <openssl/err.h>
 
 #include "core/crypto/crypto_pool.h"
 
@@ -98,6 +99,8 @@ int crypto_pool_attach(size_t size, struct crypto_pool **ret_pool)
 	pthread_mutex_unlock(&lock);
 	if (!pool)
 		return -ENOMEM;
+	/* OpenSSL keeps a list of threads, which grows where the next one comes: not in a pool. */
+	ERR_clear_error();
 	current = pool;
 	*ret_pool = pool;
 	return 0;

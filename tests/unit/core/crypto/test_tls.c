@@ -5,6 +5,10 @@
 
 #include <errno.h>
 
+#include <openssl/err.h>
+#include <pthread.h>
+
+#include "core/base/alloc_trap.h"
 #include "core/crypto/crypto_pool.h"
 #include "core/crypto/tls_server.h"
 
@@ -461,6 +465,41 @@ static void a_pool_bounds_connections(void **state)
 	close_wire(&w);
 }
 
+/* --- Threads. -------------------------------------------------------------------------------- */
+
+enum { THREADS = 20 };
+
+static pthread_barrier_t all_are_here;
+
+/* As a worker: it has its pool, and from then on may not ask for other memory. */
+static void *begin_as_a_worker(void *arg)
+{
+	struct crypto_pool *pool;
+	int r = crypto_pool_attach(1 << 20, &pool);
+
+	GW_ASSERT(r == 0);
+	(void)gw_forbid_malloc(true);
+	ERR_clear_error();
+	(void)gw_forbid_malloc(false);
+	(void)pthread_barrier_wait(&all_are_here);
+	crypto_pool_detach();
+	return arg;
+}
+
+/* OpenSSL's list of threads grows with each. */
+static void any_number_of_workers_begins(void **state)
+{
+	pthread_t threads[THREADS];
+
+	(void)state;
+	assert_int_equal(pthread_barrier_init(&all_are_here, NULL, THREADS), 0);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_create(&threads[i], NULL, begin_as_a_worker, NULL), 0);
+	for (int i = 0; i < THREADS; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	(void)pthread_barrier_destroy(&all_are_here);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -477,6 +516,7 @@ int main(void)
 		cmocka_unit_test(broken_files_are_refused),
 		cmocka_unit_test(an_expiry_is_told),
 		cmocka_unit_test(a_pool_bounds_connections),
+		cmocka_unit_test(any_number_of_workers_begins),
 	};
 
 	if (crypto_pool_install() < 0)
