@@ -73,15 +73,22 @@ static void cells_of(struct peer_counts *counts, const struct peer *peer,
 	ret_cells[1] = &counts->n[1][(hash >> 32) % PEER_COUNTS];
 }
 
+/*
+ * Looked at when both are counted, in one order for all: of those who are one too many the last
+ * to count itself sees all the others in both cells. What the additions return would not do:
+ * somebody who leaves and comes again in between shows each cell at another time.
+ */
 bool peer_counts_add(struct peer_counts *counts, const struct peer *peer, uint32_t max)
 {
 	_Atomic uint32_t *cells[2];
 	uint32_t first, second;
 
 	cells_of(counts, peer, cells);
-	first = atomic_fetch_add_explicit(cells[0], 1, memory_order_relaxed);
-	second = atomic_fetch_add_explicit(cells[1], 1, memory_order_relaxed);
-	if ((first < second ? first : second) < max)
+	atomic_fetch_add(cells[0], 1);
+	atomic_fetch_add(cells[1], 1);
+	first = atomic_load(cells[0]);
+	second = atomic_load(cells[1]);
+	if ((first < second ? first : second) <= max)
 		return true;
 	peer_counts_del(counts, peer);
 	return false;
