@@ -188,6 +188,9 @@ static bool send_piece(struct visitor *v)
 	r = cord_write(v->cord, v->bytes.text + v->pos, n);
 	if (r < 0) {
 		v->silent = r != -EAGAIN;
+		/* Behind an end in TLS no read tells of a reset; this write did. */
+		if (v->silent && v->heard_end)
+			visitor_over(v, false);
 		return false;
 	}
 	visitor_progress(v);
