@@ -27,30 +27,6 @@ void guest_give_up(struct talk *t)
 
 /* --- Heads. ---------------------------------------------------------------------------------- */
 
-static enum world_ending own_ending(uint16_t status)
-{
-	switch (status) {
-	case 400:
-		return WORLD_OWN_400;
-	case 408:
-		return WORLD_OWN_408;
-	case 413:
-		return WORLD_OWN_413;
-	case 417:
-		return WORLD_OWN_417;
-	case 431:
-		return WORLD_OWN_431;
-	case 502:
-		return WORLD_OWN_502;
-	case 503:
-		return WORLD_OWN_503;
-	case 504:
-		return WORLD_OWN_504;
-	default:
-		return WORLD_N_ENDINGS;
-	}
-}
-
 /* In the middle of another request, and nothing more of any comes. */
 static bool stops(const struct guest *g)
 {
@@ -64,13 +40,13 @@ static void judge_own(const struct talk *t)
 
 	if (w->calm)
 		sim_fail(w->ring, "%016" PRIx64 ": calm, but answered %u", p->nonce, t->status);
-	if (own_ending(t->status) == WORLD_N_ENDINGS)
+	if (world_own_ending(t->status) == WORLD_N_ENDINGS)
 		sim_fail(w->ring, "%016" PRIx64 ": %u for no reason", p->nonce, t->status);
 	if (plan_is_flawed_head(p) && t->status >= 500 && t->status != 503)
 		sim_fail(w->ring, "%016" PRIx64 ": flawed, but answered %u", p->nonce, t->status);
 	if (t->status == 413 && p->ask_len <= w->max_body)
 		sim_fail(w->ring, "%016" PRIx64 ": not too large", p->nonce);
-	world_saw(w, own_ending(t->status));
+	world_saw(w, world_own_ending(t->status));
 }
 
 static void judge_interim(struct talk *t, uint16_t status)

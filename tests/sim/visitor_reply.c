@@ -18,30 +18,6 @@ void visitor_begin_reply(struct visitor *v)
 	}
 }
 
-static enum world_ending own_ending(uint16_t status)
-{
-	switch (status) {
-	case 400:
-		return WORLD_OWN_400;
-	case 408:
-		return WORLD_OWN_408;
-	case 413:
-		return WORLD_OWN_413;
-	case 417:
-		return WORLD_OWN_417;
-	case 431:
-		return WORLD_OWN_431;
-	case 502:
-		return WORLD_OWN_502;
-	case 503:
-		return WORLD_OWN_503;
-	case 504:
-		return WORLD_OWN_504;
-	default:
-		return WORLD_N_ENDINGS;
-	}
-}
-
 static void judge_interim(struct visitor *v, const struct plan *p)
 {
 	struct ring *ring = v->w->ring;
@@ -82,9 +58,9 @@ static void judge_own(struct visitor *v, const struct plan *p)
 		sim_fail(v->w->ring, "%016" PRIx64 ": blamed for what it did not do", p->nonce);
 	if (status == 413 && p->ask_len <= v->w->max_body)
 		sim_fail(v->w->ring, "%016" PRIx64 ": not too large", p->nonce);
-	if (own_ending(status) == WORLD_N_ENDINGS)
+	if (world_own_ending(status) == WORLD_N_ENDINGS)
 		sim_fail(v->w->ring, "%016" PRIx64 ": %u for no reason", p->nonce, status);
-	world_saw(v->w, own_ending(status));
+	world_saw(v->w, world_own_ending(status));
 }
 
 /* From here on both may say what they have to say. */
@@ -200,8 +176,8 @@ static void judge_end(struct visitor *v)
 	v->told_close |= v->wire.close || v->wire.framing == WIRE_UNTIL_CLOSE;
 	/* A gateway that has perhaps not read the first line cannot know that it was HEAD. */
 	v->shrugs = v->told_close && !v->from_origin && p->method == PLAN_HEAD &&
-		    (own_ending(v->wire.status) == WORLD_OWN_408 ||
-		     own_ending(v->wire.status) == WORLD_OWN_503);
+		    (world_own_ending(v->wire.status) == WORLD_OWN_408 ||
+		     world_own_ending(v->wire.status) == WORLD_OWN_503);
 	if (v->wire.status == 101)
 		world_saw(v->w, WORLD_TUNNEL);
 	else if (p->asks_tunnel)

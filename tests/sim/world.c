@@ -33,6 +33,30 @@ const char *world_ending_name(enum world_ending ending)
 	return names[ending];
 }
 
+enum world_ending world_own_ending(uint16_t status)
+{
+	switch (status) {
+	case 400:
+		return WORLD_OWN_400;
+	case 408:
+		return WORLD_OWN_408;
+	case 413:
+		return WORLD_OWN_413;
+	case 417:
+		return WORLD_OWN_417;
+	case 431:
+		return WORLD_OWN_431;
+	case 502:
+		return WORLD_OWN_502;
+	case 503:
+		return WORLD_OWN_503;
+	case 504:
+		return WORLD_OWN_504;
+	default:
+		return WORLD_N_ENDINGS;
+	}
+}
+
 struct deal *world_deal(struct world *w, uint64_t nonce)
 {
 	uint64_t i = nonce - w->seed * WORLD_DEALS_MAX;

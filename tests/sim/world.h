@@ -77,6 +77,9 @@ enum world_ending {
 
 const char *world_ending_name(enum world_ending ending);
 
+/* An answer of the gateway's own; WORLD_N_ENDINGS: it gives none with that status. */
+enum world_ending world_own_ending(uint16_t status);
+
 enum { WORLD_VISITORS_MAX = 10, WORLD_DEALS_MAX = 40, WORLD_ORIGINS = 3 };
 
 struct deal {
