@@ -76,7 +76,11 @@ class H2Stream:
 
 
 class H2Connection(Connection):
-    """An accepted connection; each request on it runs the handler in a thread of its own."""
+    """An accepted connection; each request on it runs the handler in a thread of its own.
+
+    Conditions that others wait for are looked at under the upstream's lock, and may take the
+    connection's: nobody takes them the other way round.
+    """
 
     def __init__(self, upstream, sock, index):
         super().__init__(upstream, sock, index)
@@ -165,17 +169,19 @@ class H2Connection(Connection):
                 events = self.h2.receive_data(data)
             finally:
                 self.flush()
-            for event in events:
-                self._take(event, handler)
+            begun = [s for s in (self._take(event) for event in events) if s]
             self.flush()
-        self.upstream.notify()
+        self.upstream.arrived([s.msg for s in begun])
+        for stream in begun:
+            threading.Thread(target=self._handle, args=(handler, stream), daemon=True).start()
         return True
 
-    def _take(self, event, handler):
+    def _take(self, event):
+        """The stream that begins with it, or None."""
         stream = self.streams.get(getattr(event, "stream_id", None))
         if isinstance(event, h2.events.RequestReceived):
-            self._begin(event, handler)
-        elif isinstance(event, h2.events.DataReceived):
+            return self._begin(event)
+        if isinstance(event, h2.events.DataReceived):
             stream.msg.add_body(event.data)
             if event.flow_controlled_length:
                 self._acknowledge(event)
@@ -186,6 +192,7 @@ class H2Connection(Connection):
             stream.msg.complete = True
         elif isinstance(event, h2.events.StreamReset) and stream:
             stream.rst = int(event.error_code)
+        return None
 
     def _acknowledge(self, event):
         try:
@@ -193,7 +200,7 @@ class H2Connection(Connection):
         except h2.exceptions.StreamClosedError:
             pass
 
-    def _begin(self, event, handler):
+    def _begin(self, event):
         fields = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in event.headers]
         pseudo = dict(f for f in fields if f[0][:1] == ":")
         msg = Message()
@@ -205,8 +212,7 @@ class H2Connection(Connection):
             msg.fields.insert(0, ("Host", pseudo[":authority"]))
         stream = H2Stream(self, event.stream_id, msg)
         self.streams[event.stream_id] = stream
-        self.upstream.arrived([msg])
-        threading.Thread(target=self._handle, args=(handler, stream), daemon=True).start()
+        return stream
 
     @staticmethod
     def _handle(handler, stream):
