@@ -16,6 +16,7 @@ struct tls_trust {
 	X509_STORE *store; /* NULL: unverified. */
 	struct tls_shown shown;
 	bool shows, least_1_3;
+	bool empty; /* The store. */
 };
 
 /* The last session of one peer. */
@@ -63,12 +64,16 @@ static const char *system_file(void)
 	return bundles[0];
 }
 
-static int read_store(const char *file, struct tls_trust *trust, char why[TLS_WHY_MAX])
+static int read_store(const struct tls_trust_options *opt, struct tls_trust *trust,
+		      char why[TLS_WHY_MAX])
 {
+	const char *file = opt->ca_file ? opt->ca_file : system_file();
+
 	trust->store = X509_STORE_new();
 	if (!trust->store)
 		return -ENOMEM;
-	if (!X509_STORE_load_file(trust->store, file))
+	trust->empty = !X509_STORE_load_file(trust->store, file);
+	if (trust->empty && (opt->ca_file || !opt->may_be_empty))
 		return tls_refuse_file(why, file, "holds no certificates of authorities");
 	return 0;
 }
@@ -85,7 +90,7 @@ int tls_trust_read(const struct tls_trust_options *opt, char why[TLS_WHY_MAX],
 	trust->shows = opt->pair;
 	r = tls_init();
 	if (r == 0 && !opt->unverified)
-		r = read_store(opt->ca_file ? opt->ca_file : system_file(), trust, why);
+		r = read_store(opt, trust, why);
 	if (r == 0 && opt->pair)
 		r = tls_shown_read(opt->pair, &trust->shown, why);
 	ERR_clear_error();
@@ -113,6 +118,11 @@ int64_t tls_trust_expiry(const struct tls_trust *trust)
 bool tls_trust_verifies(const struct tls_trust *trust)
 {
 	return trust->store;
+}
+
+bool tls_trust_is_empty(const struct tls_trust *trust)
+{
+	return trust->store && trust->empty;
 }
 
 /* --- Sessions. ------------------------------------------------------------------------------- */

@@ -31,6 +31,7 @@ struct tls_trust_options {
 	const struct tls_pair *pair; /* What we show where a peer asks; NULL: nothing. */
 	bool least_1_3;              /* No TLS 1.2. */
 	bool unverified;             /* Whoever answers is believed. */
+	bool may_be_empty; /* Without 'ca_file': a system without authorities is no error. */
 };
 
 /* 0; -EINVAL with the file and the cause in why[]; or -ENOMEM. */
@@ -41,6 +42,8 @@ void tls_trust_free(struct tls_trust *trust);
 /* When our certificate expires, in seconds since 1970; 0 when we show none. */
 int64_t tls_trust_expiry(const struct tls_trust *trust);
 bool tls_trust_verifies(const struct tls_trust *trust);
+/* It verifies, and knows no authority: no peer can pass. */
+bool tls_trust_is_empty(const struct tls_trust *trust);
 
 /* A worker's own, for peers of so many slots. 0 or -ENOMEM. */
 GW_MUST_USE int tls_client_create(const struct tls_trust *trust, uint32_t n_peers,

@@ -108,14 +108,19 @@ static int read_one(const struct config_listener *from, uint32_t listener, struc
 	return r;
 }
 
-static bool speaks_upstream(const struct config *config)
+static bool names_tls(const struct config *config)
 {
 	enum form_scheme scheme = config_scheme(config);
 
-	return config_has_policy(config) || scheme == FORM_HTTPS || scheme == FORM_H2;
+	return scheme == FORM_HTTPS || scheme == FORM_H2;
 }
 
-static int read_trust(const struct config_upstream_tls *tls, struct report *rep,
+static bool speaks_upstream(const struct config *config)
+{
+	return config_has_policy(config) || names_tls(config);
+}
+
+static int read_trust(const struct config_upstream_tls *tls, bool may_be_empty, struct report *rep,
 		      struct certs *certs)
 {
 	static const struct report_place nowhere;
@@ -125,6 +130,7 @@ static int read_trust(const struct config_upstream_tls *tls, struct report *rep,
 	struct tls_trust_options opt = {
 		.least_1_3 = tls->min_version == CONFIG_TLS_1_3,
 		.unverified = !tls->verify,
+		.may_be_empty = may_be_empty,
 	};
 	int r;
 
@@ -152,7 +158,8 @@ static bool any_tls(const struct config *config)
 	return speaks_upstream(config);
 }
 
-int certs_read(const struct config *config, struct report *rep, struct certs **ret_certs)
+int certs_read(const struct config *config, bool policy_tls, struct report *rep,
+	       struct certs **ret_certs)
 {
 	struct certs *certs;
 	int r = 0;
@@ -175,7 +182,8 @@ int certs_read(const struct config *config, struct report *rep, struct certs **r
 		r = one < 0 ? one : r; /* All that is wrong is told at once. */
 	}
 	if (r != -ENOMEM && speaks_upstream(config)) {
-		int one = read_trust(&config->upstream_tls, rep, certs);
+		int one = read_trust(&config->upstream_tls, !policy_tls && !names_tls(config), rep,
+				     certs);
 
 		r = one < 0 ? one : r;
 		certs->n_trusts = 1;
@@ -235,6 +243,12 @@ bool certs_believe_anybody(const struct certs *certs)
 		if (!tls_trust_verifies(certs->trusts[i]))
 			return true;
 	return false;
+}
+
+bool certs_trust_nobody(const struct certs *certs)
+{
+	GW_ASSERT(certs->n_trusts > CERTS_UPSTREAM_TRUST);
+	return tls_trust_is_empty(certs->trusts[CERTS_UPSTREAM_TRUST]);
 }
 
 void certs_renew_tickets(const struct certs *certs)

@@ -35,8 +35,12 @@ struct certs {
 	struct tls_client **clients; /* By worker, then by trust. */
 };
 
-/* 0 with NULL when nobody speaks TLS; -EINVAL and rep says what is wrong; or -ENOMEM. */
-GW_MUST_USE int certs_read(const struct config *config, struct report *rep,
+/*
+ * 0 with NULL when nobody speaks TLS; -EINVAL and rep says what is wrong; or -ENOMEM. A system
+ * without authorities is wrong if an upstream of 'config' needs one, or a service of the policy
+ * in force ('policy_tls'); else a policy may be pushed that does (certs_trust_nobody()).
+ */
+GW_MUST_USE int certs_read(const struct config *config, bool policy_tls, struct report *rep,
 			   struct certs **ret_certs);
 
 /* Make the workers' servers and clients. 0 or -ENOMEM. */
@@ -60,6 +64,8 @@ static inline struct tls_client **certs_clients_of_worker(const struct certs *ce
 bool certs_have_listeners(const struct certs *certs);
 /* Upstreams speak TLS, and whoever answers there is believed. */
 bool certs_believe_anybody(const struct certs *certs);
+/* No upstream that speaks TLS can pass: there are no authorities to vouch for it. */
+bool certs_trust_nobody(const struct certs *certs);
 
 /* New keys for session tickets, on all listeners; what cannot be renewed now stays as it is. */
 void certs_renew_tickets(const struct certs *certs);

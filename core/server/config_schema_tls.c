@@ -178,7 +178,8 @@ static const struct schema_field upstream_tls_fields[] = {
 	  .expected = "an absolute path",
 	  .preset = "system",
 	  .example = "/etc/sluice/upstreams.pem",
-	  .help = "Who may vouch for upstreams: a PEM file with the authorities, read again on HUP." },
+	  .help = "Who may vouch for upstreams: a PEM file with the authorities, read again on HUP. "
+		  "Where the system has none, a policy with a service that speaks TLS is refused." },
 	{ .key = "verify",
 	  SCHEMA_MEMBER(config_upstream_tls, verify),
 	  .type = SCHEMA_BOOL,

@@ -30,7 +30,7 @@ static int with_config(const struct options *opt)
 	r = options_load(opt, &rep, &config);
 	if (r < 0)
 		return refuse(&rep, OPTIONS_BAD_CONFIG);
-	r = certs_read(config, &rep, &certs);
+	r = certs_read(config, false, &rep, &certs);
 	if (r < 0) {
 		config_free(config);
 		return refuse(&rep, OPTIONS_BAD_CONFIG);

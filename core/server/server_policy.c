@@ -11,6 +11,7 @@
 #include "core/document/decode.h"
 #include "core/document/encode.h"
 #include "core/document/load.h"
+#include "core/document/path.h"
 #include "core/server/plain_policy.h"
 #include "core/server/policy_store.h"
 #include "core/server/server_private.h"
@@ -48,14 +49,51 @@ static int pack_policy(const struct document_node *root, struct server_policy *p
 	return -EFBIG;
 }
 
-int server_policy_read(const struct document_node *root, uint32_t generation, struct report *rep,
-		       struct server_policy *ret_policy)
+/* The first service that speaks TLS; n_services: none. */
+static uint32_t first_tls(const struct written_policy *written)
+{
+	uint32_t i = 0;
+
+	while (i < written->n_services &&
+	       !policy_is_tls((enum policy_protocol)written->services[i].protocol))
+		i++;
+	return i;
+}
+
+bool server_policy_speaks_tls(const struct server_policy *policy)
+{
+	return policy->written && first_tls(policy->written) < policy->written->n_services;
+}
+
+/* What the policy asks of the configuration. */
+static int check_trust(const struct server *s, const struct server_policy *policy,
+		       struct report *rep)
+{
+	static const struct report_place nowhere;
+	char path[REPORT_PATH_MAX];
+	struct writer w = writer_make(path, sizeof(path));
+
+	if (!server_policy_speaks_tls(policy) || !certs_trust_nobody(s->settings->certs))
+		return 0;
+	writer_lit(&w, "services");
+	path_put_key(&w, policy->written->services[first_tls(policy->written)].name);
+	path_put_key(&w, SLICE("protocol"));
+	report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w),
+		   "no authority can vouch for its endpoints: the system has none; name a file of "
+		   "them with upstream_tls.ca in the daemon's configuration");
+	return -EINVAL;
+}
+
+int server_policy_read(const struct server *s, const struct document_node *root,
+		       uint32_t generation, struct report *rep, struct server_policy *ret_policy)
 {
 	struct server_policy policy = { .generation = generation };
 	int r = pack_policy(root, &policy);
 
 	if (r == 0)
 		r = policy_read(root, policy.packed_len, rep, &policy.written);
+	if (r == 0)
+		r = check_trust(s, &policy, rep);
 	if (r == 0)
 		*ret_policy = policy;
 	else
@@ -138,7 +176,7 @@ static int log_refusal(const struct report *rep, const char *what, int r)
 static int begin_with(struct server *s, const struct document *doc, uint32_t generation,
 		      const char *what, struct report *rep)
 {
-	int r = server_policy_read(document_root(doc), generation, rep, &s->policy);
+	int r = server_policy_read(s, document_root(doc), generation, rep, &s->policy);
 
 	return r < 0 ? log_refusal(rep, what, r) : 0;
 }

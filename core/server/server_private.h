@@ -98,8 +98,11 @@ GW_MUST_USE int server_begin_policy(struct server *s);
 /* The one in force, under these settings. 0 or -ENOMEM, and nothing changed. */
 GW_MUST_USE int server_apply_policy(struct server *s);
 /* A document as a policy. 0; -EINVAL, and 'rep' says what is wrong; -ENOMEM or -EFBIG. */
-GW_MUST_USE int server_policy_read(const struct document_node *root, uint32_t generation,
-				   struct report *rep, struct server_policy *ret_policy);
+GW_MUST_USE int server_policy_read(const struct server *s, const struct document_node *root,
+				   uint32_t generation, struct report *rep,
+				   struct server_policy *ret_policy);
+/* A service of it does. */
+bool server_policy_speaks_tls(const struct server_policy *policy);
 /* One that may come into force, under the settings of now. 0 or -ENOMEM. */
 GW_MUST_USE int server_policy_prepare(struct server *s, const struct server_policy *policy,
 				      struct targets_next **ret_next);

@@ -193,7 +193,7 @@ static int push(struct server *s, const struct push_args *args, struct report *r
 	int r;
 
 	report_init(rep, NULL);
-	r = server_policy_read(args->policy, s->policy.generation + 1, rep, &policy);
+	r = server_policy_read(s, args->policy, s->policy.generation + 1, rep, &policy);
 	if (r < 0)
 		return refuse_policy(s, rep, r, error);
 	r = server_policy_prepare(s, &policy, &next);

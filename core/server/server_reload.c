@@ -33,7 +33,7 @@ static int load_again(struct server *s, struct report *rep, struct settings **re
 		return r;
 	r = config_check_reload(s->settings->config, config, rep);
 	if (r == 0)
-		r = certs_read(config, rep, &certs);
+		r = certs_read(config, server_policy_speaks_tls(&s->policy), rep, &certs);
 	if (r < 0) {
 		config_free(config);
 		return r;

@@ -2,9 +2,11 @@
 """Policies: pushed, refused, kept, and judged by."""
 import json
 import os
+import shutil
 import threading
 import time
 
+from harness.certs import Cert
 from harness.control import Control
 from harness.gateway import Failed
 from harness.upstream import response
@@ -258,6 +260,45 @@ def test_without_a_policy_none_is_pushed(t):
         r = c.ask("push_policy", {"policy": {"version": 1}})
         t.equal((r["ok"], r["error"]["code"]), (False, "no_policy"), f"{r}")
         t.equal(c.ask("get_policy")["error"]["code"], "no_policy", "nothing to get")
+
+
+def test_a_system_without_authorities(t):
+    """It serves in the clear; a service over TLS needs some, in whatever way it comes."""
+    empty = os.path.join(t.folder, "empty.pem")
+    with open(empty, "w", encoding="ascii"):
+        pass
+    p = Place(t, BOTH, env={"SSL_CERT_FILE": empty})
+    t.equal(p.ask("/"), "a", "in the clear")
+    p.write([], {"s": {"protocol": "https", "endpoints": [{"address": "127.0.0.1:1"}]}})
+    err = p.push(want=78)
+    t.check("services.s.protocol: no authority" in err, err)
+    t.equal(p.ask("/"), "a", "the one before")
+    p.push("--dry-run", want=78)
+    try:
+        p.t.gateway(config={"policy": p.file}, env={"SSL_CERT_FILE": empty})
+        t.check(False, "started with a service that nobody can vouch for")
+    except Failed:
+        pass
+    g = p.t.gateway(config={"policy": p.file, "upstream_tls": {"verify": False}},
+                    env={"SSL_CERT_FILE": empty})
+    t.equal(t.client(g).ask("GET", "/").status, 421, "unverified, and without a route")
+
+
+def test_authorities_that_are_in_use_stay(t):
+    """A reload that would take the last of them away is refused."""
+    bundle = os.path.join(t.folder, "bundle.pem")
+    shutil.copy(Cert(t.folder, "ca").cert, bundle)
+    p = Place(t, BOTH, env={"SSL_CERT_FILE": bundle})
+    with open(bundle, "w", encoding="ascii"):
+        pass
+    p.g.reload()
+    shutil.copy(os.path.join(t.folder, "ca.pem"), bundle)
+    p.g.reload()
+    p.write([], {"s": {"protocol": "https", "endpoints": [{"address": "127.0.0.1:1"}]}})
+    t.equal(p.push()["committed"], True, "pushed")
+    with open(bundle, "w", encoding="ascii"):
+        pass
+    p.g.reload("reload_refused")
 
 
 def test_check_policy(t):

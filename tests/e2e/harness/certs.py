@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """Certificates for a test, made by the openssl program."""
+import datetime
 import functools
 import os
 import ssl
@@ -27,6 +28,11 @@ def der_name(raw):
     return "DER:" + (bytes([0x30, len(inner)]) + inner).hex(":")
 
 
+def date(at):
+    """As certificates are dated."""
+    return at.strftime("%Y%m%d%H%M%SZ")
+
+
 class Cert:
     """Files of a certificate and its key; signs others when it is an authority. 'days' below 0: it
     has expired so long ago.
@@ -50,13 +56,22 @@ class Cert:
 
     def _sign_again(self, folder, issuer, extension, days):
         """With dates that 'openssl req' does not take."""
-        extensions = os.path.join(folder, f"{self.name}.ext")
         asked = os.path.join(folder, f"{self.name}.csr")
-        with open(extensions, "w", encoding="ascii") as f:
-            f.write(extension + "\n")
+        config = os.path.join(folder, f"{self.name}.cnf")
+        index = os.path.join(folder, f"{self.name}.index")
+        now = datetime.datetime.now(datetime.timezone.utc)
+        with open(index, "w", encoding="ascii"):
+            pass
+        with open(config, "w", encoding="ascii") as f:
+            f.write(f"[ca]\ndefault_ca = it\n[it]\ndatabase = {index}\nrand_serial = yes\n"
+                    f"new_certs_dir = {folder}\ndefault_md = sha256\npolicy = any\n"
+                    f"x509_extensions = ext\n[any]\ncommonName = supplied\n[ext]\n"
+                    f"{extension}\n")
         run("openssl", "req", "-new", "-key", self.key, "-subj", f"/CN={self.name}", "-out", asked)
-        run("openssl", "x509", "-req", "-in", asked, "-CA", issuer.cert, "-CAkey", issuer.key,
-            "-CAcreateserial", "-days", str(days), "-extfile", extensions, "-out", self.cert)
+        run("openssl", "ca", "-batch", "-notext", "-config", config, "-in", asked, "-out",
+            self.cert, "-cert", issuer.cert, "-keyfile", issuer.key,
+            "-startdate", date(now + datetime.timedelta(days=days - 30)),
+            "-enddate", date(now + datetime.timedelta(days=days)))
 
     def as_config(self):
         return {"cert": self.cert, "key": self.key}

@@ -236,6 +236,13 @@ class Gateway:
     def signal(self, number):
         self.process.send_signal(number)
 
+    def reload(self, event="reloaded"):
+        """By HUP, until it says so."""
+        n = sum(e.get("event") == event for e in self.events)
+        self.signal(signal.SIGHUP)
+        if not self.wait_event(lambda _: sum(e.get("event") == event for e in self.events) > n):
+            raise Failed(f"no {event} after a HUP")
+
     def freeze(self, timeout_s=5.0):
         """Stop it with SIGSTOP and wait until none of its threads runs any more."""
         folder = f"/proc/{self.process.pid}/task"

@@ -632,6 +632,29 @@ static void the_systems_store_may_be_named(void **state)
 	assert_int_equal(unsetenv("SSL_CERT_FILE"), 0);
 }
 
+static void a_system_may_know_no_authority(void **state)
+{
+	struct tls_trust_options opt = { .may_be_empty = true };
+	struct wire w;
+
+	(void)state;
+	assert_int_equal(setenv("SSL_CERT_FILE", ct_path("nothing.pem"), 1), 0);
+	trust(&w, &opt);
+	assert_true(tls_trust_verifies(w.trust) && tls_trust_is_empty(w.trust));
+	serve(&w, &site);
+	dial(&w, "site.test");
+	assert_int_equal(shake(&w), -EPROTO);
+	assert_int_equal(tls_failure(&w.tls), TLS_FAILURE_CERTIFICATE);
+	close_wire(&w);
+	assert_int_equal(setenv("SSL_CERT_FILE", ct_path("root.pem"), 1), 0);
+	trust(&w, &opt);
+	assert_false(tls_trust_is_empty(w.trust));
+	close_wire(&w);
+	assert_int_equal(unsetenv("SSL_CERT_FILE"), 0);
+	opt.ca_file = ct_path("nothing.pem"); /* Who names one means it. */
+	refuses(&opt, "holds no certificates of authorities");
+}
+
 /* A pool that is used up fails the connection that asks, and nothing leaks. */
 static void a_pool_bounds_connections(void **state)
 {
@@ -681,6 +704,7 @@ int main(void)
 		cmocka_unit_test(a_client_is_busy_while_a_connection_is_open),
 		cmocka_unit_test(broken_files_are_refused),
 		cmocka_unit_test(the_systems_store_may_be_named),
+		cmocka_unit_test(a_system_may_know_no_authority),
 		cmocka_unit_test(a_pool_bounds_connections),
 	};
 
