@@ -94,6 +94,20 @@ int tls_init(void)
 	return lent ? 0 : -ENOMEM;
 }
 
+const char *tls_version(void)
+{
+	return OpenSSL_version(OPENSSL_VERSION_STRING);
+}
+
+/*
+ * 3.0 holds 13.3 KiB with TLS 1.2 and 14.5 with 1.3. 3.5 holds 21.2 and 29.3: record layers are
+ * objects of their own since 3.2, and the keys of hybrid groups (ML-KEM) stay until the end.
+ */
+size_t tls_memory(void)
+{
+	return OpenSSL_version_num() >= 0x30200000UL ? 32u * 1024 : 20u * 1024;
+}
+
 /* TLS 1.2 without what has no forward secrecy or no authenticated encryption (RFC 9325 4.2). */
 #define CIPHERS                                                                                    \
 	"ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256:"                               \

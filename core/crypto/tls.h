@@ -40,6 +40,14 @@ enum {
 
 enum tls_protocol { TLS_PROTOCOL_HTTP1, TLS_PROTOCOL_HTTP2 };
 
+/* The version of OpenSSL that is in use: "3.0.19". */
+const char *tls_version(void);
+/*
+ * Bytes of the pool that an idle connection holds at the most, behind its handshake: what
+ * capacities are shared out by. Measured, per library, by tests/e2e/test_tls.py.
+ */
+size_t tls_memory(void);
+
 enum tls_failure {
 	TLS_FAILURE_OTHER,
 	TLS_FAILURE_VERSION,     /* No version in common. */

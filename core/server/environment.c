@@ -19,6 +19,7 @@
 
 #include "core/base/slice.h"
 #include "core/base/writer.h"
+#include "core/crypto/tls.h"
 #include "core/server/options.h"
 #include "ring/ring_buf.h"
 #include "ring/ring_feature.h"
@@ -35,7 +36,6 @@ enum {
 	CLIENTS_FEW = 4096,   /* Fewer than this are warned of although nobody asked for more. */
 	CLIENT_MEMORY =
 		32 * 1024, /* At the most, besides buffers, with its request and its upstream. */
-	TLS_MEMORY = 20 * 1024, /* Of a connection that has shaken hands: tests/e2e/test_tls.py. */
 	UPSTREAMS_MIN = 1024,   /* Where descriptors allow: few clients may use many endpoints. */
 	BUFS_MIN = 256,
 	BUFS_MAX = 65536,
@@ -221,7 +221,7 @@ static struct share share_of(const struct environment_wish *wish,
 		.memory = grant->memory / 2 / wish->n_workers,
 		.pipes = pipes / wish->n_workers,
 		.client_memory = CLIENT_MEMORY +
-				 (uint64_t)(wish->tls_clients + wish->tls_upstreams) * TLS_MEMORY,
+				 (uint64_t)(wish->tls_clients + wish->tls_upstreams) * tls_memory(),
 		.clients_wished =
 			wish->clients / wish->n_workers + (wish->clients % wish->n_workers != 0),
 	};

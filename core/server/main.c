@@ -6,6 +6,7 @@
 
 #include "core/base/recorder.h"
 #include "core/crypto/crypto_pool.h"
+#include "core/crypto/tls.h"
 #include "core/server/certs.h"
 #include "core/server/environment.h"
 #include "core/server/options.h"
@@ -61,8 +62,8 @@ int main(int argc, char **argv)
 		options_help(stdout);
 		return OPTIONS_OK;
 	case OPTIONS_VERSION:
-		puts("sluice " GW_VERSION " (llhttp " GW_LLHTTP_VERSION
-		     ", liburing " GW_URING_VERSION ")");
+		printf("sluice %s (llhttp %s, liburing %s, OpenSSL %s)\n", GW_VERSION,
+		       GW_LLHTTP_VERSION, GW_URING_VERSION, tls_version());
 		return OPTIONS_OK;
 	case OPTIONS_CHECK_ENV:
 		return environment_check(stdout);
