@@ -41,3 +41,17 @@ struct policy_part blob_text(struct blob *blob, struct slice text)
 		memcpy(blob_at(blob, part.at), text.ptr, text.len);
 	return part;
 }
+
+struct policy_part blob_texts(struct blob *blob, const struct slice *texts, uint32_t n)
+{
+	struct policy_part list = blob_room(blob, n, sizeof(struct policy_part));
+
+	for (uint32_t i = 0; i < list.n; i++) {
+		struct policy_part text = blob_text(blob, texts[i]);
+		struct policy_part *to = blob_at(blob, list.at);
+
+		if (to)
+			to[i] = text;
+	}
+	return list;
+}

@@ -21,6 +21,8 @@ struct blob {
 /* Room for n zeroed elements at a multiple of 8; n = 0 is fine. */
 struct policy_part blob_room(struct blob *blob, uint32_t n, size_t element);
 struct policy_part blob_text(struct blob *blob, struct slice text);
+/* A list of struct policy_part, each a text. */
+struct policy_part blob_texts(struct blob *blob, const struct slice *texts, uint32_t n);
 
 /* NULL once it has failed. */
 static inline void *blob_at(const struct blob *blob, uint32_t at)

@@ -6,6 +6,7 @@
 
 #include "core/base/bits.h"
 #include "policy/blob.h"
+#include "policy/compile_handling.h"
 #include "policy/find.h"
 
 /* A host that routes name, or the end of those that a wildcard stands for; empty: any host. */
@@ -99,16 +100,7 @@ static void put_services(struct build *b)
 
 static struct policy_part put_methods(struct build *b, const struct draft_match *match)
 {
-	struct policy_part list = blob_room(&b->blob, match->n_methods, sizeof(struct policy_part));
-
-	for (uint32_t i = 0; i < list.n; i++) {
-		struct policy_part text = blob_text(&b->blob, match->methods[i]);
-		struct policy_part *to = blob_at(&b->blob, list.at);
-
-		if (to)
-			to[i] = text;
-	}
-	return list;
+	return blob_texts(&b->blob, match->methods, match->n_methods);
 }
 
 static struct policy_part put_fields(struct build *b, const struct draft_match *match)
@@ -128,6 +120,14 @@ static struct policy_part put_fields(struct build *b, const struct draft_match *
 	return list;
 }
 
+/* As it is looked for: a prefix without a '/' at its end. */
+static struct slice path_of(const struct draft_match *match)
+{
+	if (!match->is_exact && slice_ends_with(match->path, SLICE("/")))
+		return slice_take(match->path, match->path.len - 1);
+	return match->path;
+}
+
 static void put_routes(struct build *b)
 {
 	const struct policy_draft *draft = b->draft;
@@ -145,6 +145,9 @@ static void put_routes(struct build *b)
 			.name = blob_text(&b->blob, from->name),
 			.methods = put_methods(b, &from->match),
 			.fields = put_fields(b, &from->match),
+			.handling = compile_handling(&b->blob, from->handling),
+			.prefix_len = from->match.is_exact ? UINT16_MAX
+							   : (uint16_t)path_of(&from->match).len,
 			.max_body = from->max_body,
 			.retry = from->retry,
 			.upgrades = from->upgrades,
@@ -272,14 +275,6 @@ static void put_hosts(struct build *b)
 }
 
 /* --- Paths. ---------------------------------------------------------------------------------- */
-
-/* As it is looked for: a prefix without a '/' at its end. */
-static struct slice path_of(const struct draft_match *match)
-{
-	if (!match->is_exact && slice_ends_with(match->path, SLICE("/")))
-		return slice_take(match->path, match->path.len - 1);
-	return match->path;
-}
 
 static int place_cmp(const struct place *a, const struct place *b)
 {

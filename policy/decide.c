@@ -3,13 +3,25 @@
 
 #include "policy/find.h"
 
-static struct verdict refuse(const struct policy_table *table, enum reason reason)
+static struct verdict refuse(const struct policy_table *table, uint32_t index, enum reason reason)
 {
 	return (struct verdict){
 		.kind = VERDICT_REFUSE,
 		.generation = table->generation,
+		.index = index,
 		.reason = (uint16_t)reason,
 		.status = (uint16_t)reason_status(reason),
+	};
+}
+
+static struct verdict answer(const struct policy_table *table, uint32_t index,
+			     enum verdict_kind kind)
+{
+	return (struct verdict){
+		.kind = (uint8_t)kind,
+		.generation = table->generation,
+		.index = index,
+		.route = table_route(table, index)->slot,
 	};
 }
 
@@ -22,6 +34,7 @@ static struct verdict forward(const struct policy_table *table, uint32_t index)
 		.retry = route->retry,
 		.upgrades = route->upgrades,
 		.generation = table->generation,
+		.index = index,
 		.service = route->service,
 		.route = route->slot,
 		.max_body = route->max_body,
@@ -29,23 +42,58 @@ static struct verdict forward(const struct policy_table *table, uint32_t index)
 	};
 }
 
+/* OPTIONS that ask, for a page of another origin, whether it may use a method. */
+static bool asks_for_method(const struct policy_request *request, struct slice *ret_method)
+{
+	struct slice origin;
+
+	return request->field && slice_eq(request->method, SLICE("OPTIONS")) &&
+	       request->field(request->head, SLICE("access-control-request-method"), ret_method) &&
+	       request->field(request->head, SLICE("origin"), &origin);
+}
+
+/* The route of the method that is asked for, if it speaks for its service in this. */
+static bool is_preflight(const struct policy_table *table, const struct policy_request *request,
+			 uint32_t *ret_route)
+{
+	struct policy_request as = *request;
+	const struct policy_handling *handling;
+
+	if (!asks_for_method(request, &as.method) ||
+	    policy_find(table, &as, ret_route) != POLICY_FOUND)
+		return false;
+	handling = table_handling(table, table_route(table, *ret_route));
+	return handling && handling->cors.origins.n > 0;
+}
+
+static struct verdict judge(const struct policy_table *table, const struct policy_request *request,
+			    uint32_t index)
+{
+	const struct policy_route *route = table_route(table, index);
+
+	if (request->content_length > route->max_body)
+		return refuse(table, index, REASON_BODY_TOO_LARGE);
+	return route->service == POLICY_NO_SERVICE ? answer(table, index, VERDICT_ANSWER)
+						   : forward(table, index);
+}
+
 struct verdict policy_decide(const struct policy_table *table, const struct policy_request *request)
 {
 	uint32_t route;
 
 	if (!table->enabled)
-		return refuse(table, REASON_POLICY_DISABLED);
+		return refuse(table, POLICY_NO_ROUTE, REASON_POLICY_DISABLED);
+	if (is_preflight(table, request, &route))
+		return answer(table, route, VERDICT_PREFLIGHT);
 	switch (policy_find(table, request, &route)) {
 	case POLICY_UNKNOWN_HOST:
-		return refuse(table, REASON_HOST_NOT_ALLOWED);
+		return refuse(table, POLICY_NO_ROUTE, REASON_HOST_NOT_ALLOWED);
 	case POLICY_UNKNOWN_PATH:
-		return refuse(table, REASON_NO_ROUTE);
+		return refuse(table, POLICY_NO_ROUTE, REASON_NO_ROUTE);
 	case POLICY_FOUND:
 		break;
 	}
-	if (request->content_length > table_route(table, route)->max_body)
-		return refuse(table, REASON_BODY_TOO_LARGE);
-	return forward(table, route);
+	return judge(table, request, route);
 }
 
 int32_t policy_choose(const uint32_t *loads, uint16_t n_loads, uint64_t dice, int32_t avoid)

@@ -25,7 +25,12 @@ struct policy_request {
 	const void *head;
 };
 
-enum verdict_kind { VERDICT_FORWARD, VERDICT_REFUSE };
+enum verdict_kind {
+	VERDICT_FORWARD,
+	VERDICT_REFUSE,
+	VERDICT_ANSWER,   /* The route answers by itself. */
+	VERDICT_PREFLIGHT /* A question of CORS, which the route answers. */
+};
 
 struct verdict {
 	uint8_t kind;
@@ -34,9 +39,11 @@ struct verdict {
 	uint16_t status;  /* VERDICT_REFUSE: what to answer, */
 	uint16_t reason;  /* enum reason, */
 	uint32_t generation;
-	uint16_t service; /* VERDICT_FORWARD: slots, */
-	uint16_t route;
-	uint64_t max_body; /* and bounds. */
+	uint32_t index;   /* The route's in the table that was asked; or POLICY_NO_ROUTE. Of use only
+			   * until the handler returns that asked. */
+	uint16_t route;   /* Slots, unless REFUSE; */
+	uint16_t service; /* VERDICT_FORWARD. */
+	uint64_t max_body; /* VERDICT_FORWARD: bounds. */
 	struct policy_timeouts timeouts;
 };
 
@@ -44,6 +51,8 @@ _Static_assert(sizeof(struct verdict) <= 1024, "a verdict is copied into each re
 
 struct verdict policy_decide(const struct policy_table *table,
 			     const struct policy_request *request);
+
+#define POLICY_NO_ROUTE UINT32_MAX
 
 #define POLICY_LOAD_NONE UINT32_MAX /* "Not now": ejected, unresolved, out of room. */
 

@@ -49,10 +49,39 @@ struct draft_match {
 	uint32_t n_fields;
 };
 
+/* As the structures of table.h, with templates compiled. */
+struct draft_rules {
+	struct slice drops, lines;
+};
+
+struct draft_texts {
+	const struct slice *list;
+	uint32_t n;
+};
+
+struct draft_handling {
+	struct draft_rules request, response;
+	struct slice host, path;
+	struct {
+		struct draft_texts names;
+		uint32_t max;
+		bool allow;
+	} cookies;
+	struct {
+		struct draft_texts origins;
+		struct slice lines, preflight;
+	} cors;
+	struct {
+		uint16_t status;
+		struct slice location, type, body;
+	} answer;
+};
+
 struct draft_route {
 	uint16_t slot; /* One of its own. */
 	struct slice name;
 	struct draft_match match;
+	const struct draft_handling *handling; /* NULL: none. */
 	/* As in struct policy_route. */
 	uint16_t service;
 	uint64_t max_body;

@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "core/document/form.h"
+#include "policy/handling.h"
 #include "policy/slots.h"
 
 enum { KEY_MAX = POLICY_NAME_MAX + 1 + POLICY_HOST_TEXT_MAX };
@@ -19,8 +20,10 @@ struct drawing {
 	struct draft_endpoint *endpoints; /* Of all services. */
 	struct draft_route *routes;
 	struct draft_field *fields; /* Of all routes. */
+	struct draft_handling *handlings;
+	char *texts, *texts_end; /* Of all handlings: all, and what is free of them. */
 	char (*authorities)[POLICY_HOST_TEXT_MAX + 16];
-	uint32_t n_endpoints, n_fields;
+	uint32_t n_endpoints, n_fields, n_handlings;
 	struct slot_name *by_name; /* Services. */
 };
 
@@ -289,10 +292,23 @@ static uint16_t slot_of(const struct drawing *d, struct slice service)
 	return found->slot;
 }
 
+static void draw_handling(struct drawing *d, const struct written_route *from,
+			  struct draft_route *to)
+{
+	size_t room = handling_room(from);
+
+	if (room == 0)
+		return;
+	to->handling = &d->handlings[d->n_handlings];
+	handling_draw(from, d->texts_end, room, &d->handlings[d->n_handlings++]);
+	d->texts_end += room;
+}
+
 static void draw_route(struct drawing *d, const struct written_route *from, struct draft_route *to)
 {
 	to->name = from->name;
-	to->service = slot_of(d, from->service);
+	to->service = from->service.len ? slot_of(d, from->service) : POLICY_NO_SERVICE;
+	draw_handling(d, from, to);
 	to->max_body = from->max_body;
 	to->retry = true;
 	to->upgrades = (uint8_t)from->upgrades;
@@ -304,19 +320,30 @@ static void draw_route(struct drawing *d, const struct written_route *from, stru
 static int reserve(struct drawing *d)
 {
 	const struct written_policy *p = d->policy;
-	uint32_t n_endpoints = 0, n_fields = 0;
+	uint32_t n_endpoints = 0, n_fields = 0, n_handlings = 0;
+	size_t n_texts = 0;
 
 	for (uint32_t i = 0; i < p->n_services; i++)
 		n_endpoints += p->services[i].n_endpoints;
-	for (uint32_t i = 0; i < p->n_routes; i++)
+	for (uint32_t i = 0; i < p->n_routes; i++) {
+		size_t room = handling_room(&p->routes[i]);
+
 		n_fields += p->routes[i].match.n_headers;
+		n_handlings += room > 0;
+		n_texts += room;
+	}
+	d->handlings = calloc(n_handlings + 1, sizeof(d->handlings[0]));
+	d->texts = malloc(n_texts + 1);
+	d->texts_end = d->texts;
 	d->services = calloc(p->n_services + 1, sizeof(d->services[0]));
 	d->endpoints = calloc(n_endpoints + 1, sizeof(d->endpoints[0]));
 	d->authorities = calloc(n_endpoints + 1, sizeof(d->authorities[0]));
 	d->routes = calloc(p->n_routes + 1, sizeof(d->routes[0]));
 	d->fields = calloc(n_fields + 1, sizeof(d->fields[0]));
-	return d->services && d->endpoints && d->authorities && d->routes && d->fields ? 0
-										       : -ENOMEM;
+	return d->services && d->endpoints && d->authorities && d->routes && d->fields &&
+			       d->handlings && d->texts
+		       ? 0
+		       : -ENOMEM;
 }
 
 static int draw(struct drawing *d)
@@ -371,6 +398,8 @@ void policy_draw_free(struct policy_draft *draft)
 	free(d->authorities);
 	free(d->routes);
 	free(d->fields);
+	free(d->handlings);
+	free(d->texts);
 	free(d->by_name);
 	free(d);
 }

@@ -20,8 +20,6 @@
 
 #include "policy/decide.h"
 
-#define POLICY_NO_ROUTE UINT32_MAX
-
 enum policy_found { POLICY_FOUND, POLICY_UNKNOWN_HOST, POLICY_UNKNOWN_PATH };
 
 /* FOUND: *ret_route is the route's index. */

@@ -8,10 +8,11 @@
 #include "core/document/bind.h"
 #include "core/document/form.h"
 #include "core/document/path.h"
+#include "policy/handling.h"
 #include "policy/table.h"
 
 enum {
-	ARENA_LEAST = 64 * 1024,
+	ARENA_LEAST = 1024 * 1024,
 	ARENA_PER_BYTE =
 		48, /* "- {a: b}" makes a structure of a route; pages not touched cost nothing. */
 };
@@ -78,7 +79,8 @@ static int check_services_exist(const struct written_policy *p, struct report *r
 	for (uint32_t i = 0; i < p->n_routes; i++) {
 		struct named wanted = { .name = p->routes[i].service };
 
-		if (!bsearch(&wanted, names, p->n_services, sizeof(*names), same_name))
+		if (wanted.name.len &&
+		    !bsearch(&wanted, names, p->n_services, sizeof(*names), same_name))
 			add_error(rep, "routes", i, ".service", "is no service of this policy",
 				  wanted.name);
 	}
@@ -122,6 +124,99 @@ static void check_match(const struct written_match *m, uint32_t i, struct report
 	if (n_segments(m->path_prefix) > POLICY_SEGMENTS_MAX)
 		add_error(rep, "routes", i, ".match.path_prefix", "has more than 31 segments",
 			  m->path_prefix);
+}
+
+/* --- What routes do. ------------------------------------------------------------------------- */
+
+/* A rule about two keys, that has no value of its own to show. */
+static void add_rule(struct report *rep, uint32_t i, const char *below, const char *text)
+{
+	char path[REPORT_PATH_MAX];
+	struct writer w = writer_make(path, sizeof(path));
+
+	writer_lit(&w, "routes");
+	path_put_index(&w, i);
+	writer_put(&w, slice_of(below));
+	report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w), "%s", text);
+}
+
+static void check_purpose(const struct written_route *r, uint32_t i, struct report *rep)
+{
+	int n = (r->service.len > 0) + (r->redirect.to.len > 0) + (r->respond.status > 0);
+
+	if (n == 0)
+		add_rule(rep, i, "", "needs one of service, redirect and respond");
+	else if (n > 1)
+		add_rule(rep, i, "", "has more than one of service, redirect and respond");
+}
+
+static void check_rewrite(const struct written_route *r, uint32_t i, struct report *rep)
+{
+	const struct written_rewrite *rewrite = &r->rewrite;
+
+	if (rewrite->prefix.len && rewrite->path.len)
+		add_rule(rep, i, ".rewrite", "has prefix and path, which exclude each other");
+	if (rewrite->prefix.len && r->match.path.len)
+		add_rule(rep, i, ".rewrite.prefix", "needs a match by path_prefix, not by path");
+	if ((rewrite->prefix.len || rewrite->path.len || rewrite->host.len) && !r->service.len)
+		add_rule(rep, i, ".rewrite", "is of no use without a service");
+}
+
+static bool is_set_twice(const struct schema_pair *set, uint32_t n)
+{
+	for (uint32_t i = 0; i < n; i++)
+		for (uint32_t k = 0; k < i; k++)
+			if (slice_eq_nocase(set[i].name, set[k].name))
+				return true;
+	return false;
+}
+
+static void check_headers(const struct written_route *r, uint32_t i, struct report *rep)
+{
+	if (is_set_twice(r->request_headers.set, r->request_headers.n_set))
+		add_rule(rep, i, ".request_headers.set", "has a field twice, in two spellings");
+	if (is_set_twice(r->response_headers.set, r->response_headers.n_set))
+		add_rule(rep, i, ".response_headers.set", "has a field twice, in two spellings");
+}
+
+static void check_cors(const struct written_cors *cors, uint32_t i, struct report *rep)
+{
+	for (uint32_t k = 0; k < cors->n_origins; k++)
+		if (cors->credentials && slice_eq(cors->origins[k], SLICE("*")))
+			add_rule(rep, i, ".cors.credentials",
+				 "would let every page of the web act as the user: name the origins");
+}
+
+/* What goes with a request until its answer has a bound. */
+static int check_response(const struct written_route *r, uint32_t i, struct report *rep)
+{
+	struct draft_handling handling;
+	size_t size = handling_room(r);
+	char *room = size ? malloc(size) : NULL;
+
+	if (size == 0)
+		return 0;
+	if (!room)
+		return -ENOMEM;
+	handling_draw(r, room, size, &handling);
+	if (handling_response_most(&handling) > POLICY_RESPONSE_MAX)
+		add_rule(rep, i, ".response_headers",
+			 "come to more than 1024 bytes, with cors and the values of variables");
+	if (handling.cors.preflight.len > POLICY_RESPONSE_MAX)
+		add_rule(rep, i, ".cors", "has methods and headers of more than 1024 bytes");
+	free(room);
+	return 0;
+}
+
+static int check_handling(const struct written_route *r, uint32_t i, struct report *rep)
+{
+	check_purpose(r, i, rep);
+	check_rewrite(r, i, rep);
+	check_headers(r, i, rep);
+	check_cors(&r->cors, i, rep);
+	if (r->cookies.n_allow && r->cookies.n_drop)
+		add_rule(rep, i, ".cookies", "has allow and drop, which exclude each other");
+	return check_response(r, i, rep);
 }
 
 /* Names of hosts and fields are compared in lower case (RFC 9110 4.2.3, 5.1). In our own arena. */
@@ -189,14 +284,16 @@ static void check_endpoints(const struct written_policy *p, struct report *rep)
 static int check(const struct written_policy *p, struct report *rep)
 {
 	uint32_t n_before = rep->n_all;
-	int r;
+	int r = 0;
 
-	for (uint32_t i = 0; i < p->n_routes; i++) {
+	for (uint32_t i = 0; r == 0 && i < p->n_routes; i++) {
 		check_match(&p->routes[i].match, i, rep);
 		lower_match(&p->routes[i].match);
+		r = check_handling(&p->routes[i], i, rep);
 	}
 	check_endpoints(p, rep);
-	r = check_services_exist(p, rep);
+	if (r == 0)
+		r = check_services_exist(p, rep);
 	if (r == 0)
 		r = check_route_names(p, rep);
 	return r < 0 ? r : rep->n_all == n_before ? 0 : -EINVAL;

@@ -40,13 +40,60 @@ struct written_match {
 	uint32_t n_headers;
 };
 
+/* --- What becomes of a request that has taken a route: schema_handling.c. -------------------- */
+
+struct written_headers {
+	const struct schema_pair *set, *add; /* Templates. */
+	uint32_t n_set, n_add;
+	const struct slice *remove;
+	uint32_t n_remove;
+};
+
+struct written_rewrite {
+	struct slice prefix, path, host; /* Empty: as it is. 'path' is a template. */
+};
+
+struct written_redirect {
+	struct slice to; /* A template; empty: no redirect. */
+	uint32_t status;
+};
+
+struct written_respond {
+	uint64_t status; /* 0: none. */
+	struct slice content_type, body;
+};
+
+struct written_cookies {
+	const struct slice *allow, *drop;
+	uint32_t n_allow, n_drop;
+	uint64_t max_bytes; /* 0: no limit of its own. */
+};
+
+struct written_cors {
+	const struct slice *origins, *methods, *headers, *expose;
+	uint32_t n_origins, n_methods, n_headers, n_expose;
+	uint64_t max_age_ns;
+	bool credentials;
+};
+
 struct written_route {
 	struct slice name;
 	struct written_match match;
-	struct slice service;
-	uint64_t max_body; /* UINT64_MAX: no limit. */
-	uint32_t upgrades; /* enum policy_upgrade bits. */
+	struct slice service; /* Empty: it answers by itself. */
+	uint64_t max_body;    /* UINT64_MAX: no limit. */
+	uint32_t upgrades;    /* enum policy_upgrade bits. */
+	bool security_headers;
+	struct written_rewrite rewrite;
+	struct written_redirect redirect;
+	struct written_respond respond;
+	struct written_headers request_headers, response_headers;
+	struct written_cookies cookies;
+	struct written_cors cors;
 };
+
+extern const struct schema policy_rewrite_schema, policy_redirect_schema, policy_respond_schema,
+	policy_request_headers_schema, policy_response_headers_schema, policy_cookies_schema,
+	policy_cors_schema;
 
 struct written_policy {
 	uint64_t version;

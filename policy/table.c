@@ -61,14 +61,60 @@ static void services_check(const struct policy_table *table)
 
 /* --- Routes. --------------------------------------------------------------------------------- */
 
+static void texts_check(const struct policy_table *table, struct policy_part list)
+{
+	part_check(table, list, sizeof(struct policy_part));
+	for (uint32_t i = 0; i < list.n; i++)
+		part_check(table, ((const struct policy_part *)table_at_(table, list.at))[i], 1);
+}
+
+/* Text that is read line by line. */
+static void lines_check(const struct policy_table *table, struct policy_part text)
+{
+	part_check(table, text, 1);
+	GW_ASSERT(text.n == 0 || slice_ends_with(table_text(table, text), SLICE("\n")));
+}
+
+static void rules_check(const struct policy_table *table, const struct policy_rules *rules)
+{
+	lines_check(table, rules->drops);
+	lines_check(table, rules->lines);
+}
+
+static void handling_check(const struct policy_table *table, const struct policy_route *route)
+{
+	const struct policy_handling *h;
+
+	part_check(table, route->handling, sizeof(*h));
+	GW_ASSERT(route->handling.n <= 1);
+	h = table_handling(table, route);
+	GW_ASSERT((route->service == POLICY_NO_SERVICE) == (h && h->answer.status > 0));
+	if (!h)
+		return;
+	rules_check(table, &h->request);
+	rules_check(table, &h->response);
+	text_check(table, h->host, POLICY_HOST_TEXT_MAX);
+	text_check(table, h->path, POLICY_PATH_MAX);
+	texts_check(table, h->cookies.names);
+	texts_check(table, h->cors.origins);
+	lines_check(table, h->cors.lines);
+	lines_check(table, h->cors.preflight);
+	GW_ASSERT(h->answer.status == 0 || (h->answer.status >= 200 && h->answer.status <= 599));
+	text_check(table, h->answer.location, POLICY_VALUE_MAX);
+	text_check(table, h->answer.type, UINT32_MAX);
+	text_check(table, h->answer.body, POLICY_ANSWER_MAX);
+}
+
 static void route_check(const struct policy_table *table, const struct policy_route *route)
 {
 	const struct policy_part *methods = table_at_(table, route->methods.at);
 	const struct policy_field *fields = table_at_(table, route->fields.at);
 
 	GW_ASSERT(route->slot < POLICY_ROUTES_MAX);
-	GW_ASSERT(route->service < table->services.n);
-	GW_ASSERT(table_service(table, route->service)->name.n > 0);
+	GW_ASSERT(route->service < table->services.n || route->service == POLICY_NO_SERVICE);
+	if (route->service != POLICY_NO_SERVICE)
+		GW_ASSERT(table_service(table, route->service)->name.n > 0);
+	handling_check(table, route);
 	text_check(table, route->name, POLICY_NAME_MAX);
 	part_check(table, route->methods, sizeof(*methods));
 	part_check(table, route->fields, sizeof(*fields));

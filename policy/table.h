@@ -35,6 +35,10 @@ enum {
 	POLICY_METHODS_MAX = 16,  /* Of a route, */
 	POLICY_HEADERS_MAX = 8,   /* and fields that must be equal. */
 	POLICY_TRUSTS_MAX = 1,
+	POLICY_RULES_MAX = 32,         /* Fields in one list of a route's rules, */
+	POLICY_VALUE_MAX = 1024,       /* bytes of a field's value in them, */
+	POLICY_RESPONSE_MAX = 1024,    /* and bytes that they come to for a response. */
+	POLICY_ANSWER_MAX = 16 * 1024, /* Bytes of an answer that a route gives by itself. */
 };
 
 /* What a service's endpoints speak. */
@@ -108,15 +112,56 @@ struct policy_field {
 	struct policy_part value; /* Text. */
 };
 
+/* What becomes of fields: these names go, then these lines come. */
+struct policy_rules {
+	struct policy_part drops; /* Text: names in lower case, a '\n' behind each. */
+	struct policy_part lines; /* Template (template.h). */
+};
+
+struct policy_cookies {
+	struct policy_part names; /* struct policy_part, each a text. */
+	uint32_t max;             /* Bytes of all of them; 0: no limit. */
+	bool allow;               /* Only the names pass; else all but the names. */
+};
+
+/* Another origin's pages (https://fetch.spec.whatwg.org, "CORS protocol"). */
+struct policy_cors {
+	struct policy_part origins;   /* struct policy_part, each a text. None: no CORS. */
+	struct policy_part lines;     /* Template: with an answer to an origin that is allowed, */
+	struct policy_part preflight; /* and what an answer to a preflight says besides. */
+};
+
+/* Instead of a service's. */
+struct policy_answer {
+	uint16_t status;             /* 0: the service answers. */
+	struct policy_part location; /* Template; empty: no redirect. */
+	struct policy_part type;     /* Text. */
+	struct policy_part body;     /* Bytes. */
+};
+
+/* What a route does with requests and answers besides passing them on. */
+struct policy_handling {
+	struct policy_rules request, response;
+	struct policy_part host; /* Text, in place of the request's; or empty. */
+	struct policy_part path; /* Template, the same. */
+	struct policy_cookies cookies;
+	struct policy_cors cors;
+	struct policy_answer answer;
+};
+
+#define POLICY_NO_SERVICE UINT16_MAX
+
 struct policy_route {
 	uint16_t slot;
-	uint16_t service;           /* Slot. */
+	uint16_t service;           /* Slot; NO_SERVICE: it answers by itself. */
+	uint16_t prefix_len;        /* Of a path, what is matched and is not 'rest'. */
 	struct policy_part name;    /* Text. */
 	struct policy_part methods; /* struct policy_part, each a text. None: any method. */
 	struct policy_part fields;  /* struct policy_field: all must be there. */
 	uint64_t max_body;          /* Bytes; UINT64_MAX is no limit. */
 	bool retry;                 /* One retry on a dead reused connection. */
 	uint8_t upgrades; /* enum policy_upgrade bits; what is not there is not passed on. */
+	struct policy_part handling; /* struct policy_handling: one, or none. */
 };
 
 /* An element of a hash table (find.h), free when its hash is 0: of hosts, or of paths of hosts. */
@@ -183,6 +228,23 @@ static inline const struct policy_route *table_route(const struct policy_table *
 {
 	GW_ASSERT(i < table->routes.n);
 	return (const struct policy_route *)table_at_(table, table->routes.at) + i;
+}
+
+/* NULL: the route passes on what there is. */
+static inline const struct policy_handling *table_handling(const struct policy_table *table,
+							   const struct policy_route *route)
+{
+	return route->handling.n
+		       ? (const struct policy_handling *)table_at_(table, route->handling.at)
+		       : NULL;
+}
+
+/* Element i of a list of texts. */
+static inline struct slice table_text_of(const struct policy_table *table, struct policy_part list,
+					 uint32_t i)
+{
+	GW_ASSERT(i < list.n);
+	return table_text(table, ((const struct policy_part *)table_at_(table, list.at))[i]);
 }
 
 /* Every part inside, every index in range, every slot once. Traps when not: a builder's bug. */

@@ -198,7 +198,7 @@ static void bind_text(struct bind *b, const struct schema_field *field,
 	if (word)
 		keep_text(b, slice_take(node->text, word->value == SCHEMA_EMPTY ? 0 : SIZE_MAX),
 			  member);
-	else if (!form_is_text(node->text))
+	else if (!(field->flags & SCHEMA_LINES ? form_is_lines : form_is_text)(node->text))
 		refuse_value(b, field, node, REPORT_STRING, "has control characters");
 	else if (node->text.len == 0)
 		refuse_value(b, field, node, REPORT_VALUE, "is empty");

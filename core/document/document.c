@@ -325,21 +325,6 @@ int document_key(struct document *doc, struct slice key, struct report_place pla
 	return 0;
 }
 
-/* UTF-8 without control characters other than tab and newline. */
-static bool is_good_text(struct slice text)
-{
-	size_t start = 0;
-
-	for (size_t i = 0; i <= text.len; i++) {
-		if (i < text.len && text.ptr[i] != '\n' && text.ptr[i] != '\t')
-			continue;
-		if (!form_is_text(slice_make(text.ptr + start, i - start)))
-			return false;
-		start = i + 1;
-	}
-	return true;
-}
-
 int document_leaf(struct document *doc, const struct document_node *value)
 {
 	struct document_node leaf = *value;
@@ -350,7 +335,7 @@ int document_leaf(struct document *doc, const struct document_node *value)
 	if (value->kind == DOCUMENT_FLOAT && !isfinite(value->real))
 		return document_refuse(doc, REPORT_RANGE, value->place, "not a finite number");
 	if (value->kind == DOCUMENT_TEXT) {
-		if (!is_good_text(value->text))
+		if (!form_is_lines(value->text))
 			return document_refuse(doc, REPORT_STRING, value->place,
 					       "control characters or bytes that are not UTF-8");
 		r = copy_text(doc, value->text, &leaf.text);

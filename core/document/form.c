@@ -513,3 +513,17 @@ bool form_is_text(struct slice text)
 	}
 	return true;
 }
+
+bool form_is_lines(struct slice text)
+{
+	size_t start = 0;
+
+	for (size_t i = 0; i <= text.len; i++) {
+		if (i < text.len && text.ptr[i] != '\n' && text.ptr[i] != '\t')
+			continue;
+		if (!form_is_text(slice_make(text.ptr + start, i - start)))
+			return false;
+		start = i + 1;
+	}
+	return true;
+}

@@ -93,3 +93,5 @@ GW_MUST_USE int form_token(struct slice text);
 
 /* Is it well-formed UTF-8 (RFC 3629) without control characters? Text from outside must be. */
 bool form_is_text(struct slice text);
+/* The same in several lines: with newlines and tabs. */
+bool form_is_lines(struct slice text);

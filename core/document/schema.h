@@ -45,6 +45,7 @@ enum { SCHEMA_EMPTY = 0, SCHEMA_AS_IS = 1 };
 enum schema_flag {
 	SCHEMA_REQUIRED = 1, /* No default: the key must be there. */
 	SCHEMA_LIVE = 2,     /* A reload may change it. */
+	SCHEMA_LINES = 4,    /* A text of several lines. */
 };
 
 /* 0 when the text is of the right form. */

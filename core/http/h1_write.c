@@ -71,16 +71,16 @@ static void put_host(struct writer *out, const struct http_head *head, struct sl
 	writer_lit(out, "\r\n");
 }
 
-void h1_write_request(struct writer *out, const struct http_head *head, struct slice host,
+void h1_write_request(struct writer *out, const struct http_head *head, const struct http_rewrite *rewrite,
 		      struct slice extra, const struct h1_framing *framing)
 {
 	GW_ASSERT(head->path.len > 0 && framing->body != HTTP_BODY_UNTIL_CLOSE);
 	writer_put(out, http_text(head, head->method_text));
 	writer_char(out, ' ');
-	writer_put(out, http_text(head, head->path));
+	writer_put(out, rewrite->path.len ? rewrite->path : http_text(head, head->path));
 	writer_put(out, http_text(head, head->query));
 	writer_lit(out, " HTTP/1.1\r\n");
-	put_host(out, head, host);
+	put_host(out, head, rewrite->host);
 	put_fields(out, head);
 	writer_put(out, extra);
 	put_framing(out, framing);
@@ -120,7 +120,7 @@ void h1_write_reply(struct writer *out, uint16_t status, struct slice content_ty
 	if (content_type.len > 0)
 		writer_field(out, SLICE("content-type"), content_type);
 	if (status != 204 && status != 304)
-		put_length(out, body.len);
+		put_length(out, framing->length);
 	writer_put(out, extra);
 	put_connection(out, framing);
 	writer_lit(out, "\r\n");

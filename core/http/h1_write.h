@@ -27,10 +27,11 @@ struct h1_framing {
 
 /*
  * A request to an upstream: method, canonical target, Host from head->host and
- * port (or 'host' when not empty), kept fields, 'extra' lines, framing.
+ * port (or those of 'rewrite'), kept fields, 'extra' lines, framing.
  */
-void h1_write_request(struct writer *out, const struct http_head *head, struct slice host,
-		      struct slice extra, const struct h1_framing *framing);
+void h1_write_request(struct writer *out, const struct http_head *head,
+		      const struct http_rewrite *rewrite, struct slice extra,
+		      const struct h1_framing *framing);
 
 /* A response to a client, a 101 as well (always HTTP/1.1 in the status line, RFC 9110 2.5). */
 void h1_write_response(struct writer *out, const struct http_head *head, struct slice extra,
@@ -40,8 +41,9 @@ void h1_write_response(struct writer *out, const struct http_head *head, struct 
 void h1_write_informational(struct writer *out, const struct http_head *head);
 
 /*
- * A whole answer of ours: status, Content-Type (unless empty), Content-Length,
- * 'extra' lines (Date among them: there is no clock here), connection, body.
+ * A whole answer of ours: status, Content-Type (unless empty), Content-Length as
+ * 'framing' says, 'extra' lines (Date among them: there is no clock here), connection,
+ * and what there is of the body; the rest may follow.
  * With framing->body NONE, for answers to HEAD, the text is announced but left
  * out. 204 and 304 announce nothing and take an empty body.
  */

@@ -101,9 +101,10 @@ static void put_authority(struct writer *out, const struct http_head *head, stru
 	put_pair(out, SLICE(":authority"), writer_slice(&authority));
 }
 
-static void put_path(struct writer *out, const struct http_head *head)
+static void put_path(struct writer *out, const struct http_head *head, struct slice rewritten)
 {
-	struct slice path = http_text(head, head->path), query = http_text(head, head->query);
+	struct slice path = rewritten.len ? rewritten : http_text(head, head->path);
+	struct slice query = http_text(head, head->query);
 	char *at;
 
 	put_pair(out, SLICE(":path"), path);
@@ -129,13 +130,13 @@ static bool wants_trailers(const struct http_head *head)
 }
 
 void h2_write_request(struct writer *out, const struct http_head *head, struct slice scheme,
-		      struct slice host, struct slice extra, const struct h1_framing *framing)
+		      const struct http_rewrite *rewrite, struct slice extra, const struct h1_framing *framing)
 {
 	GW_ASSERT(head->path.len > 0 && framing->body != HTTP_BODY_UNTIL_CLOSE);
 	put_pair(out, SLICE(":method"), http_text(head, head->method_text));
 	put_pair(out, SLICE(":scheme"), scheme);
-	put_authority(out, head, host);
-	put_path(out, head);
+	put_authority(out, head, rewrite->host);
+	put_path(out, head, rewrite->path);
 	put_fields(out, head);
 	if (wants_trailers(head))
 		put_pair(out, SLICE("te"), SLICE("trailers"));

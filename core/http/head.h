@@ -120,6 +120,12 @@ struct http_head {
 	struct http_field fields[HTTP_FIELDS_MAX];
 };
 
+/* What a request is sent on with in place of its own; empty: its own. */
+struct http_rewrite {
+	struct slice host; /* With its port. */
+	struct slice path; /* Without a query. */
+};
+
 /* Why a message was refused; 'reason' REASON_NONE means that it was not. */
 struct http_refusal {
 	uint16_t status; /* What to answer; for responses what to tell the client (502). */

@@ -80,6 +80,20 @@ static void count(struct proxy *proxy, const struct account *a)
 		metric_inc_keyed(metrics, METRIC_UPSTREAM_ERRORS, 0, a->reason, a->service);
 }
 
+void account_names(const struct account *a, struct account_text *text,
+		   const struct policy_table *table, uint32_t index)
+{
+	const struct policy_route *route = table_route(table, index);
+
+	if (!a->sampled)
+		return;
+	text->route_len = copy(text->route, POLICY_NAME_MAX, table_text(table, route->name));
+	if (route->service != POLICY_NO_SERVICE)
+		text->service_len =
+			copy(text->service, POLICY_NAME_MAX,
+			     table_text(table, table_service(table, route->service)->name));
+}
+
 static void record(struct proxy *proxy, const struct account *a, const struct account_text *text)
 {
 	struct account_record *r = log_record(proxy->log);
@@ -93,6 +107,10 @@ static void record(struct proxy *proxy, const struct account *a, const struct ac
 	r->text.upstream_len = copy(r->text.upstream, ACCOUNT_UPSTREAM,
 				    slice_make(text->upstream, text->upstream_len));
 	r->text.sni_len = copy(r->text.sni, ACCOUNT_HOST, slice_make(text->sni, text->sni_len));
+	r->text.route_len =
+		copy(r->text.route, POLICY_NAME_MAX, slice_make(text->route, text->route_len));
+	r->text.service_len =
+		copy(r->text.service, POLICY_NAME_MAX, slice_make(text->service, text->service_len));
 	r->wall_ns = gw_wall_ns() - (a->ended_ns - a->begun_ns);
 	r->worker = proxy->worker;
 	log_commit(proxy->log);
@@ -217,5 +235,7 @@ void account_format(const void *record, struct writer *out)
 	put_text(out, SLICE("upstream_tls_failure"), tls_failures[a->upstream_tls_failure]);
 	put_text(out, SLICE("tls_cipher"), a->tls_cipher);
 	put_text(out, SLICE("tls_sni"), slice_make(r->text.sni, r->text.sni_len));
+	put_text(out, SLICE("route"), slice_make(r->text.route, r->text.route_len));
+	put_text(out, SLICE("service"), slice_make(r->text.service, r->text.service_len));
 	writer_lit(out, "}\n");
 }

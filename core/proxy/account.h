@@ -13,6 +13,7 @@
 #include "core/base/writer.h"
 #include "core/http/head.h"
 #include "core/proxy/peer.h"
+#include "policy/table.h"
 
 struct proxy;
 struct tls;
@@ -49,12 +50,14 @@ enum account_phase {
 
 /* Text that is logged, kept only while a request is sampled. */
 struct account_text {
-	uint16_t host_len, path_len, id_len, upstream_len, sni_len;
+	uint16_t host_len, path_len, id_len, upstream_len, sni_len, route_len, service_len;
 	char host[ACCOUNT_HOST];
 	char path[ACCOUNT_PATH];
 	char id[ACCOUNT_ID];
 	char upstream[ACCOUNT_UPSTREAM];
 	char sni[ACCOUNT_HOST];
+	char route[POLICY_NAME_MAX];
+	char service[POLICY_NAME_MAX];
 };
 
 /* Moments are monotonic ns of the worker's clock; 0: it did not come to that. */
@@ -99,6 +102,9 @@ void account_begin(struct proxy *proxy, struct account *account, const struct pe
 void account_head(struct account *account, struct account_text *text, const struct http_head *head);
 /* The same of its TLS session; NULL: there is none. */
 void account_session(struct account *account, struct account_text *text, const struct tls *session);
+/* The names of its route, and of its service if it has one. */
+void account_names(const struct account *account, struct account_text *text,
+		   const struct policy_table *table, uint32_t route);
 void account_close(struct proxy *proxy, struct account *account, const struct account_text *text);
 
 /* log_format_fn of the access log: one JSON line. */

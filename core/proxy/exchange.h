@@ -7,7 +7,8 @@
  * copy (credit and 'sent') or, where both sides can, by splice (relay.h).
  *
  *     exchange.c       life: open, states, end
- *     exchange_up.c    the request: judged, encoded, sent, tried again
+ *     exchange_judge.c the request: judged, and encoded or answered
+ *     exchange_up.c    sent, tried again
  *     exchange_down.c  the response: passed on, or an answer of our own
  *     exchange_body.c  body bytes of either direction, a tunnel's as well
  *     exchange_wait.c  deadlines: whom it waits for, in each state
@@ -22,6 +23,7 @@
 #include "core/proxy/account.h"
 #include "core/proxy/deadline.h"
 #include "core/proxy/exchange_wait.h"
+#include "core/proxy/handling.h"
 #include "core/proxy/relay.h"
 #include "core/proxy/stream.h"
 #include "core/proxy/upstream.h"
@@ -93,7 +95,8 @@ struct exchange {
 	struct list held;              /* Body buffers that wait for an upstream stream, */
 	struct ring_buf *trailers;     /* and trailers that do. */
 	struct head_block *block;      /* The encoded request, when 'text' is too small. */
-	uint32_t text_len;
+	struct handling_text handling; /* What 'text' begins with: what its answer is to have. */
+	uint32_t text_len;             /* Of the encoded request. */
 	uint8_t state; /* enum exchange_state. */
 	uint8_t n_1xx;
 	bool replayable; /* Nothing of a body was given away: it can be sent again, */
@@ -104,7 +107,7 @@ struct exchange {
 	bool grpc; /* A call of gRPC: refusals are told in its form, and it may be silent for long. */
 	bool expects; /* 100-continue: the client may hold its body back. */
 	struct account_text log;
-	char text[EXCHANGE_TEXT]; /* The encoded request, kept until it is answered. */
+	char text[EXCHANGE_TEXT]; /* Kept until it is answered. */
 };
 
 struct exchange_client {
@@ -153,7 +156,18 @@ bool exchange_is_spoken(const struct exchange *ex);
 /* Answer with a status and a reason; cut off when it is too late for that, or status is 0. */
 void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 		     enum account_ender ender);
-/* Answer something that was asked of us; 'lines' are complete field lines. */
+/* An answer of ours. */
+struct exchange_answer {
+	uint16_t status;
+	struct slice type;  /* Of its text; empty: none is told. */
+	struct slice text;  /* At most STREAM_OWN_TEXT_MAX bytes; */
+	struct ring_buf *body; /* or this, which is taken; or NULL. */
+	struct slice lines; /* Complete field lines. */
+	bool last;          /* The connection should end with it. */
+};
+
+void exchange_answer(struct exchange *ex, const struct exchange_answer *answer);
+/* Answer something that was asked of us and of no route; 'lines' are complete field lines. */
 void exchange_reply(struct exchange *ex, uint16_t status, struct slice text, struct slice lines);
 
 /* The answer does not grant the upgrade that the request was passed on with, if any. */

@@ -14,42 +14,81 @@ static void put_date(struct exchange *ex, struct writer *out)
 	writer_field(out, SLICE("date"), clock_date_at(&ex->proxy->date, gw_wall_ns()));
 }
 
+/* Ours, but what the route's rules say of the same field goes first. */
+static void put_lines(const struct exchange *ex, struct writer *out, struct slice lines)
+{
+	while (lines.len) {
+		size_t len = slice_find(lines, '\n') + 1;
+		struct slice line = slice_take(lines, len);
+
+		lines = slice_drop(lines, len);
+		if (!handling_says(ex->text, ex->handling,
+				   slice_take(line, slice_find(line, ':'))))
+			writer_put(out, line);
+	}
+	writer_put(out, handling_lines(ex->text, ex->handling));
+}
+
+static void fill_answer(struct exchange *ex, const struct exchange_answer *answer,
+			struct stream_message *message)
+{
+	size_t len = answer->body ? answer->body->len : answer->text.len;
+	bool bodiless = answer->status == 204 || answer->status == 304;
+
+	*message = (struct stream_message){
+		.content_type = handling_says(ex->text, ex->handling, SLICE("content-type"))
+					? SLICE("")
+					: answer->type,
+		.text = answer->text,
+		.status = answer->status,
+		.body = ex->head_request || ex->grpc || bodiless ? HTTP_BODY_NONE
+								 : HTTP_BODY_LENGTH,
+		.length = len,
+		.announce = !ex->grpc,
+		.last = answer->last || ex->proxy->draining || (ex->expects && !ex->up.ended),
+	};
+}
+
 /* Nothing of an upstream's answer has been sent: say something ourselves. */
-static void reply(struct exchange *ex, uint16_t status, struct slice type, struct slice text,
-		  struct slice lines, bool last)
+void exchange_answer(struct exchange *ex, const struct exchange_answer *answer)
 {
 	struct proxy *proxy = ex->proxy;
 	struct writer extra = writer_make(proxy->extra, sizeof(proxy->extra));
 	struct writer out = writer_make(ex->text, sizeof(ex->text));
-	struct stream_message message = {
-		.content_type = type,
-		.text = text,
-		.status = status,
-		.body = ex->head_request || ex->grpc ? HTTP_BODY_NONE : HTTP_BODY_LENGTH,
-		.length = text.len,
-		.announce = !ex->grpc,
-		.last = last || proxy->draining || (ex->expects && !ex->up.ended),
-	};
+	struct stream_message message;
+	bool follows;
 
 	exchange_drop_upstream(ex);
 	exchange_decline(ex);
 	put_date(ex, &extra);
-	writer_put(&extra, lines);
+	put_lines(ex, &extra, answer->lines);
+	fill_answer(ex, answer, &message);
 	message.extra = writer_slice(&extra);
+	ex->handling = (struct handling_text){ 0 }; /* Over which the answer is written. */
 	ex->client->codec->encode_response(ex->client, &out, &message);
 	GW_ASSERT(!out.overflow && !extra.overflow);
-	ex->account.status = status;
-	ex->account.bytes_out += ex->head_request ? 0 : text.len;
+	follows = answer->body && message.body == HTTP_BODY_LENGTH;
+	ex->account.status = answer->status;
+	ex->account.bytes_out += ex->head_request ? 0 : answer->text.len;
 	ex->down.begun = true;
-	ex->down.ended = true;
+	ex->down.ended = !follows;
 	exchange_enter(ex, EXCHANGE_REPLYING);
-	ex->client->codec->send_head(ex->client, writer_slice(&out), &message, true);
+	ex->client->codec->send_head(ex->client, writer_slice(&out), &message, !follows);
+	if (follows)
+		exchange_pass_body(ex, answer->body, true);
+	else if (answer->body)
+		ring_buf_give(proxy->ring, answer->body);
 }
 
 void exchange_reply(struct exchange *ex, uint16_t status, struct slice text, struct slice lines)
 {
+	struct exchange_answer answer = { .status = status,
+					  .type = text.len ? SLICE("text/plain") : SLICE(""),
+					  .text = text,
+					  .lines = lines };
+
 	ex->account.route = METRIC_NAME_LOCAL;
-	reply(ex, status, text.len ? SLICE("text/plain") : SLICE(""), text, lines, false);
+	exchange_answer(ex, &answer);
 }
 
 /* Lines that a status asks for. */
@@ -77,7 +116,9 @@ static void refuse_call(struct exchange *ex, uint16_t status, enum reason reason
 	writer_lit(&lines, "\r\n");
 	writer_field(&lines, SLICE("grpc-message"), reason_label(reason));
 	GW_ASSERT(!lines.overflow);
-	reply(ex, 200, SLICE("application/grpc"), SLICE(""), writer_slice(&lines), false);
+	exchange_answer(ex, &(struct exchange_answer){ .status = 200,
+						       .type = SLICE("application/grpc"),
+						       .lines = writer_slice(&lines) });
 }
 
 void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
@@ -100,8 +141,12 @@ void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 	writer_lit(&out, ",\"reason\":\"");
 	writer_put(&out, reason_label(reason));
 	writer_lit(&out, "\"}\n");
-	reply(ex, status, SLICE("application/json"), writer_slice(&out), lines_for(status),
-	      reason_connection(reason) != REASON_KEEP);
+	exchange_answer(ex, &(struct exchange_answer){
+				    .status = status,
+				    .type = SLICE("application/json"),
+				    .text = writer_slice(&out),
+				    .lines = lines_for(status),
+				    .last = reason_connection(reason) != REASON_KEEP });
 }
 
 /* --- The upstream's answer. ------------------------------------------------------------------ */
@@ -148,7 +193,7 @@ void exchange_decline(struct exchange *ex)
 	ex->request.upgrade = HTTP_UPGRADE_NONE;
 }
 
-static void pass_head(struct exchange *ex, const struct http_head *head, bool end)
+static void pass_head(struct exchange *ex, struct http_head *head, bool end)
 {
 	struct proxy *proxy = ex->proxy;
 	struct writer out = writer_make(proxy->head_text, sizeof(proxy->head_text));
@@ -157,6 +202,7 @@ static void pass_head(struct exchange *ex, const struct http_head *head, bool en
 	if (!head->upgrade)
 		exchange_decline(ex);
 	message_of(ex, head, &message);
+	message.extra = handling_apply(ex->text, ex->handling, head);
 	ex->client->codec->encode_response(ex->client, &out, &message);
 	if (out.overflow) {
 		exchange_refuse(ex, 502, REASON_UPSTREAM_HEADER, ACCOUNT_BY_UPSTREAM);

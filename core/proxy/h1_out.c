@@ -25,7 +25,7 @@ void h1_encode_request(struct writer *out, const struct stream_message *message)
 				      .announce = message->announce,
 				      .upgrade = message->upgrade };
 
-	h1_write_request(out, message->head, message->host, message->extra, &framing);
+	h1_write_request(out, message->head, &message->rewrite, message->extra, &framing);
 }
 
 /* Whether this connection ends with the reply: then it says so. */
@@ -52,7 +52,7 @@ void h1_encode_response(struct stream *s, struct writer *out, const struct strea
 	c->last = reply_is_last(c, message) || framing.body == HTTP_BODY_UNTIL_CLOSE;
 	framing.upgrade = message->upgrade;
 	c->out_body = (uint8_t)framing.body;
-	c->out_left = message->head ? message->length : 0; /* Our own text is part of the head. */
+	c->out_left = message->length - message->text.len; /* Our own text is part of the head. */
 	framing.close = c->last && !framing.upgrade;
 	framing.keep_alive = !c->last && c->http10;
 	if (message->head)

@@ -181,7 +181,7 @@ void h2_encode_request(struct writer *out, const struct stream_message *message)
 {
 	struct h1_framing framing = framing_of(message);
 
-	h2_write_request(out, message->head, SLICE("https"), message->host, message->extra,
+	h2_write_request(out, message->head, SLICE("https"), &message->rewrite, message->extra,
 			 &framing);
 }
 
@@ -189,7 +189,7 @@ void h2c_encode_request(struct writer *out, const struct stream_message *message
 {
 	struct h1_framing framing = framing_of(message);
 
-	h2_write_request(out, message->head, SLICE("http"), message->host, message->extra,
+	h2_write_request(out, message->head, SLICE("http"), &message->rewrite, message->extra,
 			 &framing);
 }
 

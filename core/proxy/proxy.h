@@ -149,6 +149,7 @@ struct proxy {
 	struct h1_parser parser;
 	struct h2_block h2_block;
 	char trailers[CHUNK_TRAILERS_MAX];
+	char target[16 * 1024];               /* A path that a route has rewritten. */
 	char extra[HTTP_HEAD_MAX + 8192];     /* Lines of ours, with what trusted proxies said. */
 	char head_text[HTTP_HEAD_MAX + 8192]; /* A response's head. */
 };

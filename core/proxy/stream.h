@@ -87,7 +87,7 @@ enum { STREAM_OWN_TEXT_MAX = 128 };
 /* How a message is to be told to the peer. */
 struct stream_message {
 	const struct http_head *head; /* Its kept fields; NULL for an answer of our own. */
-	struct slice host;            /* Requests: the Host to send; empty is head's own. */
+	struct http_rewrite rewrite;  /* Requests. */
 	struct slice extra;           /* Complete lines of ours. */
 	struct slice content_type;    /* Of an answer of our own, */
 	struct slice text;            /* with its body, which follows the head at once. */

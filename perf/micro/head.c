@@ -98,7 +98,7 @@ __attribute__((noinline)) static void serialise(const struct sample *sample)
 	if (sample->response)
 		h1_write_response(&out, head, SLICE(""), &framing);
 	else
-		h1_write_request(&out, head, SLICE(""), extra, &framing);
+		h1_write_request(&out, head, &(struct http_rewrite){ 0 }, extra, &framing);
 	if (out.overflow)
 		abort();
 }

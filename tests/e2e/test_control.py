@@ -10,17 +10,10 @@ import subprocess
 from harness.certs import Cert, client_context
 from harness.control import Control, pack
 from harness.gateway import PROGRAM, Failed
+from harness.programs import gwtool
 
 # The frame that the design gives as its example: status, id 1, no arguments.
 EXAMPLE = bytes.fromhex("0000001d84a17601a2696401a7636f6d6d616e64a6737461747573a46172677380")
-
-
-def gwtool(t, *argv):
-    program = os.environ.get("GWTOOL") or os.path.join(os.path.dirname(PROGRAM), "gwtool")
-    if not os.access(program, os.X_OK):
-        t.skip(f"no gwtool at {program}")
-    p = subprocess.run([program, *argv], capture_output=True, timeout=20, check=False)
-    return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
 def test_status(t):

@@ -12,6 +12,8 @@
 #include "core/http/h2_session.h"
 #include "core/http/h2_write.h"
 
+static const struct http_rewrite as_it_is;
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
 enum { POOL = 4 << 20, STREAMS = 256, ASKED = 4, BODY = 40000 };
@@ -225,7 +227,7 @@ static void ask(void)
 	struct writer out = writer_make(room, sizeof(room));
 
 	head.host = (struct http_span){ 5, 1 };
-	h2_write_request(&out, &head, SLICE("http"), SLICE(""), SLICE(""), &framing);
+	h2_write_request(&out, &head, SLICE("http"), &as_it_is, SLICE(""), &framing);
 	*u = (struct user){ .open = true, .left = run.n_users % 2 ? BODY : 0 };
 	u->id = h2_session_request(run.session, writer_slice(&out), u->left == 0, u);
 	GW_ASSERT(u->id > 0);

@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 
-from .gateway import ROOT
+from .gateway import PROGRAM, ROOT
 
 NODE_MODULES = os.path.join(ROOT, ".cache", "node", "node_modules")
 NODE_SCRIPTS = os.path.join(ROOT, "tests", "e2e", "node")
@@ -23,6 +23,15 @@ def run(t, argv, stdin=b"", timeout_s=30, env=None):
     """The finished process, with stdout and stderr as bytes."""
     return subprocess.run([path(t, argv[0]), *argv[1:]], input=stdin, capture_output=True,
                           timeout=timeout_s, env=env, check=False)
+
+
+def gwtool(t, *argv):
+    """Exit code, what it prints, what it complains of."""
+    program = os.environ.get("GWTOOL") or os.path.join(os.path.dirname(PROGRAM), "gwtool")
+    if not os.access(program, os.X_OK):
+        t.skip(f"no gwtool at {program}")
+    p = subprocess.run([program, *argv], capture_output=True, timeout=20, check=False)
+    return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
 def _node_env(t):

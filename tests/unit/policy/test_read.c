@@ -92,6 +92,90 @@ static const struct {
 	  "bytes" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, max_body: 5}]",
 	  "f:3:42: routes[0].max_body: 5 has no unit; allowed: off, or 0B to 1TiB" },
+	{ "version: 1\n" S "routes: [{name: r}]",
+	  "f: routes[0]: needs one of service, redirect and respond" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, respond: {status: 200}}]",
+	  "f: routes[0]: has more than one of service, redirect and respond" },
+	{ "version: 1\n" S "routes: [{name: r, respond: {status: 99}}]",
+	  "f:3:38: routes[0].respond.status: 99 is too small; allowed: off, or 200 to 599" },
+	{ "version: 1\n" S "routes: [{name: r, respond: {status: 200, content_type: html}}]",
+	  "f:3:57: routes[0].respond.content_type: \"html\" is not allowed; allowed: a media type, such "
+	  "as text/html" },
+	{ "version: 1\n" S "routes: [{name: r, redirect: {to: \"https://a\", status: \"304\"}}]",
+	  "f:3:56: routes[0].redirect.status: \"304\" is not allowed; did you mean \"301\"? allowed: "
+	  "\"301\", \"302\", \"303\", \"307\" or \"308\"" },
+#define LOCATION(to_)                                                                              \
+	{ "version: 1\n" S "routes: [{name: r, redirect: {to: \"" to_ "\"}}]",                     \
+	  "f:3:35: routes[0].redirect.to: \"" to_ "\" is not allowed; allowed: off, or "             \
+	  "\"https://\" or \"http://\" and a host, or \"/\" and a path; ${host}, ${scheme}, "        \
+	  "${path}, ${query}, ${rest} stand for those of the request, but nothing of it except "   \
+	  "${host} may come where a host is expected" }
+	LOCATION("//evil.test/"),
+	LOCATION("${path}"),
+	LOCATION("/${rest}"),
+	LOCATION("https://${path}"),
+	LOCATION("https:///x"),
+	LOCATION("ftp://x"),
+	LOCATION("https://a b"),
+	LOCATION("https://a/${what}"),
+	LOCATION("evil.test"),
+	{ "version: 1\n" S "routes: [{name: r, service: s, rewrite: {prefix: /a, path: /b}}]",
+	  "f: routes[0].rewrite: has prefix and path, which exclude each other" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path: /x}, rewrite: {prefix: /a}}]",
+	  "f: routes[0].rewrite.prefix: needs a match by path_prefix, not by path" },
+	{ "version: 1\n" S "routes: [{name: r, respond: {status: 200}, rewrite: {host: a}}]",
+	  "f: routes[0].rewrite: is of no use without a service" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, rewrite: {path: \"/a?b\"}}]",
+	  "f:3:48: routes[0].rewrite.path: \"/a?b\" is not allowed; allowed: off, or a path; ${path} "
+	  "and ${rest}, which is what follows the prefix, stand for them" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, rewrite: {host: \"http://a\"}}]",
+	  "f:3:48: routes[0].rewrite.host: \"http://a\" is not allowed; allowed: off, or a host's "
+	  "name, perhaps with a port" },
+#define NAME(name_)                                                                                \
+	{ "version: 1\n" S "routes: [{name: r, service: s, request_headers: {remove: [" name_ "]}}]", \
+	  "f:3:59: routes[0].request_headers.remove[0]: \"" name_ "\" is not allowed; allowed: a "   \
+	  "field's name, none that is about the connection, the body's length, or who forwards" }
+	NAME("Connection"),
+	NAME("content-length"),
+	NAME("Transfer-Encoding"),
+	NAME("HOST"),
+	NAME("te"),
+	NAME("upgrade"),
+	NAME("x-forwarded-for"),
+	NAME("X-Client-Cert-Subject"),
+	NAME("x-request-id"),
+	NAME("x_y"),
+	NAME("x y"),
+	{ "version: 1\n" S
+	  "routes: [{name: r, service: s, request_headers: {set: {X-A: \"b\\r\\nc: d\"}}}]",
+	  "f:3:61: routes[0].request_headers.set.X-A: control characters or bytes that are not UTF-8" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, response_headers: {set: {x: \"${path}\"}}}]",
+	  "f:3:60: routes[0].response_headers.set.x: \"${path}\" is not allowed; allowed: a field's "
+	  "value; ${client_ip}, ${host}, ${scheme}, ${route}, ${service}, ${request_id} stand for what "
+	  "they say" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, request_headers: {set: {x: a, X: b}}}]",
+	  "f: routes[0].request_headers.set: has a field twice, in two spellings" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, response_headers: {set: {date: a}}}]",
+	  "f:3:57: routes[0].response_headers.set.date: \"date\" is not allowed as a key; allowed: a "
+	  "field's name, none that is about the connection, the body's length, or who forwards" },
+	{ "version: 1\n" S
+	  "routes: [{name: r, service: s, response_headers: {set: {a: \"${host}${host}\", b: "
+	  "\"${host}${host}\"}}}]",
+	  "f: routes[0].response_headers: come to more than 1024 bytes, with cors and the values of "
+	  "variables" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, cookies: {allow: [a], drop: [b]}}]",
+	  "f: routes[0].cookies: has allow and drop, which exclude each other" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, cookies: {max_bytes: 0B}}]",
+	  "f:3:53: routes[0].cookies.max_bytes: \"0B\" is too small; allowed: off, or 1B to 64KiB" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, cors: {origins: [app.test]}}]",
+	  "f:3:49: routes[0].cors.origins[0]: \"app.test\" is not allowed; allowed: \"https://host\", "
+	  "\"https://*.host\", with a port where it has one, or \"*\"" },
+	{ "version: 1\n" S
+	  "routes: [{name: r, service: s, cors: {origins: [\"*\"], credentials: true}}]",
+	  "f: routes[0].cors.credentials: would let every page of the web act as the user: name the "
+	  "origins" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, cors: {max_age: 2d}}]",
+	  "f:3:48: routes[0].cors.max_age: \"2d\" is not allowed; allowed: 1s to 24h" },
 };
 
 static void broken_policies_are_refused(void **state)

@@ -8,6 +8,8 @@
 
 #include "tests/unit/core/http/fields.h"
 
+static const struct http_rewrite as_it_is;
+
 static char written[1024];
 
 static void check_written(struct writer *out, const char *want)
@@ -81,16 +83,16 @@ static void requests_are_written(void **state)
 
 	(void)state;
 	fill(&head);
-	h1_write_request(&out, &head, SLICE(""), SLICE("x-real-ip: 192.0.2.1\r\n"), &framing);
+	h1_write_request(&out, &head, &as_it_is, SLICE("x-real-ip: 192.0.2.1\r\n"), &framing);
 	check_written(&out, "GET /x?y HTTP/1.1\r\nhost: a.bc\r\nX-A: 1\r\nEmpty: \r\n"
 			    "x-real-ip: 192.0.2.1\r\ncontent-length: 3\r\n\r\n");
 	head.port = 8080;
 	out = writer_make(written, sizeof(written));
-	h1_write_request(&out, &head, SLICE(""), SLICE(""), &framing);
+	h1_write_request(&out, &head, &as_it_is, SLICE(""), &framing);
 	check_written(&out, "GET /x?y HTTP/1.1\r\nhost: a.bc:8080\r\nX-A: 1\r\nEmpty: \r\n"
 			    "content-length: 3\r\n\r\n");
 	out = writer_make(written, sizeof(written));
-	h1_write_request(&out, &head, SLICE("other:1"), SLICE(""), &framing);
+	h1_write_request(&out, &head, &(struct http_rewrite){ .host = SLICE("other:1") }, SLICE(""), &framing);
 	check_written(&out, "GET /x?y HTTP/1.1\r\nhost: other:1\r\nX-A: 1\r\nEmpty: \r\n"
 			    "content-length: 3\r\n\r\n");
 }
@@ -108,8 +110,8 @@ static void informational_has_no_framing(void **state)
 
 static void replies_are_whole(void **state)
 {
-	const struct h1_framing full = { .body = HTTP_BODY_LENGTH, .close = true };
-	const struct h1_framing head_only = { .body = HTTP_BODY_NONE };
+	const struct h1_framing full = { .body = HTTP_BODY_LENGTH, .length = 5, .close = true };
+	const struct h1_framing head_only = { .body = HTTP_BODY_NONE, .length = 5 };
 	struct writer out = writer_make(written, sizeof(written));
 
 	(void)state;
@@ -140,7 +142,7 @@ static void overflow_is_told(void **state)
 		struct writer out = writer_make(room, size);
 		bool overflow;
 
-		h1_write_request(&out, &head, SLICE(""), SLICE("a: b\r\n"), &framing);
+		h1_write_request(&out, &head, &as_it_is, SLICE("a: b\r\n"), &framing);
 		overflow = out.overflow;
 		free(room);
 		if (!overflow)

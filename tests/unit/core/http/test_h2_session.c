@@ -13,6 +13,8 @@
 #include "core/base/rng.h"
 #include "tests/unit/core/http/h2_wire.h"
 
+static const struct http_rewrite as_it_is;
+
 enum { SETTINGS_POINTS = H2_SCORE_CONTROL }; /* Of a preface. */
 enum { POOL = 8 << 20, STREAMS = 512, LOG = 1 << 16, OUT = 1 << 20 };
 
@@ -946,7 +948,7 @@ static struct user *ask(struct side *side, const char *lines, uint64_t len)
 	head.method_text = (struct http_span){ 0, 4 };
 	head.path = (struct http_span){ 4, 1 };
 	head.host = (struct http_span){ 5, 1 };
-	h2_write_request(&out, &head, SLICE("http"), SLICE(""), slice_of(lines), &framing);
+	h2_write_request(&out, &head, SLICE("http"), &as_it_is, slice_of(lines), &framing);
 	assert_false(out.overflow);
 	u->left = len;
 	u->id = h2_session_request(side->session, writer_slice(&out), len == 0, u);

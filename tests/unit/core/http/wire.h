@@ -70,7 +70,7 @@ static inline void wire_serialise(struct wire_message *message, struct http_head
 	if (response)
 		h1_write_response(&out, head, SLICE(""), &framing);
 	else
-		h1_write_request(&out, head, SLICE(""), SLICE(""), &framing);
+		h1_write_request(&out, head, &(struct http_rewrite){ 0 }, SLICE(""), &framing);
 	GW_ASSERT(!out.overflow);
 	message->head_len = writer_len(&out);
 }

@@ -44,6 +44,8 @@ static void fill(struct account_record *r)
 	set_text(r->text.path, &r->text.path_len, "/a", 2);
 	set_text(r->text.id, &r->text.id_len, "id-1", 4);
 	set_text(r->text.sni, &r->text.sni_len, "Example.org", 11);
+	set_text(r->text.route, &r->text.route_len, "users-api", 9);
+	set_text(r->text.service, &r->text.service_len, "users", 5);
 	set_text(r->text.upstream, &r->text.upstream_len, "10.0.0.1:80", 11);
 }
 
@@ -87,7 +89,7 @@ static void all_facts_are_told(void **state)
 		"\"upstream_addr\":\"10.0.0.1:80\",\"upstream_status\":200,"
 		"\"upstream_reused\":true,\"retries\":6,\"policy_generation\":5,"
 		"\"worker\":8,\"upstream_tls_version\":\"1.3\",\"upstream_tls_failure\":\"name\","
-		"\"tls_cipher\":\"TLS_AES_256_GCM_SHA384\",\"tls_sni\":\"Example.org\"}\n");
+		"\"tls_cipher\":\"TLS_AES_256_GCM_SHA384\",\"tls_sni\":\"Example.org\",\"route\":\"users-api\",\"service\":\"users\"}\n");
 }
 
 static void what_did_not_happen_is_null(void **state)

@@ -1,0 +1,304 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The exchange's request: judged, and encoded for its service or answered at once. */
+#include "core/crypto/tls.h"
+#include "core/proxy/exchange.h"
+#include "core/proxy/forward.h"
+#include "core/proxy/proxy.h"
+
+#define ALLOW "allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
+
+/* --- Judging. -------------------------------------------------------------------------------- */
+
+static bool is_health(const struct exchange *ex, const struct http_head *head)
+{
+	struct slice path = ex->proxy->options->health_path;
+
+	return path.len && (head->method == HTTP_GET || head->method == HTTP_HEAD) &&
+	       slice_eq(http_text(head, head->path), path);
+}
+
+static void answer_health(struct exchange *ex)
+{
+	if (atomic_load_explicit(&ex->proxy->shared->unready, memory_order_relaxed))
+		exchange_reply(ex, 503, SLICE("draining\n"), SLICE(""));
+	else
+		exchange_reply(ex, 200, SLICE("ok\n"), SLICE(""));
+}
+
+/* OPTIONS that are meant for us: for no resource, or not to go any further (RFC 9110 7.6.2). */
+static bool is_ours(const struct http_head *head)
+{
+	const struct http_field *field;
+	uint64_t left;
+
+	if (head->method != HTTP_OPTIONS)
+		return false;
+	if (head->asterisk)
+		return true;
+	field = http_head_find(head, HTTP_FIELD_MAX_FORWARDS);
+	return field && slice_to_u64(http_text(head, field->value), &left) == 0 && left == 0;
+}
+
+static bool is_idempotent(uint8_t method)
+{
+	return method == HTTP_GET || method == HTTP_HEAD || method == HTTP_PUT ||
+	       method == HTTP_DELETE || method == HTTP_OPTIONS;
+}
+
+_Static_assert(POLICY_UPGRADE_WEBSOCKET == 1 << (HTTP_UPGRADE_WEBSOCKET - 1),
+	       "a policy's bits are those of the tokens");
+
+/* What the request asks for, where its route allows that. */
+static uint8_t upgrade_of(const struct exchange *ex, const struct http_head *head)
+{
+	return head->upgrade && ex->verdict.upgrades & 1u << (head->upgrade - 1) ? head->upgrade
+										 : 0;
+}
+
+/* The wire form is made now: the head's bytes do not outlive this call. */
+static enum reason write_request(struct exchange *ex, const struct codec *codec)
+{
+	size_t used = ex->handling.drops + ex->handling.lines;
+	struct writer out = writer_make(ex->text + used, sizeof(ex->text) - used);
+
+	codec->encode_request(&out, &ex->request);
+	if (out.overflow) {
+		ex->block = slab_alloc(&ex->proxy->heads);
+		if (!ex->block)
+			return REASON_OVERLOAD_MEMORY;
+		out = writer_make(ex->block->text, sizeof(ex->block->text));
+		codec->encode_request(&out, &ex->request);
+	}
+	ex->form = codec;
+	ex->request.head = NULL;
+	ex->text_len = (uint32_t)writer_len(&out);
+	return out.overflow ? REASON_HEADERS_TOO_LARGE : REASON_NONE;
+}
+
+static enum reason encode(struct exchange *ex, struct http_head *head,
+			  const struct exchange_client *who, struct handling *handling)
+{
+	struct proxy *proxy = ex->proxy;
+	struct forward_client client = { who->peer, who->identity, who->trusted, who->tls > 0,
+					 who->h2 };
+	struct writer extra = writer_make(proxy->extra, sizeof(proxy->extra));
+	struct writer target = writer_make(proxy->target, sizeof(proxy->target));
+	struct http_rewrite rewrite = { 0 };
+	enum reason reason;
+
+	ex->log.id_len = (uint16_t)forward_request(proxy, head, &client, &extra, ex->log.id);
+	handling_know_id(handling, slice_make(ex->log.id, ex->log.id_len));
+	reason = handling_request(handling, head, &extra);
+	if (reason == REASON_NONE)
+		reason = handling_rewrite(handling, &target, &rewrite);
+	if (reason == REASON_NONE && extra.overflow)
+		reason = REASON_HEADERS_TOO_LARGE;
+	ex->handling = handling_response(handling, ex->text);
+	if (reason != REASON_NONE)
+		return reason;
+	ex->request = (struct stream_message){
+		.head = head,
+		.rewrite = rewrite,
+		.extra = writer_slice(&extra),
+		.method = head->method,
+		.body = head->body,
+		.length = head->content_length,
+		.announce = head->has_length,
+		.upgrade = upgrade_of(ex, head),
+	};
+	return write_request(ex, upstream_codec(proxy, ex->verdict.service));
+}
+
+static const struct {
+	uint8_t bit, label;
+} anomalies[] = {
+	{ HTTP_ANOMALY_LEADING_CRLF, METRIC_ANOMALY_LEADING_CRLF },
+	{ HTTP_ANOMALY_HOST_MISMATCH, METRIC_ANOMALY_HOST_MISMATCH },
+	{ HTTP_ANOMALY_CL_UNNORMALISED, METRIC_ANOMALY_CL_UNNORMALISED },
+	{ HTTP_ANOMALY_TE_UNNORMALISED, METRIC_ANOMALY_TE_UNNORMALISED },
+	{ HTTP_ANOMALY_PATH_NORMALISED, METRIC_ANOMALY_PATH_NORMALISED },
+	{ HTTP_ANOMALY_TRACEPARENT_INVALID, METRIC_ANOMALY_TRACEPARENT_INVALID },
+};
+
+static void count_anomalies(struct proxy *proxy, const struct http_head *head)
+{
+	for (size_t i = 0; head->anomalies && i < ARRAY_SIZE(anomalies); i++)
+		if (head->anomalies & anomalies[i].bit)
+			metric_inc_label(proxy->metrics, METRIC_ANOMALIES, anomalies[i].label);
+}
+
+/* A field that is there twice says nothing that a rule could go by. */
+static bool field_of(const void *owner, struct slice name, struct slice *ret_value)
+{
+	const struct http_head *head = owner;
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < head->n_fields && n < 2; i++) {
+		const struct http_field *field = &head->fields[i];
+
+		if (field->dropped || !slice_eq_nocase(http_text(head, field->name), name))
+			continue;
+		*ret_value = http_text(head, field->value);
+		n++;
+	}
+	return n == 1;
+}
+
+/* --- Answers that a route gives. -------------------------------------------------------------- */
+
+enum {
+	LOCATION_MAX = 1536, /* Bytes of a redirect's line; 414 above. */
+	OTHERS_MAX = 400,    /* Of all that each answer has. */
+};
+
+_Static_assert(LOCATION_MAX + HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT &&
+		       2 * HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT,
+	       "a redirect with all its rules has room, and a preflight's answer");
+
+static void redirect(struct exchange *ex, const struct handling *handling)
+{
+	char text[LOCATION_MAX];
+	struct writer out = writer_make(text, sizeof(text));
+	struct exchange_answer answer = { .status = handling->rules->answer.status };
+
+	writer_lit(&out, "location: ");
+	handling_location(handling, &out);
+	writer_lit(&out, "\r\n");
+	answer.lines = writer_slice(&out);
+	if (out.overflow)
+		exchange_refuse(ex, 414, REASON_URI_TOO_LONG, ACCOUNT_BY_CLIENT);
+	else
+		exchange_answer(ex, &answer);
+}
+
+static void respond(struct exchange *ex, const struct handling *handling)
+{
+	const struct policy_answer *given = &handling->rules->answer;
+	struct slice body = table_text(handling->table, given->body);
+	struct exchange_answer answer = {
+		.status = given->status,
+		.type = table_text(handling->table, given->type),
+		.lines = given->status == 429 || given->status == 503 ? SLICE("retry-after: 1\r\n")
+								      : SLICE(""),
+	};
+
+	if (body.len) {
+		answer.body = ring_buf_take(ex->proxy->ring);
+		if (!answer.body) {
+			exchange_refuse(ex, 503, REASON_OVERLOAD_BUFFERS, ACCOUNT_BY_GATEWAY);
+			return;
+		}
+		memcpy(ring_buf_data(answer.body), body.ptr, body.len);
+		answer.body->len = (uint32_t)body.len;
+	}
+	exchange_answer(ex, &answer);
+}
+
+static void preflight(struct exchange *ex, const struct handling *handling)
+{
+	struct writer lines = writer_make(ex->proxy->target, sizeof(ex->proxy->target));
+	struct exchange_answer answer = { .status = 204 };
+
+	writer_lit(&lines, "vary: origin\r\n");
+	if (!handling_preflight(handling, &lines)) {
+		exchange_refuse(ex, 403, REASON_CORS_ORIGIN, ACCOUNT_BY_CLIENT);
+		return;
+	}
+	GW_ASSERT(!lines.overflow);
+	answer.lines = writer_slice(&lines);
+	exchange_answer(ex, &answer);
+}
+
+/* --- By the policy. --------------------------------------------------------------------------- */
+
+static void pass_on(struct exchange *ex, struct http_head *head, const struct exchange_client *who,
+		    struct handling *handling)
+{
+	enum reason reason;
+
+	ex->account.service = ex->verdict.service;
+	reason = encode(ex, head, who, handling);
+	if (reason != REASON_NONE) {
+		exchange_refuse(ex, (uint16_t)reason_status(reason), reason, ACCOUNT_BY_GATEWAY);
+		return;
+	}
+	if (head->body == HTTP_BODY_LENGTH)
+		ex->up.length = head->content_length;
+	ex->replayable = ex->verdict.retry && ex->up.ended;
+	ex->retriable = ex->replayable && is_idempotent(head->method);
+	exchange_connect(ex, false, -1);
+}
+
+static void carry_out(struct exchange *ex, struct http_head *head,
+		      const struct exchange_client *who, struct handling *handling)
+{
+	bool has_route = ex->verdict.index != POLICY_NO_ROUTE;
+
+	if (has_route && ex->verdict.kind != VERDICT_FORWARD &&
+	    ex->verdict.kind != VERDICT_PREFLIGHT)
+		ex->handling = handling_response(handling, ex->text);
+	if (ex->verdict.kind != VERDICT_REFUSE)
+		ex->account.route = ex->verdict.route;
+	if (has_route)
+		account_names(&ex->account, &ex->log, handling->table, ex->verdict.index);
+	switch ((enum verdict_kind)ex->verdict.kind) {
+	case VERDICT_REFUSE:
+		exchange_refuse(ex, ex->verdict.status, ex->verdict.reason, ACCOUNT_BY_GATEWAY);
+		break;
+	case VERDICT_PREFLIGHT:
+		preflight(ex, handling);
+		break;
+	case VERDICT_ANSWER:
+		if (handling->rules->answer.location.n)
+			redirect(ex, handling);
+		else
+			respond(ex, handling);
+		break;
+	case VERDICT_FORWARD:
+		pass_on(ex, head, who, handling);
+		break;
+	}
+}
+
+static void judge_by_policy(struct exchange *ex, struct http_head *head,
+			    const struct exchange_client *who)
+{
+	const struct policy_table *table = proxy_table(ex->proxy);
+	struct policy_request request = {
+		.method = http_text(head, head->method_text),
+		.host = http_text(head, head->host),
+		.path = http_text(head, head->path),
+		.content_length = head->body == HTTP_BODY_LENGTH ? head->content_length : 0,
+		.field = field_of,
+		.head = head,
+	};
+	struct handling handling;
+
+	handling.rules = NULL;
+	ex->verdict = policy_decide(table, &request);
+	ex->account.generation = ex->verdict.generation;
+	if (ex->verdict.index != POLICY_NO_ROUTE)
+		handling_begin(&handling, table, ex->verdict.index, head, who->peer, who->tls > 0);
+	carry_out(ex, head, who, &handling);
+}
+
+/* For somebody else than whom the client has shaken hands with (RFC 9110 7.4). */
+static bool is_misdirected(const struct http_head *head, const struct exchange_client *who)
+{
+	return who->session && !tls_serves(who->session, http_text(head, head->host));
+}
+
+void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who)
+{
+	count_anomalies(ex->proxy, head);
+	if (is_health(ex, head))
+		answer_health(ex);
+	else if (is_misdirected(head, who))
+		exchange_refuse(ex, 421, REASON_MISDIRECTED, ACCOUNT_BY_CLIENT);
+	else if (is_ours(head))
+		exchange_reply(ex, 204, SLICE(""), SLICE(ALLOW));
+	else if (forward_is_loop(ex->proxy, head))
+		exchange_refuse(ex, 508, REASON_LOOP_DETECTED, ACCOUNT_BY_CLIENT);
+	else
+		judge_by_policy(ex, head, who);
+}
