@@ -19,8 +19,14 @@ if(GW_WERROR)
   target_compile_options(gw_flags INTERFACE -Werror)
 endif()
 
+# x86-64 swaps 16 bytes at once only where it may (policy/rate_cell.h).
+include(CheckCCompilerFlag)
+check_c_compiler_flag(-mcx16 gw_has_mcx16)
+if(gw_has_mcx16)
+  target_compile_options(gw_flags INTERFACE -mcx16)
+endif()
+
 if(GW_HARDEN)
-  include(CheckCCompilerFlag)
   set(hardening -fstack-protector-strong -fstack-clash-protection -fcf-protection
     -ftrivial-auto-var-init=zero)
   foreach(flag ${hardening})

@@ -38,12 +38,17 @@
 
 #define GCRA_NEVER UINT64_MAX /* A time to wait for what no waiting helps. */
 
-/* Made by gcra_rule_set(). */
+/*
+ * Made by gcra_rule_set(). The last two are for rate_cell.h: of one limit, the edition is more by 1
+ * whenever the other numbers change (it may wrap), and a change counts from a time on when all
+ * workers should have it, some 10 ms after it was published. Both start at 0.
+ */
 struct gcra_rule {
 	uint64_t interval_ns;
 	uint64_t tolerance_ns; /* burst * interval_ns */
 	uint32_t burst;
-	uint16_t edition; /* Of the same limit: more by 1 when its numbers change; may wrap. */
+	uint16_t edition;
+	uint64_t edition_from_ns;
 };
 
 struct gcra_answer {
@@ -54,7 +59,7 @@ struct gcra_answer {
 };
 
 /*
- * 'count' tokens per 'period_ns', 'burst' at once; edition 0. The interval is period / count,
+ * 'count' tokens per 'period_ns', 'burst' at once; the first edition. The interval is period / count,
  * rounded down to ns: who keeps to the rate is never refused, and the rate in force is above the
  * one asked for by less than 1 in interval_ns (3 per s: 3e-9; 3,000,000 per s: 3e-3). -ERANGE
  * outside the bounds above.
