@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "policy/rate_word.h"
+
+#define WORKERS_MAX 65536u
+
+static uint64_t min_u64(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
+/* Tokens to take at once. */
+static uint32_t lease_size(const struct gcra_rule *rule, uint32_t available, uint32_t n_workers)
+{
+	uint64_t n = min_u64(2 * RATE_LEASE_NS / (rule->interval_ns * n_workers),
+			     available / (2 * n_workers));
+
+	return n < 2 ? 1 : (uint32_t)n;
+}
+
+static bool is_over(const struct rate_lease *lease, const struct gcra_rule *rule, uint64_t now_ns)
+{
+	return now_ns - lease->taken_ns >= RATE_LEASE_NS || lease->edition != rule->edition;
+}
+
+/* What the worker knows: its own tokens are as good as not taken. */
+static void answer(const struct rate_lease *lease, const struct gcra_rule *rule, uint64_t now_ns,
+		   struct gcra_answer *ret_answer)
+{
+	uint64_t tat_ns = gcra_refund(rule, lease->tat_ns, now_ns, lease->left);
+
+	gcra_take(rule, &tat_ns, now_ns, 0, ret_answer);
+}
+
+static void begin_lease(struct rate_lease *lease, const struct gcra_rule *rule, uint64_t tat_ns,
+			uint64_t now_ns, uint32_t n)
+{
+	*lease = (struct rate_lease){ .taken_ns = now_ns,
+				      .tat_ns = tat_ns,
+				      .interval_ns = rule->interval_ns,
+				      .left = n,
+				      .edition = rule->edition };
+}
+
+static void use_lease(struct rate_lease *lease, const struct gcra_rule *rule, uint64_t now_ns,
+		      struct gcra_answer *ret_answer)
+{
+	lease->left--;
+	answer(lease, rule, now_ns, ret_answer);
+}
+
+static void take_lease(struct rate_word *word, struct rate_lease *lease,
+		       const struct gcra_rule *rule, uint64_t now_ns, uint32_t n_workers,
+		       struct gcra_answer *ret_answer)
+{
+	for (int i = 0; i < RATE_TRIES; i++) {
+		struct rate_pair before = rate_cell_read(&word->cell);
+		uint64_t tat_ns = rate_pair_tat_ns(before, rule, now_ns);
+		uint32_t n = lease_size(rule, gcra_available(rule, tat_ns, now_ns), n_workers);
+		struct rate_pair after = rate_pair_take(before, rule, now_ns, n, ret_answer);
+		bool same = rate_pair_eq(before, after);
+
+		if (same ? !rate_cell_holds(&word->cell, before.tag)
+			 : !rate_cell_swap(&word->cell, before, after))
+			continue;
+		if (ret_answer->admitted) {
+			begin_lease(lease, rule, after.tat_ns, now_ns, n);
+			use_lease(lease, rule, now_ns, ret_answer);
+		}
+		return;
+	}
+	rate_give_up(rule, ret_answer);
+}
+
+void rate_word_take(struct rate_word *word, struct rate_lease *lease, const struct gcra_rule *rule,
+		    uint64_t now_ns, uint32_t n_workers, struct gcra_answer *ret_answer)
+{
+	GW_ASSERT(n_workers > 0 && n_workers <= WORKERS_MAX);
+	if (lease->left && is_over(lease, rule, now_ns))
+		rate_word_settle(word, lease, rule, now_ns);
+	if (lease->left)
+		use_lease(lease, rule, now_ns, ret_answer);
+	else
+		take_lease(word, lease, rule, now_ns, n_workers, ret_answer);
+}
+
+void rate_word_settle(struct rate_word *word, struct rate_lease *lease,
+		      const struct gcra_rule *rule, uint64_t now_ns)
+{
+	struct gcra_rule charged = *rule;
+	uint32_t n = lease->left;
+
+	/* Of two rules the smaller price: the word may have been clamped in between. */
+	charged.interval_ns = min_u64(lease->interval_ns, rule->interval_ns);
+	lease->left = 0;
+	for (int i = 0; i < RATE_TRIES && n; i++) {
+		struct rate_pair before = rate_cell_read(&word->cell);
+		struct rate_pair after = before;
+
+		after.tat_ns = gcra_refund(&charged, before.tat_ns, now_ns, n);
+		if (rate_pair_eq(before, after) || rate_cell_swap(&word->cell, before, after))
+			return;
+	}
+	(void)GW_COUNT_IF(n, "rate_lease_lost");
+}
