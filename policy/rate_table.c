@@ -69,7 +69,7 @@ uint64_t rate_table_tag(const struct rate_table *table, uint64_t limit, struct s
 	uint64_t tag = hash_u64(hash_sip(table->key, key) + hash_u64(limit));
 
 	/* The part that a cell keeps must not be that of a free cell. */
-	return tag & ~RATE_TAG_EDITION ? tag : tag | (RATE_TAG_EDITION + 1);
+	return (tag & ~RATE_TAG_EDITION) ? tag : tag | (RATE_TAG_EDITION + 1);
 }
 
 static struct rate_set *set_of(const struct rate_table *table, uint64_t tag)
