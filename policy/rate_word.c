@@ -57,10 +57,9 @@ static void take_lease(struct rate_word *word, struct rate_lease *lease,
 		uint64_t tat_ns = rate_pair_tat_ns(before, rule, now_ns);
 		uint32_t n = lease_size(rule, gcra_available(rule, tat_ns, now_ns), n_workers);
 		struct rate_pair after = rate_pair_take(before, rule, now_ns, n, ret_answer);
-		bool same = rate_pair_eq(before, after);
 
-		if (same ? !rate_cell_holds(&word->cell, before.tag)
-			 : !rate_cell_swap(&word->cell, before, after))
+		/* A refusal is one with an edition of before, too: the TAT alone decided. */
+		if (!rate_pair_eq(before, after) && !rate_cell_swap(&word->cell, before, after))
 			continue;
 		if (ret_answer->admitted) {
 			begin_lease(lease, rule, after.tat_ns, now_ns, n);

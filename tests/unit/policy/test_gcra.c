@@ -176,6 +176,22 @@ static void extremes_do_not_overflow(void **state)
 	}
 }
 
+/* Also where so many would come to 2^64 ns. Some may have been taken under a larger rule. */
+static void more_than_the_burst_is_not_there_and_not_given_back(void **state)
+{
+	struct gcra_rule rule = rule_of(1, UINT64_C(1) << 40, 100);
+	uint64_t tat_ns = 0;
+	struct gcra_answer a;
+
+	(void)state;
+	gcra_take(&rule, &tat_ns, 5, 1u << 24, &a);
+	assert_true(!a.admitted && a.retry_after_ns == GCRA_NEVER && tat_ns == 0);
+	gcra_take(&rule, &tat_ns, 5, 100, &a);
+	assert_int_equal(gcra_refund(&rule, tat_ns, 5, 101), 5);
+	assert_int_equal(gcra_refund(&rule, tat_ns, 5, 1u << 24), 5);
+	assert_int_equal(gcra_refund(&rule, tat_ns, 5, 99), tat_ns - 99 * rule.interval_ns);
+}
+
 /* A client that asks exactly when it was told to, and one that is 1 ns early. */
 static void waiting_as_told_is_enough_and_no_less(void **state)
 {
@@ -227,6 +243,8 @@ static void a_clock_that_is_behind_gives_nothing_away(void **state)
 	assert_false(a.admitted);
 	assert_int_equal(a.retry_after_ns, 4 * GW_NS_PER_MS); /* By that clock. */
 	assert_int_equal(a.remaining, 0);
+	gcra_take(&rule, &tat_ns, GW_NS_PER_S - 3 * GW_NS_PER_MS, 0, &a);
+	assert_true(a.admitted); /* Nothing was asked for. */
 	assert_int_equal(tat_ns, before);
 }
 
@@ -265,6 +283,7 @@ int main(void)
 		cmocka_unit_test(rules_are_bounded),
 		cmocka_unit_test(answers_are_those_of_a_level),
 		cmocka_unit_test(extremes_do_not_overflow),
+		cmocka_unit_test(more_than_the_burst_is_not_there_and_not_given_back),
 		cmocka_unit_test(waiting_as_told_is_enough_and_no_less),
 		cmocka_unit_test(an_even_client_at_the_rate_is_never_refused),
 		cmocka_unit_test(a_clock_that_is_behind_gives_nothing_away),
