@@ -58,7 +58,7 @@ static void take_lease(struct rate_word *word, struct rate_lease *lease,
 		uint32_t n = lease_size(rule, gcra_available(rule, tat_ns, now_ns), n_workers);
 		struct rate_pair after = rate_pair_take(before, rule, now_ns, n, ret_answer);
 
-		/* A refusal is one with an edition of before, too: the TAT alone decided. */
+		/* A refusal needs no second look at the tag: whatever it was, the TAT was too far. */
 		if (!rate_pair_eq(before, after) && !rate_cell_swap(&word->cell, before, after))
 			continue;
 		if (ret_answer->admitted) {
