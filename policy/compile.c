@@ -5,9 +5,12 @@
 #include <stdlib.h>
 
 #include "core/base/bits.h"
+#include "core/base/clock.h"
 #include "policy/blob.h"
 #include "policy/compile_handling.h"
 #include "policy/find.h"
+
+#define ADOPTED_NS (10 * GW_NS_PER_MS) /* By then all workers have a table that is offered now. */
 
 /* A host that routes name, or the end of those that a wildcard stands for; empty: any host. */
 struct host {
@@ -120,6 +123,41 @@ static struct policy_part put_fields(struct build *b, const struct draft_match *
 	return list;
 }
 
+static struct policy_part put_indices(struct build *b, const uint16_t *from, uint32_t n)
+{
+	struct policy_part list = blob_room(&b->blob, n, sizeof(uint16_t));
+	uint16_t *to = blob_at(&b->blob, list.at);
+
+	if (to && n)
+		memcpy(to, from, n * sizeof(*to));
+	return list;
+}
+
+static void put_limits(struct build *b)
+{
+	const struct policy_draft *draft = b->draft;
+	struct policy_part limits =
+		blob_room(&b->blob, draft->n_limits, sizeof(struct policy_limit));
+
+	if (b->blob.failed)
+		return;
+	table_of(b)->limits = limits;
+	for (uint32_t i = 0; i < draft->n_limits; i++) {
+		const struct draft_limit *from = &draft->limits[i];
+		struct policy_limit limit = { .slot = from->slot,
+					      .by = from->by,
+					      .told = from->told,
+					      .name = blob_text(&b->blob, from->name),
+					      .field = blob_text(&b->blob, from->field),
+					      .identity = from->identity,
+					      .rule = from->rule };
+		struct policy_limit *to = blob_at(&b->blob, limits.at);
+
+		if (to)
+			to[i] = limit;
+	}
+}
+
 /* As it is looked for: a prefix without a '/' at its end. */
 static struct slice path_of(const struct draft_match *match)
 {
@@ -146,6 +184,7 @@ static void put_routes(struct build *b)
 			.methods = put_methods(b, &from->match),
 			.fields = put_fields(b, &from->match),
 			.handling = compile_handling(&b->blob, from->handling),
+			.limits = put_indices(b, from->limits, from->n_limits),
 			.prefix_len = from->match.is_exact ? UINT16_MAX
 							   : (uint16_t)path_of(&from->match).len,
 			.max_body = from->max_body,
@@ -394,6 +433,7 @@ static void put_all(struct build *b)
 {
 	(void)blob_room(&b->blob, 1, sizeof(struct policy_table));
 	put_services(b);
+	put_limits(b);
 	put_routes(b);
 	put_hosts(b);
 	if (!b->blob.failed)
@@ -436,6 +476,15 @@ struct policy_table *policy_copy(const struct policy_table *table)
 	if (copy)
 		memcpy(copy, table, table->size);
 	return copy;
+}
+
+void policy_begin_limits(struct policy_table *table, uint64_t now_ns)
+{
+	struct policy_limit *limits = (struct policy_limit *)((char *)table + table->limits.at);
+
+	for (uint32_t i = 0; i < table->limits.n; i++)
+		if (limits[i].rule.edition_from_ns == POLICY_WHEN_OFFERED)
+			limits[i].rule.edition_from_ns = now_ns + ADOPTED_NS;
 }
 
 struct policy_endpoint *policy_endpoint_of(struct policy_table *table, uint32_t service, uint32_t i)

@@ -77,11 +77,23 @@ struct draft_handling {
 	} answer;
 };
 
+struct draft_limit {
+	uint16_t slot; /* One of its own. */
+	struct slice name, field;
+	/* As in struct policy_limit. */
+	uint8_t by;
+	bool told;
+	uint64_t identity;
+	struct gcra_rule rule;
+};
+
 struct draft_route {
 	uint16_t slot; /* One of its own. */
 	struct slice name;
 	struct draft_match match;
 	const struct draft_handling *handling; /* NULL: none. */
+	const uint16_t *limits;                /* Indices. */
+	uint32_t n_limits;
 	/* As in struct policy_route. */
 	uint16_t service;
 	uint64_t max_body;
@@ -97,4 +109,6 @@ struct policy_draft {
 	uint32_t n_services;
 	const struct draft_route *routes;
 	uint32_t n_routes;
+	const struct draft_limit *limits;
+	uint32_t n_limits;
 };

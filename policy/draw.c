@@ -7,6 +7,7 @@
 
 #include "core/document/form.h"
 #include "policy/handling.h"
+#include "policy/limit.h"
 #include "policy/slots.h"
 
 enum { KEY_MAX = POLICY_NAME_MAX + 1 + POLICY_HOST_TEXT_MAX };
@@ -21,6 +22,9 @@ struct drawing {
 	struct draft_route *routes;
 	struct draft_field *fields; /* Of all routes. */
 	struct draft_handling *handlings;
+	struct draft_limit *limits;
+	uint16_t *limit_lists; /* Of all routes. */
+	uint32_t n_listed;
 	char *texts, *texts_end; /* Of all handlings: all, and what is free of them. */
 	char (*authorities)[POLICY_HOST_TEXT_MAX + 16];
 	uint32_t n_endpoints, n_fields, n_handlings;
@@ -304,11 +308,30 @@ static void draw_handling(struct drawing *d, const struct written_route *from,
 	d->texts_end += room;
 }
 
+static uint16_t limit_of(const struct drawing *d, struct slice name)
+{
+	uint32_t i = 0;
+
+	while (i < d->policy->n_limits && !slice_eq(d->limits[i].name, name))
+		i++;
+	GW_ASSERT(i < d->policy->n_limits); /* Checked when it was read. */
+	return (uint16_t)i;
+}
+
+static void draw_limits(struct drawing *d, const struct written_route *from, struct draft_route *to)
+{
+	to->limits = d->limit_lists + d->n_listed;
+	to->n_limits = from->n_limits;
+	for (uint32_t i = 0; i < from->n_limits; i++)
+		d->limit_lists[d->n_listed++] = limit_of(d, from->limits[i]);
+}
+
 static void draw_route(struct drawing *d, const struct written_route *from, struct draft_route *to)
 {
 	to->name = from->name;
 	to->service = from->service.len ? slot_of(d, from->service) : POLICY_NO_SERVICE;
 	draw_handling(d, from, to);
+	draw_limits(d, from, to);
 	to->max_body = from->max_body;
 	to->retry = true;
 	to->upgrades = (uint8_t)from->upgrades;
@@ -320,7 +343,7 @@ static void draw_route(struct drawing *d, const struct written_route *from, stru
 static int reserve(struct drawing *d)
 {
 	const struct written_policy *p = d->policy;
-	uint32_t n_endpoints = 0, n_fields = 0, n_handlings = 0;
+	uint32_t n_endpoints = 0, n_fields = 0, n_handlings = 0, n_listed = 0;
 	size_t n_texts = 0;
 
 	for (uint32_t i = 0; i < p->n_services; i++)
@@ -330,18 +353,21 @@ static int reserve(struct drawing *d)
 
 		n_fields += p->routes[i].match.n_headers;
 		n_handlings += room > 0;
+		n_listed += p->routes[i].n_limits;
 		n_texts += room;
 	}
 	d->handlings = calloc(n_handlings + 1, sizeof(d->handlings[0]));
 	d->texts = malloc(n_texts + 1);
 	d->texts_end = d->texts;
+	d->limits = calloc(p->n_limits + 1, sizeof(d->limits[0]));
+	d->limit_lists = calloc(n_listed + 1, sizeof(d->limit_lists[0]));
 	d->services = calloc(p->n_services + 1, sizeof(d->services[0]));
 	d->endpoints = calloc(n_endpoints + 1, sizeof(d->endpoints[0]));
 	d->authorities = calloc(n_endpoints + 1, sizeof(d->authorities[0]));
 	d->routes = calloc(p->n_routes + 1, sizeof(d->routes[0]));
 	d->fields = calloc(n_fields + 1, sizeof(d->fields[0]));
 	return d->services && d->endpoints && d->authorities && d->routes && d->fields &&
-			       d->handlings && d->texts
+			       d->handlings && d->texts && d->limits && d->limit_lists
 		       ? 0
 		       : -ENOMEM;
 }
@@ -356,7 +382,9 @@ static int draw(struct drawing *d)
 					  .services = d->services,
 					  .n_services = p->n_services,
 					  .routes = d->routes,
-					  .n_routes = p->n_routes };
+					  .n_routes = p->n_routes,
+					  .limits = d->limits,
+					  .n_limits = p->n_limits };
 	if (d->opt->before)
 		d->draft.cursors = d->opt->before->cursors;
 	for (uint32_t i = 0; i < p->n_services; i++)
@@ -364,6 +392,9 @@ static int draw(struct drawing *d)
 	r = service_slots(d);
 	if (r == 0)
 		r = endpoint_slots(d);
+	if (r == 0)
+		r = limits_draw(p, d->opt->before, d->opt->generation, d->limits,
+				&d->draft.cursors.limits);
 	for (uint32_t i = 0; r == 0 && i < p->n_routes; i++)
 		draw_route(d, &p->routes[i], &d->routes[i]);
 	return r == 0 ? route_slots(d) : r;
@@ -400,6 +431,8 @@ void policy_draw_free(struct policy_draft *draft)
 	free(d->fields);
 	free(d->handlings);
 	free(d->texts);
+	free(d->limits);
+	free(d->limit_lists);
 	free(d->by_name);
 	free(d);
 }

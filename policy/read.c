@@ -9,6 +9,7 @@
 #include "core/document/form.h"
 #include "core/document/path.h"
 #include "policy/handling.h"
+#include "policy/limit.h"
 #include "policy/table.h"
 
 enum {
@@ -183,8 +184,9 @@ static void check_cors(const struct written_cors *cors, uint32_t i, struct repor
 {
 	for (uint32_t k = 0; k < cors->n_origins; k++)
 		if (cors->credentials && slice_eq(cors->origins[k], SLICE("*")))
-			add_rule(rep, i, ".cors.credentials",
-				 "would let every page of the web act as the user: name the origins");
+			add_rule(
+				rep, i, ".cors.credentials",
+				"would let every page of the web act as the user: name the origins");
 }
 
 /* What goes with a request until its answer has a bound. */
@@ -206,6 +208,48 @@ static int check_response(const struct written_route *r, uint32_t i, struct repo
 		add_rule(rep, i, ".cors", "has methods and headers of more than 1024 bytes");
 	free(room);
 	return 0;
+}
+
+/* Few enough to be looked through. */
+static bool has_limit(const struct written_policy *p, struct slice name)
+{
+	for (uint32_t i = 0; i < p->n_limits; i++)
+		if (slice_eq(p->limits[i].name, name))
+			return true;
+	return false;
+}
+
+static void check_limits(const struct written_policy *p, uint32_t i, struct report *rep)
+{
+	const struct written_route *r = &p->routes[i];
+
+	for (uint32_t k = 0; k < r->n_limits; k++) {
+		if (!has_limit(p, r->limits[k]))
+			add_error(rep, "routes", i, ".limits", "is no limit of this policy",
+				  r->limits[k]);
+		for (uint32_t l = 0; l < k; l++)
+			if (slice_eq(r->limits[k], r->limits[l]))
+				add_error(rep, "routes", i, ".limits", "is there twice",
+					  r->limits[k]);
+	}
+}
+
+static void check_rules(const struct written_policy *p, struct report *rep)
+{
+	char path[REPORT_PATH_MAX];
+	struct gcra_rule rule;
+
+	for (uint32_t i = 0; i < p->n_limits; i++) {
+		struct writer w = writer_make(path, sizeof(path));
+
+		if (limit_rule(&p->limits[i], &rule) == 0)
+			continue;
+		path_put_key(&w, SLICE("limits"));
+		path_put_key(&w, p->limits[i].name);
+		report_add(rep, REPORT_RANGE, nowhere, writer_slice(&w),
+			   "rate and burst go together to no bucket: at most 10000000/s, and what "
+			   "is full again within 36 years");
+	}
 }
 
 static int check_handling(const struct written_route *r, uint32_t i, struct report *rep)
@@ -290,7 +334,9 @@ static int check(const struct written_policy *p, struct report *rep)
 		check_match(&p->routes[i].match, i, rep);
 		lower_match(&p->routes[i].match);
 		r = check_handling(&p->routes[i], i, rep);
+		check_limits(p, i, rep);
 	}
+	check_rules(p, rep);
 	check_endpoints(p, rep);
 	if (r == 0)
 		r = check_services_exist(p, rep);

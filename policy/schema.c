@@ -235,6 +235,12 @@ static const struct schema_word upgrade_words[] = {
 	{ NULL, 0, NULL },
 };
 
+static const struct schema_field limit_name = {
+	.type = SCHEMA_TEXT,
+	.check = form_name,
+	.expected = "the name of a limit",
+};
+
 static const struct schema_field route_fields[] = {
 	{ .key = "name",
 	  SCHEMA_MEMBER(written_route, name),
@@ -300,6 +306,15 @@ static const struct schema_field route_fields[] = {
 	  .preset = "1MiB",
 	  .help = "Bytes of a request's body.",
 	  .over = "413, before anything was sent upstream if the length is announced" },
+	{ .key = "limits",
+	  SCHEMA_COUNTED(written_route, limits, n_limits),
+	  .type = SCHEMA_LIST,
+	  .max = POLICY_ROUTE_LIMITS_MAX,
+	  .element = &limit_name,
+	  .example = "[per-client]",
+	  .help = "Rate limits that its requests have to keep, by name. The first one that has no "
+		  "token left decides.",
+	  .over = "429, rate_limited, with retry-after" },
 	{ .key = "upgrades",
 	  SCHEMA_MEMBER(written_route, upgrades),
 	  .type = SCHEMA_SET,
@@ -317,6 +332,8 @@ static const struct schema route_schema = {
 	.n_fields = ARRAY_SIZE(route_fields),
 	.fields = route_fields,
 };
+
+static const struct schema_field limit = { .type = SCHEMA_MAP, .map = &policy_limit_schema };
 
 static const struct schema_field route = { .type = SCHEMA_MAP, .map = &route_schema };
 
@@ -350,6 +367,15 @@ static const struct schema_field fields[] = {
 	  .max = POLICY_ROUTES_MAX,
 	  .element = &route,
 	  .help = "Which request goes where." },
+	{ .key = "limits",
+	  SCHEMA_COUNTED(written_policy, limits, n_limits),
+	  .type = SCHEMA_NAMED,
+	  .max = POLICY_LIMITS_MAX,
+	  .check = form_name,
+	  .expected = "a name of letters, digits, '.', '_' and '-', at most 64",
+	  .element = &limit,
+	  .help = "Rate limits, by name. Under the same name, and by the same key, a limit keeps "
+		  "its buckets from one policy to the next." },
 };
 
 const struct schema policy_schema = {

@@ -76,6 +76,14 @@ struct written_cors {
 	bool credentials;
 };
 
+struct written_limit {
+	struct slice name;
+	struct slice key; /* "client_ip", "header:NAME", "route", "service", "all". */
+	struct slice rate;
+	uint64_t burst; /* 0: as many as the rate's number. */
+	bool fields;
+};
+
 struct written_route {
 	struct slice name;
 	struct written_match match;
@@ -89,11 +97,13 @@ struct written_route {
 	struct written_headers request_headers, response_headers;
 	struct written_cookies cookies;
 	struct written_cors cors;
+	const struct slice *limits;
+	uint32_t n_limits;
 };
 
 extern const struct schema policy_rewrite_schema, policy_redirect_schema, policy_respond_schema,
 	policy_request_headers_schema, policy_response_headers_schema, policy_cookies_schema,
-	policy_cors_schema;
+	policy_cors_schema, policy_limit_schema;
 
 struct written_policy {
 	uint64_t version;
@@ -102,6 +112,8 @@ struct written_policy {
 	uint32_t n_services;
 	const struct written_route *routes;
 	uint32_t n_routes;
+	const struct written_limit *limits;
+	uint32_t n_limits;
 };
 
 extern const struct schema policy_schema;

@@ -115,6 +115,10 @@ static void route_check(const struct policy_table *table, const struct policy_ro
 	if (route->service != POLICY_NO_SERVICE)
 		GW_ASSERT(table_service(table, route->service)->name.n > 0);
 	handling_check(table, route);
+	part_check(table, route->limits, sizeof(uint16_t));
+	GW_ASSERT(route->limits.n <= POLICY_ROUTE_LIMITS_MAX);
+	for (uint32_t i = 0; i < route->limits.n; i++)
+		(void)table_route_limit(table, route, i);
 	text_check(table, route->name, POLICY_NAME_MAX);
 	part_check(table, route->methods, sizeof(*methods));
 	part_check(table, route->fields, sizeof(*fields));
@@ -124,6 +128,24 @@ static void route_check(const struct policy_table *table, const struct policy_ro
 	for (uint32_t i = 0; i < route->fields.n; i++) {
 		text_check(table, fields[i].name, UINT32_MAX);
 		text_check(table, fields[i].value, UINT32_MAX);
+	}
+}
+
+static void limits_check(const struct policy_table *table)
+{
+	bool seen[POLICY_LIMITS_MAX] = { false };
+
+	part_check(table, table->limits, sizeof(struct policy_limit));
+	GW_ASSERT(table->limits.n <= POLICY_LIMITS_MAX);
+	for (uint32_t i = 0; i < table->limits.n; i++) {
+		const struct policy_limit *limit = table_limit(table, i);
+
+		GW_ASSERT(limit->slot < POLICY_LIMITS_MAX && !seen[limit->slot]);
+		seen[limit->slot] = true;
+		GW_ASSERT(limit->by < POLICY_N_LIMIT_BYS && limit->rule.interval_ns > 0);
+		GW_ASSERT((limit->by == POLICY_BY_HEADER) == (limit->field.n > 0));
+		text_check(table, limit->name, POLICY_NAME_MAX);
+		text_check(table, limit->field, POLICY_NAME_MAX);
 	}
 }
 
@@ -152,6 +174,7 @@ void table_check(const struct policy_table *table)
 {
 	GW_ASSERT(table->size >= sizeof(*table));
 	services_check(table);
+	limits_check(table);
 	part_check(table, table->routes, sizeof(struct policy_route));
 	part_check(table, table->hosts, sizeof(struct policy_host));
 	GW_ASSERT(table->routes.n <= POLICY_ROUTES_MAX);

@@ -20,6 +20,7 @@
 
 #include "core/base/gw_assert.h"
 #include "core/base/slice.h"
+#include "policy/gcra.h"
 
 enum {
 	POLICY_SERVICES_MAX = 1024,
@@ -38,6 +39,8 @@ enum {
 	POLICY_RULES_MAX = 32,         /* Fields in one list of a route's rules, */
 	POLICY_VALUE_MAX = 1024,       /* bytes of a field's value in them, */
 	POLICY_RESPONSE_MAX = 1024,    /* and bytes that they come to for a response. */
+	POLICY_LIMITS_MAX = 256,       /* Rate limits, */
+	POLICY_ROUTE_LIMITS_MAX = 8,   /* and those of one route. */
 	POLICY_ANSWER_MAX = 16 * 1024, /* Bytes of an answer that a route gives by itself. */
 };
 
@@ -149,6 +152,26 @@ struct policy_handling {
 	struct policy_answer answer;
 };
 
+/* What has a bucket of its own under a rate limit. */
+enum policy_limit_by {
+	POLICY_BY_ALL,       /* Nothing: there is one bucket. */
+	POLICY_BY_CLIENT_IP, /* IPv6 by /64. */
+	POLICY_BY_HEADER,    /* A field's value; all without it share one. */
+	POLICY_BY_ROUTE,
+	POLICY_BY_SERVICE,
+	POLICY_N_LIMIT_BYS
+};
+
+struct policy_limit {
+	uint16_t slot;            /* Of its bucket, when it has only one. */
+	uint8_t by;               /* enum policy_limit_by. */
+	bool told;                /* Answers say what is left. */
+	struct policy_part name;  /* Text. */
+	struct policy_part field; /* Text: of BY_HEADER. */
+	uint64_t identity;        /* Stays as long as its name and what it goes by do. */
+	struct gcra_rule rule;
+};
+
 #define POLICY_NO_SERVICE UINT16_MAX
 
 struct policy_route {
@@ -162,6 +185,7 @@ struct policy_route {
 	bool retry;                 /* One retry on a dead reused connection. */
 	uint8_t upgrades; /* enum policy_upgrade bits; what is not there is not passed on. */
 	struct policy_part handling; /* struct policy_handling: one, or none. */
+	struct policy_part limits;   /* uint16_t: indices in the table's limits. */
 };
 
 /* An element of a hash table (find.h), free when its hash is 0: of hosts, or of paths of hosts. */
@@ -183,7 +207,7 @@ struct policy_host {
 
 /* Where the next new name gets its slot from: slots are left alone for as long as there are others. */
 struct policy_cursors {
-	uint32_t services, endpoints, routes;
+	uint32_t services, endpoints, routes, limits;
 };
 
 struct policy_table {
@@ -193,7 +217,7 @@ struct policy_table {
 	uint32_t any_host; /* In 'hosts': for whom no other is; or POLICY_NO_HOST. */
 	bool enabled;      /* False: 429 policy_disabled. */
 	struct policy_cursors cursors;
-	struct policy_part services, routes, hosts;
+	struct policy_part services, routes, limits, hosts;
 	/* Hash tables of struct policy_key, their sizes powers of 2; or empty. */
 	struct policy_part exact_hosts;     /* By name; */
 	struct policy_part wildcard_hosts;  /* by what a name ends in: ".example.org". */
@@ -228,6 +252,20 @@ static inline const struct policy_route *table_route(const struct policy_table *
 {
 	GW_ASSERT(i < table->routes.n);
 	return (const struct policy_route *)table_at_(table, table->routes.at) + i;
+}
+
+static inline const struct policy_limit *table_limit(const struct policy_table *table, uint32_t i)
+{
+	GW_ASSERT(i < table->limits.n);
+	return (const struct policy_limit *)table_at_(table, table->limits.at) + i;
+}
+
+/* The i-th of a route's limits. */
+static inline const struct policy_limit *
+table_route_limit(const struct policy_table *table, const struct policy_route *route, uint32_t i)
+{
+	GW_ASSERT(i < route->limits.n);
+	return table_limit(table, ((const uint16_t *)table_at_(table, route->limits.at))[i]);
 }
 
 /* NULL: the route passes on what there is. */

@@ -5,6 +5,8 @@
 
 #include "core/document/form.h"
 
+#include "core/base/clock.h"
+
 enum {
 	FORM_HOST_MAX = 253,
 	FORM_LABEL_MAX = 63,
@@ -526,4 +528,28 @@ bool form_is_lines(struct slice text)
 		start = i + 1;
 	}
 	return true;
+}
+
+int form_rate(struct slice text, uint64_t *ret_count, uint64_t *ret_period_ns)
+{
+	static const struct {
+		char unit;
+		uint64_t span_ns;
+	} units[] = {
+		{ 's', GW_NS_PER_S },
+		{ 'm', 60 * GW_NS_PER_S },
+		{ 'h', 3600 * GW_NS_PER_S },
+		{ 'd', 86400 * GW_NS_PER_S },
+	};
+	struct slice count, unit;
+
+	if (!slice_split(text, '/', &count, &unit) || unit.len != 1 ||
+	    slice_to_u64(count, ret_count) < 0)
+		return -EINVAL;
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (units[i].unit == unit.ptr[0]) {
+			*ret_period_ns = units[i].span_ns;
+			return *ret_count > 0 && *ret_count <= UINT32_MAX ? 0 : -ERANGE;
+		}
+	return -EINVAL;
 }

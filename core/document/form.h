@@ -76,6 +76,9 @@ GW_MUST_USE int form_url(struct slice text, struct form_url *ret_url);
  */
 GW_MUST_USE int form_endpoint(struct slice text, enum form_scheme scheme, struct form_url *ret_url);
 
+/* "100/s", "5/m", "1000/h", "10/d": so many in such a span. 0; -EINVAL; -ERANGE: 0, or beyond 2^32. */
+GW_MUST_USE int form_rate(struct slice text, uint64_t *ret_count, uint64_t *ret_period_ns);
+
 /* An IP address without brackets: AF_INET or AF_INET6, and its 4 or 16 bytes; 0 for other text. */
 int form_ip(struct slice text, uint8_t ret_ip[16]);
 

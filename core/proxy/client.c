@@ -156,6 +156,7 @@ static struct exchange_client who_is(const struct client *client)
 		.tls = sealed ? tls_minor(&sealed->tls) : 0,
 		.session = sealed ? &sealed->tls : NULL,
 		.h2 = client->is_h2,
+		.listener = client->listener,
 	};
 }
 

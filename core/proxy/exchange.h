@@ -97,7 +97,8 @@ struct exchange {
 	struct head_block *block;      /* The encoded request, when 'text' is too small. */
 	struct handling_text handling; /* What 'text' begins with: what its answer is to have. */
 	uint32_t text_len;             /* Of the encoded request. */
-	uint8_t state; /* enum exchange_state. */
+	uint32_t retry_s;              /* What a refusal says of it; 0: a second. */
+	uint8_t state;                 /* enum exchange_state. */
 	uint8_t n_1xx;
 	bool replayable; /* Nothing of a body was given away: it can be sent again, */
 	bool retriable;  /* and may be: it is idempotent, too. */
@@ -115,7 +116,8 @@ struct exchange_client {
 	const struct tls_identity *identity; /* Of its certificate; NULL: it has shown none. */
 	bool trusted;
 	uint8_t tls; /* The minor version of TLS 1.x that it speaks; 0: in the clear. */
-	const struct tls *session; /* Of TLS; NULL: in the clear. */
+	const struct tls *session;       /* Of TLS; NULL: in the clear. */
+	const struct listener *listener; /* That it came by. */
 	bool h2;
 };
 
@@ -159,11 +161,11 @@ void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 /* An answer of ours. */
 struct exchange_answer {
 	uint16_t status;
-	struct slice type;  /* Of its text; empty: none is told. */
-	struct slice text;  /* At most STREAM_OWN_TEXT_MAX bytes; */
+	struct slice type;     /* Of its text; empty: none is told. */
+	struct slice text;     /* At most STREAM_OWN_TEXT_MAX bytes; */
 	struct ring_buf *body; /* or this, which is taken; or NULL. */
-	struct slice lines; /* Complete field lines. */
-	bool last;          /* The connection should end with it. */
+	struct slice lines;    /* Complete field lines. */
+	bool last;             /* The connection should end with it. */
 };
 
 void exchange_answer(struct exchange *ex, const struct exchange_answer *answer);

@@ -22,8 +22,7 @@ static void put_lines(const struct exchange *ex, struct writer *out, struct slic
 		struct slice line = slice_take(lines, len);
 
 		lines = slice_drop(lines, len);
-		if (!handling_says(ex->text, ex->handling,
-				   slice_take(line, slice_find(line, ':'))))
+		if (!handling_says(ex->text, ex->handling, slice_take(line, slice_find(line, ':'))))
 			writer_put(out, line);
 	}
 	writer_put(out, handling_lines(ex->text, ex->handling));
@@ -92,17 +91,15 @@ void exchange_reply(struct exchange *ex, uint16_t status, struct slice text, str
 }
 
 /* Lines that a status asks for. */
-static struct slice lines_for(uint16_t status)
+static void put_lines_for(const struct exchange *ex, uint16_t status, struct writer *out)
 {
-	switch (status) {
-	case 405:
-		return SLICE("allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
-	case 429:
-	case 503:
-		return SLICE("retry-after: 1\r\n");
-	default:
-		return SLICE("");
-	}
+	if (status == 405)
+		writer_lit(out, "allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
+	if (status != 429 && status != 503)
+		return;
+	writer_lit(out, "retry-after: ");
+	writer_u64(out, ex->retry_s ? ex->retry_s : 1);
+	writer_lit(out, "\r\n");
 }
 
 /* An answer of one head, which has gRPC's status. */
@@ -126,6 +123,8 @@ void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 {
 	char text[STREAM_OWN_TEXT_MAX];
 	struct writer out = writer_make(text, sizeof(text));
+	char line[80];
+	struct writer lines = writer_make(line, sizeof(line));
 
 	if (status == 0 || ex->state >= EXCHANGE_RESPONDING) {
 		exchange_cut(ex, reason, ender);
@@ -141,12 +140,14 @@ void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 	writer_lit(&out, ",\"reason\":\"");
 	writer_put(&out, reason_label(reason));
 	writer_lit(&out, "\"}\n");
-	exchange_answer(ex, &(struct exchange_answer){
-				    .status = status,
-				    .type = SLICE("application/json"),
-				    .text = writer_slice(&out),
-				    .lines = lines_for(status),
-				    .last = reason_connection(reason) != REASON_KEEP });
+	put_lines_for(ex, status, &lines);
+	GW_ASSERT(!lines.overflow);
+	exchange_answer(
+		ex, &(struct exchange_answer){ .status = status,
+					       .type = SLICE("application/json"),
+					       .text = writer_slice(&out),
+					       .lines = writer_slice(&lines),
+					       .last = reason_connection(reason) != REASON_KEEP });
 }
 
 /* --- The upstream's answer. ------------------------------------------------------------------ */

@@ -229,35 +229,70 @@ static void pass_on(struct exchange *ex, struct http_head *head, const struct ex
 	exchange_connect(ex, false, -1);
 }
 
-static void carry_out(struct exchange *ex, struct http_head *head,
-		      const struct exchange_client *who, struct handling *handling)
-{
-	bool has_route = ex->verdict.index != POLICY_NO_ROUTE;
+/* What limits tell of a request, at the most. */
+enum { TOLD_MAX = 512 };
 
-	if (has_route && ex->verdict.kind != VERDICT_FORWARD &&
-	    ex->verdict.kind != VERDICT_PREFLIGHT)
+/* False: it is refused. */
+static bool keeps_limits(struct exchange *ex, const struct http_head *head,
+			 struct handling *handling, const struct peer *source, char told[TOLD_MAX])
+{
+	struct limits_request request = {
+		.table = handling->table,
+		.route = table_route(handling->table, ex->verdict.index),
+		.head = head,
+		.client = *source,
+	};
+	struct writer out = writer_make(told, TOLD_MAX);
+	bool keeps;
+
+	if (request.route->limits.n == 0)
+		return true;
+	keeps = limits_take(ex->proxy, &request, &out, &ex->retry_s);
+	handling->told = writer_slice(&out);
+	return keeps;
+}
+
+static void answer_by_route(struct exchange *ex, struct handling *handling)
+{
+	ex->handling = handling_response(handling, ex->text);
+	if (handling->rules->answer.location.n)
+		redirect(ex, handling);
+	else
+		respond(ex, handling);
+}
+
+static void refuse(struct exchange *ex, const struct handling *handling, uint16_t status,
+		   enum reason reason)
+{
+	if (handling)
 		ex->handling = handling_response(handling, ex->text);
-	if (ex->verdict.kind != VERDICT_REFUSE)
-		ex->account.route = ex->verdict.route;
-	if (has_route)
-		account_names(&ex->account, &ex->log, handling->table, ex->verdict.index);
-	switch ((enum verdict_kind)ex->verdict.kind) {
-	case VERDICT_REFUSE:
-		exchange_refuse(ex, ex->verdict.status, ex->verdict.reason, ACCOUNT_BY_GATEWAY);
-		break;
-	case VERDICT_PREFLIGHT:
-		preflight(ex, handling);
-		break;
-	case VERDICT_ANSWER:
-		if (handling->rules->answer.location.n)
-			redirect(ex, handling);
-		else
-			respond(ex, handling);
-		break;
-	case VERDICT_FORWARD:
-		pass_on(ex, head, who, handling);
-		break;
+	exchange_refuse(ex, status, reason, ACCOUNT_BY_GATEWAY);
+}
+
+/* The request has a route. */
+static void take_route(struct exchange *ex, struct http_head *head,
+		       const struct exchange_client *who, const struct policy_table *table)
+{
+	struct peer source = who->trusted ? forward_source(head, who->peer, who->listener)
+					  : *who->peer;
+	struct handling handling;
+	char told[TOLD_MAX];
+
+	handling_begin(&handling, table, ex->verdict.index, head, &source, who->tls > 0);
+	account_names(&ex->account, &ex->log, table, ex->verdict.index);
+	if (ex->verdict.kind == VERDICT_REFUSE) {
+		refuse(ex, &handling, ex->verdict.status, ex->verdict.reason);
+		return;
 	}
+	ex->account.route = ex->verdict.route;
+	if (ex->verdict.kind == VERDICT_PREFLIGHT)
+		preflight(ex, &handling);
+	else if (!keeps_limits(ex, head, &handling, &source, told))
+		refuse(ex, &handling, 429, REASON_RATE_LIMITED);
+	else if (ex->verdict.kind == VERDICT_ANSWER)
+		answer_by_route(ex, &handling);
+	else
+		pass_on(ex, head, who, &handling);
 }
 
 static void judge_by_policy(struct exchange *ex, struct http_head *head,
@@ -272,14 +307,13 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 		.field = field_of,
 		.head = head,
 	};
-	struct handling handling;
 
-	handling.rules = NULL;
 	ex->verdict = policy_decide(table, &request);
 	ex->account.generation = ex->verdict.generation;
-	if (ex->verdict.index != POLICY_NO_ROUTE)
-		handling_begin(&handling, table, ex->verdict.index, head, who->peer, who->tls > 0);
-	carry_out(ex, head, who, &handling);
+	if (ex->verdict.index == POLICY_NO_ROUTE)
+		refuse(ex, NULL, ex->verdict.status, ex->verdict.reason);
+	else
+		take_route(ex, head, who, table);
 }
 
 /* For somebody else than whom the client has shaken hands with (RFC 9110 7.4). */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "core/crypto/tls.h"
+#include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
 
 /* The labels of gateway_headers_stripped_total, by field. */
@@ -248,4 +249,38 @@ bool forward_is_loop(const struct proxy *proxy, const struct http_head *head)
 			return true;
 	}
 	return false;
+}
+
+/* Takes the last element off a list. */
+static struct slice take_last(struct slice *list)
+{
+	size_t at = slice_find_last(*list, ',');
+	struct slice last = at == SLICE_NONE ? *list : slice_drop(*list, at + 1);
+
+	*list = slice_take(*list, at == SLICE_NONE ? 0 : at);
+	return slice_trim(last);
+}
+
+struct peer forward_source(const struct http_head *head, const struct peer *peer,
+			   const struct listener *listener)
+{
+	struct peer source = *peer, one;
+
+	if (!listener || !listener_trusts(listener, peer))
+		return source;
+	for (uint32_t i = head->n_fields; i > 0; i--) {
+		const struct http_field *field = &head->fields[i - 1];
+		struct slice list = http_text(head, field->value);
+
+		if (field->id != HTTP_FIELD_X_FORWARDED_FOR)
+			continue;
+		while (list.len) {
+			if (peer_parse(take_last(&list), &one) < 0)
+				return source;
+			source = one;
+			if (!listener_trusts(listener, &source))
+				return source;
+		}
+	}
+	return source;
 }

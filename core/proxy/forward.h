@@ -16,6 +16,7 @@
 #include "core/http/head.h"
 #include "core/proxy/peer.h"
 
+struct listener;
 struct proxy;
 struct tls_identity;
 
@@ -36,6 +37,13 @@ struct forward_client {
 size_t forward_request(struct proxy *proxy, struct http_head *head,
 		       const struct forward_client *client, struct writer *out,
 		       char id[FORWARD_ID_MAX]);
+
+/*
+ * Whom trusted proxies forward for: the last address of X-Forwarded-For that is none of theirs, as
+ * far as it can be read; of a stranger the peer itself.
+ */
+struct peer forward_source(const struct http_head *head, const struct peer *peer,
+			   const struct listener *listener);
 
 /* Our own name is in Via: somebody sends our requests back to us. */
 bool forward_is_loop(const struct proxy *proxy, const struct http_head *head);

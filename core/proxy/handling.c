@@ -66,6 +66,7 @@ void handling_begin(struct handling *h, const struct policy_table *table, uint32
 
 	h->table = table;
 	h->rules = table_handling(table, route);
+	h->told = SLICE("");
 	if (!h->rules)
 		return;
 	memset(h->values, 0, sizeof(h->values));
@@ -180,8 +181,7 @@ static enum reason judge_cookies(const struct handling *h, struct http_head *hea
 
 /* --- The request. ---------------------------------------------------------------------------- */
 
-enum reason handling_request(const struct handling *h, struct http_head *head,
-			     struct writer *extra)
+enum reason handling_request(const struct handling *h, struct http_head *head, struct writer *extra)
 {
 	if (!h->rules)
 		return REASON_NONE;
@@ -221,19 +221,26 @@ bool handling_preflight(const struct handling *h, struct writer *out)
 
 /* --- The answer. ----------------------------------------------------------------------------- */
 
+static void put_rules(const struct handling *h, struct writer *w)
+{
+	template_fill_lines(w, table_text(h->table, h->rules->response.lines), h->values);
+	if (h->values[TEMPLATE_ORIGIN].len)
+		template_fill_lines(w, table_text(h->table, h->rules->cors.lines), h->values);
+	GW_ASSERT(!w->overflow); /* The policy was checked for it. */
+}
+
 struct handling_text handling_response(const struct handling *h, char *bytes)
 {
 	struct writer w = writer_make(bytes, HANDLING_TEXT_MAX);
 	struct handling_text text = { 0 };
 
-	if (!h->rules)
-		return text;
-	writer_put(&w, table_text(h->table, h->rules->response.drops));
-	text.drops = (uint16_t)writer_len(&w);
-	template_fill_lines(&w, table_text(h->table, h->rules->response.lines), h->values);
-	if (h->values[TEMPLATE_ORIGIN].len)
-		template_fill_lines(&w, table_text(h->table, h->rules->cors.lines), h->values);
-	GW_ASSERT(!w.overflow); /* The policy was checked for it. */
+	if (h->rules) {
+		writer_put(&w, table_text(h->table, h->rules->response.drops));
+		text.drops = (uint16_t)writer_len(&w);
+		put_rules(h, &w);
+	}
+	if (h->told.len <= writer_room(&w))
+		writer_put(&w, h->told);
 	text.lines = (uint16_t)(writer_len(&w) - text.drops);
 	return text;
 }

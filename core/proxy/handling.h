@@ -21,6 +21,7 @@ struct handling {
 	const struct policy_table *table;
 	const struct policy_handling *rules; /* NULL: none. */
 	struct slice values[TEMPLATE_N];
+	struct slice told; /* Lines of its limits, for its answer; empty at first. */
 	char ip[PEER_TEXT];
 	char host[TEMPLATE_HOST_MAX];
 };
@@ -55,7 +56,7 @@ struct handling_text {
 	uint16_t drops, lines;
 };
 
-/* Nothing when the route has no rules for it. 'bytes' has room for HANDLING_TEXT_MAX. */
+/* 'bytes' has room for HANDLING_TEXT_MAX; what limits tell is left out where it does not fit. */
 struct handling_text handling_response(const struct handling *h, char *bytes);
 
 /* An upstream's answer: some of its fields go; what comes is returned. */

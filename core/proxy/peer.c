@@ -2,6 +2,7 @@
 #include "core/proxy/peer.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 #include "core/base/writer.h"
@@ -43,6 +44,36 @@ size_t peer_format(const struct peer *peer, char text[PEER_TEXT])
 		return 4;
 	}
 	return strnlen(text, PEER_TEXT);
+}
+
+/* Without brackets and port. */
+static struct slice address_part(struct slice text)
+{
+	size_t end = slice_find(text, ']');
+
+	if (text.len && text.ptr[0] == '[')
+		return end == SLICE_NONE ? SLICE("") : slice_drop(slice_take(text, end), 1);
+	end = slice_find(text, ':');
+	return end != SLICE_NONE && slice_find(slice_drop(text, end + 1), ':') == SLICE_NONE
+		       ? slice_take(text, end)
+		       : text;
+}
+
+int peer_parse(struct slice text, struct peer *ret_peer)
+{
+	struct slice part = address_part(text);
+	struct ring_addr addr = { 0 };
+	char copy[PEER_TEXT];
+
+	if (part.len == 0 || part.len >= sizeof(copy))
+		return -EINVAL;
+	memcpy(copy, part.ptr, part.len);
+	copy[part.len] = '\0';
+	addr.family = slice_find(part, ':') == SLICE_NONE ? AF_INET : AF_INET6;
+	if (inet_pton(addr.family, copy, addr.ip) != 1)
+		return -EINVAL;
+	*ret_peer = peer_of(&addr);
+	return 0;
 }
 
 static bool in_net(const struct peer *peer, const struct peer_net *net)

@@ -32,6 +32,8 @@ struct peer peer_of(const struct ring_addr *addr);
 
 /* "192.0.2.1", "2001:db8::1", "unix"; returns the length. */
 size_t peer_format(const struct peer *peer, char text[PEER_TEXT]);
+/* An address, perhaps with a port behind it: "192.0.2.1", "[2001:db8::1]:80". 0 or -EINVAL. */
+GW_MUST_USE int peer_parse(struct slice text, struct peer *ret_peer);
 bool peer_in(const struct peer *peer, const struct peer_net *nets, uint32_t n_nets);
 
 /*

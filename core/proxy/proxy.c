@@ -78,6 +78,7 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	turns_init(&p->handshakes, p->ring, sealed_turn_comes, p->metrics,
 		   METRIC_TLS_HANDSHAKES_WAITED);
 	rng_seed(&p->rng, parts->seed);
+	limits_init(&p->limits);
 	r = reserve(p);
 	if (r == 0 && p->options->h2_streams_max > 0)
 		r = h2_shared_create(h2_memory(p->options), &p->h2);
@@ -93,6 +94,8 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 void proxy_destroy(struct proxy *p)
 {
 	GW_ASSERT(proxy_is_quiet(p));
+	if (p->limits.settling)
+		limits_settle(p);
 	GW_ASSERT(p->heads.n_used == 0 && p->sealed.n_used == 0 && p->h2_streams.n_used == 0);
 	slab_fini(&p->clients);
 	slab_fini(&p->upstreams);

@@ -22,6 +22,7 @@
 #include "core/http/chunk.h"
 #include "core/http/h1_parse.h"
 #include "core/http/h2_session.h"
+#include "core/proxy/limits.h"
 #include "core/proxy/peer_rate.h"
 #include "core/proxy/turns.h"
 #include "policy/decide.h"
@@ -74,6 +75,7 @@ struct proxy_shared {
 	struct peer_counts peers;     /* Connections by client address. */
 	struct peer_rates handshakes; /* By client network. */
 	_Atomic bool unready;         /* /health says 503: set while draining. */
+	struct limits_shared *limits; /* NULL: no table has limits. */
 };
 
 /* Run-time state of an endpoint slot: outlives the tables that name it. */
@@ -129,7 +131,7 @@ struct proxy {
 
 	/* State. */
 	struct tls_client *trusts[POLICY_TRUSTS_MAX]; /* By slot; upstream_trust() sets them. */
-	const struct policy_table *table; /* Only compared: which generation 'services' mirrors. */
+	const struct policy_table *table;             /* Which 'services' mirrors; the seat's. */
 	uint32_t n_services, n_endpoints; /* Slots that were ever in use: below these. */
 	struct proxy_service services[POLICY_SERVICES_MAX];
 	struct proxy_endpoint endpoints[POLICY_ENDPOINTS_MAX];
@@ -137,6 +139,7 @@ struct proxy {
 	struct clock_date date;
 	uint64_t log_counter;
 	struct turns handshakes;  /* Of clients. */
+	struct limits limits;     /* Its part in the shared ones. */
 	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */
 	uint32_t n_upstreams_closing; /* Their places will be free soon. */
 	uint64_t tunnels_until_ns;    /* When tunnels are ended; UINT64_MAX: not yet known. */

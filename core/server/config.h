@@ -89,6 +89,7 @@ struct config_limits {
 	uint64_t tls_handshakes; /* Full ones per second of one network; 0: no limit. */
 	uint64_t head_bytes;
 	uint64_t head_fields;
+	uint64_t rate_keys;  /* Buckets of rate limits. */
 	uint64_t h2_streams; /* Of one connection in its life; 0: no limit. */
 };
 

@@ -178,6 +178,16 @@ static const struct schema_field limits_fields[] = {
 		  "worth at once. What turns out to be resumed is given back; trusted proxies do not "
 		  "count. One network may be a whole provider's: off unless set.",
 	  .over = "the connection is closed before its handshake; others are not affected" },
+	{ .key = "rate_keys",
+	  SCHEMA_MEMBER(config_limits, rate_keys),
+	  .type = SCHEMA_NUMBER,
+	  .min = 1024,
+	  .max = UINT64_C(1) << 28,
+	  .preset = "262144",
+	  .help = "Buckets of a policy's rate limits, for all clients and keys: 16 bytes each, rounded "
+		  "up to a power of two. About twice as many as there are keys at a time whose bucket "
+		  "is not full.",
+	  .over = "the fullest bucket among four is forgotten: gateway_rate_limit_evictions_total" },
 	{ .key = "head_bytes",
 	  SCHEMA_MEMBER(config_limits, head_bytes),
 	  .type = SCHEMA_SIZE,

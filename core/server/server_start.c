@@ -7,6 +7,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/base/bits.h"
 #include "core/proxy/account.h"
 #include "core/server/server_private.h"
 #include "ring/ring_feature.h"
@@ -267,6 +268,18 @@ static int start_workers(struct server *s)
 	return 0;
 }
 
+/* Buckets of what a policy limits. */
+static int reserve_limits(struct server *s)
+{
+	uint64_t n_keys = s->first->config->limits.rate_keys;
+	struct hash_key key;
+	int r = rng_system(&key, sizeof(key));
+
+	if (r == 0)
+		r = limits_create(bits_pow2_up(n_keys), s->n_workers, key, &s->shared->limits);
+	return r < 0 ? fail("memory", r) : 0;
+}
+
 static int reserve(struct server *s)
 {
 	int r;
@@ -280,8 +293,9 @@ static int reserve(struct server *s)
 	if (!s->shared || !s->workers || !s->metric_sets || !s->rings)
 		return fail("memory", -ENOMEM);
 	r = rng_system(&s->shared->peers.key, sizeof(s->shared->peers.key));
-	return r < 0 ? r
-		     : rng_system(&s->shared->handshakes.key, sizeof(s->shared->handshakes.key));
+	if (r == 0)
+		r = rng_system(&s->shared->handshakes.key, sizeof(s->shared->handshakes.key));
+	return r == 0 && config_has_policy(s->first->config) ? reserve_limits(s) : r;
 }
 
 /* SLUICE_URING_MASK hides features, SLUICE_FAULTS makes the ring misbehave: both for tests. */
@@ -447,5 +461,7 @@ void server_tear_down(struct server *s)
 	free(s->metric_sets);
 	free(s->workers);
 	free(s->listeners);
+	if (s->shared)
+		limits_destroy(s->shared->limits);
 	free(s->shared);
 }

@@ -65,6 +65,7 @@ static void publish(struct targets *t, struct edition *edition, struct policy_ta
 		for (uint32_t k = 0; k < table_service(table, i)->endpoints.n; k++)
 			put_addrs(t, policy_endpoint_of(table, i, k));
 	table->edition = ++t->n_editions;
+	policy_begin_limits(table, gw_now_ns());
 	table_check(table);
 	edition->table = table;
 	list_push_back(&t->editions, &edition->link);

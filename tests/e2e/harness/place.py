@@ -18,7 +18,7 @@ class Place:
         self.state = os.path.join(t.folder, "state")
         os.makedirs(self.state, exist_ok=True)
         self.write(policy)
-        self.config = {"policy": self.file}
+        self.config = dict(kw.pop("config", {}), policy=self.file)
         if state:
             self.config["state"] = self.state
         self.kw = kw

@@ -104,12 +104,15 @@ static const struct {
 	{ "version: 1\n" S "routes: [{name: r, redirect: {to: \"https://a\", status: \"304\"}}]",
 	  "f:3:56: routes[0].redirect.status: \"304\" is not allowed; did you mean \"301\"? allowed: "
 	  "\"301\", \"302\", \"303\", \"307\" or \"308\"" },
-#define LOCATION(to_)                                                                              \
-	{ "version: 1\n" S "routes: [{name: r, redirect: {to: \"" to_ "\"}}]",                     \
-	  "f:3:35: routes[0].redirect.to: \"" to_ "\" is not allowed; allowed: off, or "             \
-	  "\"https://\" or \"http://\" and a host, or \"/\" and a path; ${host}, ${scheme}, "        \
-	  "${path}, ${query}, ${rest} stand for those of the request, but nothing of it except "   \
-	  "${host} may come where a host is expected" }
+#define LOCATION(to_)                                                                                          \
+	{                                                                                                      \
+		"version: 1\n" S "routes: [{name: r, redirect: {to: \"" to_ "\"}}]",                           \
+			"f:3:35: routes[0].redirect.to: \"" to_                                                \
+			"\" is not allowed; allowed: off, or "                                                 \
+			"\"https://\" or \"http://\" and a host, or \"/\" and a path; ${host}, ${scheme}, "    \
+			"${path}, ${query}, ${rest} stand for those of the request, but nothing of it except " \
+			"${host} may come where a host is expected"                                            \
+	}
 	LOCATION("//evil.test/"),
 	LOCATION("${path}"),
 	LOCATION("/${rest}"),
@@ -121,7 +124,8 @@ static const struct {
 	LOCATION("evil.test"),
 	{ "version: 1\n" S "routes: [{name: r, service: s, rewrite: {prefix: /a, path: /b}}]",
 	  "f: routes[0].rewrite: has prefix and path, which exclude each other" },
-	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path: /x}, rewrite: {prefix: /a}}]",
+	{ "version: 1\n" S
+	  "routes: [{name: r, service: s, match: {path: /x}, rewrite: {prefix: /a}}]",
 	  "f: routes[0].rewrite.prefix: needs a match by path_prefix, not by path" },
 	{ "version: 1\n" S "routes: [{name: r, respond: {status: 200}, rewrite: {host: a}}]",
 	  "f: routes[0].rewrite: is of no use without a service" },
@@ -131,10 +135,14 @@ static const struct {
 	{ "version: 1\n" S "routes: [{name: r, service: s, rewrite: {host: \"http://a\"}}]",
 	  "f:3:48: routes[0].rewrite.host: \"http://a\" is not allowed; allowed: off, or a host's "
 	  "name, perhaps with a port" },
-#define NAME(name_)                                                                                \
-	{ "version: 1\n" S "routes: [{name: r, service: s, request_headers: {remove: [" name_ "]}}]", \
-	  "f:3:59: routes[0].request_headers.remove[0]: \"" name_ "\" is not allowed; allowed: a "   \
-	  "field's name, none that is about the connection, the body's length, or who forwards" }
+#define NAME(name_)                                                                                           \
+	{                                                                                                     \
+		"version: 1\n" S                                                                              \
+		"routes: [{name: r, service: s, request_headers: {remove: [" name_ "]}}]",                    \
+			"f:3:59: routes[0].request_headers.remove[0]: \"" name_                               \
+			"\" is not allowed; allowed: a "                                                      \
+			"field's name, none that is about the connection, the body's length, or who forwards" \
+	}
 	NAME("Connection"),
 	NAME("content-length"),
 	NAME("Transfer-Encoding"),
@@ -149,7 +157,8 @@ static const struct {
 	{ "version: 1\n" S
 	  "routes: [{name: r, service: s, request_headers: {set: {X-A: \"b\\r\\nc: d\"}}}]",
 	  "f:3:61: routes[0].request_headers.set.X-A: control characters or bytes that are not UTF-8" },
-	{ "version: 1\n" S "routes: [{name: r, service: s, response_headers: {set: {x: \"${path}\"}}}]",
+	{ "version: 1\n" S
+	  "routes: [{name: r, service: s, response_headers: {set: {x: \"${path}\"}}}]",
 	  "f:3:60: routes[0].response_headers.set.x: \"${path}\" is not allowed; allowed: a field's "
 	  "value; ${client_ip}, ${host}, ${scheme}, ${route}, ${service}, ${request_id} stand for what "
 	  "they say" },
@@ -174,6 +183,38 @@ static const struct {
 	  "routes: [{name: r, service: s, cors: {origins: [\"*\"], credentials: true}}]",
 	  "f: routes[0].cors.credentials: would let every page of the web act as the user: name the "
 	  "origins" },
+	{ "version: 1\nlimits: {x: {}}",
+	  "f:2:13: limits.x: the key \"rate\" is missing; it needs a number, \"/\" and s, m, h or d, "
+	  "such as 100/s" },
+#define RATE(rate_)                                                                                \
+	{                                                                                          \
+		"version: 1\nlimits: {x: {rate: \"" rate_ "\"}}",                                  \
+			"f:2:20: limits.x.rate: \"" rate_                                          \
+			"\" is not allowed; allowed: a number, \"/\" and s, m, h "                 \
+			"or d, such as 100/s"                                                      \
+	}
+	RATE("100"),
+	RATE("0/s"),
+	RATE("1/w"),
+	RATE("1.5/s"),
+	RATE("5000000000/s"),
+	{ "version: 1\nlimits: {x: {rate: 20000000/s}}",
+	  "f: limits.x: rate and burst go together to no bucket: at most 10000000/s, and what is full "
+	  "again within 36 years" },
+	{ "version: 1\nlimits: {x: {rate: 1/d, burst: 20000}}",
+	  "f: limits.x: rate and burst go together to no bucket: at most 10000000/s, and what is full "
+	  "again within 36 years" },
+	{ "version: 1\nlimits: {x: {rate: 1/s, key: ip}}",
+	  "f:2:30: limits.x.key: \"ip\" is not allowed; allowed: client_ip, header:NAME, route, "
+	  "service or all" },
+	{ "version: 1\nlimits: {x: {rate: 1/s, key: \"header:\"}}",
+	  "f:2:30: limits.x.key: \"header:\" is not allowed; allowed: client_ip, header:NAME, route, "
+	  "service or all" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, limits: [x]}]",
+	  "f: routes[0].limits: \"x\" is no limit of this policy" },
+	{ "version: 1\nlimits: {x: {rate: 1/s}}\n" S
+	  "routes: [{name: r, service: s, limits: [x, x]}]",
+	  "f: routes[0].limits: \"x\" is there twice" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, cors: {max_age: 2d}}]",
 	  "f:3:48: routes[0].cors.max_age: \"2d\" is not allowed; allowed: 1s to 24h" },
 };

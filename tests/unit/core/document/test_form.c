@@ -338,6 +338,40 @@ static void text_is_utf8_without_controls(void **state)
 	assert_false(form_is_text(slice_make("a\0b", 3)));
 }
 
+static void rates_are_numbers_in_a_span(void **state)
+{
+	static const struct {
+		const char *text;
+		int r;
+		uint64_t count, period_s;
+	} rows[] = {
+		{ "1/s", 0, 1, 1 },
+		{ "60/m", 0, 60, 60 },
+		{ "1000/h", 0, 1000, 3600 },
+		{ "4294967295/d", 0, UINT32_MAX, 86400 },
+		{ "4294967296/d", -ERANGE, 0, 0 },
+		{ "0/s", -ERANGE, 0, 0 },
+		{ "1", -EINVAL, 0, 0 },
+		{ "/s", -EINVAL, 0, 0 },
+		{ "1/", -EINVAL, 0, 0 },
+		{ "1/sec", -EINVAL, 0, 0 },
+		{ "1 /s", -EINVAL, 0, 0 },
+		{ "-1/s", -EINVAL, 0, 0 },
+		{ "1/S", -EINVAL, 0, 0 },
+		{ "", -EINVAL, 0, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		uint64_t count = 0, period_ns = 0;
+
+		assert_int_equal(form_rate(slice_of(rows[i].text), &count, &period_ns), rows[i].r);
+		if (rows[i].r == 0)
+			assert_true(count == rows[i].count &&
+				    period_ns == rows[i].period_s * UINT64_C(1000000000));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -349,6 +383,7 @@ int main(void)
 		cmocka_unit_test(host_patterns_are_names),
 		cmocka_unit_test(urls_name_a_host_and_a_port),
 		cmocka_unit_test(text_is_utf8_without_controls),
+		cmocka_unit_test(rates_are_numbers_in_a_span),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -226,10 +226,42 @@ static void workers_share_the_counts(void **state)
 	assert_int_equal(sum_of_counts(), 0);
 }
 
+static void texts_become_peers(void **state)
+{
+	static const char *const good[][2] = {
+		{ "192.0.2.1", "192.0.2.1" },           { "192.0.2.1:80", "192.0.2.1" },
+		{ "2001:db8::1", "2001:db8::1" },       { "[2001:db8::1]", "2001:db8::1" },
+		{ "[2001:db8::1]:443", "2001:db8::1" }, { "::ffff:192.0.2.1", "192.0.2.1" },
+	};
+	static const char *const bad[] = {
+		"",
+		"unknown",
+		"192.0.2",
+		"192.0.2.1.",
+		"[::1",
+		"_x",
+		"1.2.3.4, 5.6.7.8",
+		"2001:db8:0000:0000:0000:0000:0000:0001:0000:0000:0000"
+	};
+	char text[PEER_TEXT];
+	struct peer peer;
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(peer_parse(slice_of(good[i][0]), &peer), 0);
+		assert_true(
+			slice_eq(slice_make(text, peer_format(&peer, text)), slice_of(good[i][1])));
+		assert_int_equal(peer.port, 0);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)
+		assert_int_equal(peer_parse(slice_of(bad[i]), &peer), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(peers_are_named),
+		cmocka_unit_test(texts_become_peers),
 		cmocka_unit_test(nets_hold_their_own),
 		cmocka_unit_test(nobody_is_in_no_net),
 		cmocka_unit_test_setup(a_limit_is_kept, empty_counts),

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limits.h - the rate limits of a route, taken for a request.
+ *
+ * Buckets belong to all workers (policy/rate_table.h, policy/rate_word.h); a worker has leases
+ * of those that everybody draws from. Limits are tried in the order of the policy; what an
+ * earlier one gave is given back when a later one refuses.
+ *
+ * Threads: the worker's.
+ */
+#pragma once
+
+#include "core/base/hash.h"
+#include "core/base/writer.h"
+#include "core/http/head.h"
+#include "core/proxy/peer.h"
+#include "policy/rate_word.h"
+#include "policy/table.h"
+#include "ring/ring.h"
+
+struct proxy;
+
+/* The buckets, of all workers. */
+struct limits_shared;
+
+/*
+ * Buckets for about half as many keys as n_cells, a power of two (rate_table.h); 'key' is secret.
+ * 0 or -ENOMEM. Outlives the workers.
+ */
+GW_MUST_USE int limits_create(uint64_t n_cells, uint32_t n_workers, struct hash_key key,
+			      struct limits_shared **ret_shared);
+void limits_destroy(struct limits_shared *shared);
+
+/* A worker's own. */
+struct limits {
+	struct ring_timer settle; /* While there are leases. */
+	bool settling;
+	struct {
+		uint64_t owner; /* Identity of the limit that the lease is of. */
+		struct rate_lease lease;
+	} leases[POLICY_LIMITS_MAX];
+};
+
+void limits_init(struct limits *limits);
+
+struct limits_request {
+	const struct policy_table *table;
+	const struct policy_route *route;
+	const struct http_head *head;
+	struct peer client; /* Whom trusted proxies forward for, or the peer. */
+};
+
+/*
+ * True: all of the route's limits have given a token. False: wait so many seconds. Lines for the
+ * answer go to 'out', as many as fit.
+ */
+bool limits_take(struct proxy *proxy, const struct limits_request *request, struct writer *out,
+		 uint32_t *ret_retry_s);
+
+/* Gives back what leases have left. At the end; else it happens by itself. */
+void limits_settle(struct proxy *proxy);

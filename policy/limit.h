@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * limit.h - rate limits from how they are written to a draft.
+ *
+ * Threads: not a worker's; pure but for what it allocates.
+ */
+#pragma once
+
+#include "policy/draft.h"
+#include "policy/schema.h"
+
+/* 0; -EINVAL when it is no key. */
+GW_MUST_USE int limit_check_key(struct slice key);
+
+/* 0; -ERANGE when rate and burst go together to no rule (gcra.h). */
+GW_MUST_USE int limit_rule(const struct written_limit *written, struct gcra_rule *ret_rule);
+
+/*
+ * All of them, with slots. One that 'before' has under the same name and key is the same one:
+ * it keeps its identity, and what changes of its numbers is an edition of it. 'limits' has room
+ * for all, at least 1. 0 or -ENOMEM.
+ */
+GW_MUST_USE int limits_draw(const struct written_policy *policy, const struct policy_table *before,
+			    uint32_t generation, struct draft_limit *limits, uint32_t *cursor);
