@@ -122,3 +122,8 @@ struct block_pool_stats crypto_pool_stats(const struct crypto_pool *pool)
 {
 	return block_pool_stats(pool->blocks);
 }
+
+uint64_t crypto_pool_refusals(void)
+{
+	return current ? block_pool_stats(current->blocks).refusals : 0;
+}

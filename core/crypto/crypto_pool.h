@@ -37,3 +37,9 @@ GW_MUST_USE int crypto_pool_attach(size_t size, struct crypto_pool **ret_pool);
 void crypto_pool_detach(void);
 
 struct block_pool_stats crypto_pool_stats(const struct crypto_pool *pool);
+
+/*
+ * How often this thread's pool had no room, ever; 0 without one. For those whom OpenSSL does not
+ * tell why it failed: not each of its functions leaves an error when it gets no memory.
+ */
+uint64_t crypto_pool_refusals(void);

@@ -7,6 +7,7 @@
 #include <errno.h>
 
 #include "core/base/writer.h"
+#include "core/crypto/crypto_pool.h"
 
 enum {
 	HALF_MAX = 66,                   /* Bytes of r with P-521. */
@@ -134,13 +135,13 @@ static bool authenticates(const struct jwt_key *key, struct slice text, struct s
 	return good;
 }
 
-/* Something failed because memory ran out: then nothing is known about the signature. */
-static bool ran_out_of_memory(void)
+/* Since then something may have failed for want of memory: nothing is known about the signature. */
+static bool ran_out_of_memory(uint64_t refusals_before)
 {
 	unsigned long error;
-	bool ran_out = false;
+	bool ran_out = crypto_pool_refusals() != refusals_before;
 
-	while ((error = ERR_get_error()))
+	while ((error = ERR_get_error())) /* Where malloc is behind it. */
 		ran_out = ran_out || ERR_GET_REASON(error) == ERR_R_MALLOC_FAILURE;
 	return ran_out;
 }
@@ -148,6 +149,7 @@ static bool ran_out_of_memory(void)
 int jwt_signature_check(const struct jwt_key *key, struct slice text, struct slice signature)
 {
 	const struct jwt_method *method = &jwt_methods[key->alg];
+	uint64_t refusals = crypto_pool_refusals();
 	uint8_t room[DER_MAX];
 	bool good;
 
@@ -158,7 +160,7 @@ int jwt_signature_check(const struct jwt_key *key, struct slice text, struct sli
 	ERR_clear_error();
 	good = method->family == JWT_FAMILY_MAC ? authenticates(key, text, signature)
 						: verifies(key, text, signature);
-	if (!good && ran_out_of_memory())
+	if (!good && ran_out_of_memory(refusals))
 		return -ENOMEM;
 	ERR_clear_error();
 	return good;
