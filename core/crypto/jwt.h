@@ -114,6 +114,6 @@ GW_MUST_USE int jwt_put_claim(struct writer *to, const struct jwt *jwt, struct s
 
 /*
  * Is it among what the token allows? In "scope", "scp" or "scopes": words in a string (RFC 8693
- * 4.2), or an array of strings. If not, JWT_FAULT_SCOPE.
+ * 4.2), or an array of strings. An empty one never is. If not, JWT_FAULT_SCOPE.
  */
 bool jwt_has_scope(const struct jwt *jwt, struct slice scope);

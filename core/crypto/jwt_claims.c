@@ -84,7 +84,7 @@ bool jwt_has_scope(const struct jwt *jwt, struct slice scope)
 
 		if (jws_json_has_word(value, scope) ||
 		    (value.kind == JWS_JSON_ARRAY && array_has(value.text, scope)))
-			return true;
+			return scope.len > 0; /* An array may hold one without a name. */
 	}
 	return false;
 }

@@ -115,6 +115,7 @@ static void scopes_are_found(void **state)
 		{ "{\"scp\":[\"openid orders:read\"]}", false },
 		{ "{\"scp\":[[\"orders:read\"]]}", false },
 		{ "{\"scp\":[]}", false },
+		{ "{\"scp\":[\"\"]}", false },
 		{ "{\"x\":{\"scope\":\"orders:read\"}}", false },
 		{ "{\"roles\":[\"orders:read\"]}", false },
 	};
