@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "core/crypto/base64url.h"
+#include "core/crypto/ed25519_point.h"
 #include "core/crypto/jws_json.h"
 #include "core/crypto/jwt_signature.h"
 
@@ -311,16 +312,49 @@ static bool is_of_type(EVP_PKEY *key, const struct jwt_method *method)
 				  slice_eq(slice_of(group), slice_of(method->group)));
 }
 
+static int judge_rsa(EVP_PKEY *key, char why[JWT_WHY_MAX])
+{
+	int bits = EVP_PKEY_get_bits(key), exponent_bits;
+	BIGNUM *exponent = NULL;
+
+	if (bits < JWT_RSA_BITS_MIN || bits > JWT_RSA_BITS_MAX)
+		return refuse(why, "an RSA key of %d bits, but from %d to %d are needed", bits,
+			      JWT_RSA_BITS_MIN, JWT_RSA_BITS_MAX);
+	if (EVP_PKEY_get_bn_param(key, OSSL_PKEY_PARAM_RSA_E, &exponent) != 1)
+		return -ENOMEM;
+	exponent_bits = BN_num_bits(exponent);
+	BN_free(exponent);
+	return exponent_bits <= JWT_RSA_EXPONENT_BITS_MAX
+		       ? 0
+		       : refuse(why, "an RSA exponent of %d bits, but %d at most are taken",
+				exponent_bits, JWT_RSA_EXPONENT_BITS_MAX);
+}
+
+static int judge_ed(EVP_PKEY *key, char why[JWT_WHY_MAX])
+{
+	uint8_t point[32];
+	size_t len = sizeof(point);
+	int r;
+
+	if (EVP_PKEY_get_raw_public_key(key, point, &len) != 1 || len != sizeof(point))
+		return -ENOMEM;
+	r = ed25519_point_check(point);
+	return r == 0 ? refuse(why, "the key is none: its numbers are wrong") : r < 0 ? r : 0;
+}
+
 static int judge_public(EVP_PKEY *key, const struct jwt_method *method, char why[JWT_WHY_MAX])
 {
 	EVP_PKEY_CTX *ctx;
-	int bits = EVP_PKEY_get_bits(key), good;
+	int good, r = 0;
 
 	if (!method->type || !is_of_type(key, method))
 		return refuse(why, "alg: %s does not fit the key", method->name);
-	if (method->kty[0] == 'R' && (bits < JWT_RSA_BITS_MIN || bits > JWT_RSA_BITS_MAX))
-		return refuse(why, "an RSA key of %d bits, but from %d to %d are needed", bits,
-			      JWT_RSA_BITS_MIN, JWT_RSA_BITS_MAX);
+	if (method->kty[0] == 'R')
+		r = judge_rsa(key, why);
+	else if (method->family == JWT_FAMILY_ED)
+		r = judge_ed(key, why);
+	if (r < 0)
+		return r;
 	ctx = EVP_PKEY_CTX_new_from_pkey(NULL, key, NULL);
 	if (!ctx)
 		return -ENOMEM;

@@ -42,7 +42,8 @@ enum {
 	JWT_KEY_ISSUER_MAX = 255, /* And of its issuer. */
 	JWT_RSA_BITS_MIN = 2048,
 	JWT_RSA_BITS_MAX = 8192, /* Longer ones would take a worker for too long. */
-	JWT_SECRET_MIN = 32,     /* Bytes. */
+	JWT_RSA_EXPONENT_BITS_MAX = 64,
+	JWT_SECRET_MIN = 32, /* Bytes. */
 };
 
 struct jwt_key;

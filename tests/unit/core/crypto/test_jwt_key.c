@@ -148,6 +148,9 @@ static void parts_are_judged(void **state)
 		       "{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"%s\",\"y\":\"AQ\"}", one);
 	refuse_parts(text, "length");
 	refuse_parts("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"AQAB\"}", "length");
+	(void)snprintf(text, sizeof(text), "{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"%s\"}",
+		       "AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA");
+	refuse_parts(text, "numbers are wrong"); /* y = 2 */
 	refuse_parts("{\"kty\":\"OKP\",\"crv\":\"Ed25519\"}", "x: is missing");
 	refuse_parts("{\"kty\":\"OKP\",\"crv\":\"X25519\",\"x\":\"AQAB\"}", "no such key");
 	refuse_parts("{\"kty\":\"EC\",\"crv\":\"secp256k1\",\"x\":\"AQ\",\"y\":\"AQ\"}",
@@ -165,6 +168,27 @@ static void parts_are_judged(void **state)
 	refuse_parts("{\"kty\":\"oct\",\"kty\":\"oct\"}", "no JSON");
 	refuse_parts("<html></html>", "no JSON");
 	refuse_jwk(jt_jwk(JWT_HS256, jt_pair(JWT_HS256), ",\"kid\":1"), "", "kid: is no string");
+}
+
+/* Of an RSA key: an exponent of one takes anything; a long one takes long. */
+static void exponents_are_judged(void **state)
+{
+	static const char *const exponents[] = { "AQ", "AgAA", "AQAAAAAAAAAB" };
+	static const char *const whys[] = { "numbers are wrong", "numbers are wrong", "65 bits" };
+	struct slice jwk = jt_jwk(JWT_RS256, jt_pair(JWT_RS256), "");
+	size_t at = slice_find_slice(jwk, SLICE("AQAB\"}"));
+	char text[2048];
+
+	(void)state;
+	assert_true(at != SLICE_NONE);
+	for (size_t i = 0; i < ARRAY_SIZE(exponents); i++) {
+		struct writer w = writer_make(text, sizeof(text));
+
+		writer_put(&w, slice_take(jwk, at));
+		writer_put(&w, slice_of(exponents[i]));
+		writer_lit(&w, "\"}");
+		refuse_jwk(writer_slice(&w), "RS256", whys[i]);
+	}
 }
 
 static void names_are_bounded(void **state)
@@ -247,6 +271,7 @@ int main(void)
 		cmocka_unit_test(weak_keys_are_refused),
 		cmocka_unit_test(keys_are_for_their_algorithm),
 		cmocka_unit_test(parts_are_judged),
+		cmocka_unit_test(exponents_are_judged),
 		cmocka_unit_test(names_are_bounded),
 		cmocka_unit_test(pem_is_one_public_key),
 		cmocka_unit_test(names_are_found),
