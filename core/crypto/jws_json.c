@@ -3,6 +3,8 @@
 
 #include <errno.h>
 
+#include "core/base/hash.h"
+
 /* --- The text of a string. --------------------------------------------------------------------- */
 
 /* Its decoded bytes, one after the other. */
@@ -147,6 +149,21 @@ static bool same_quoted(struct slice a, struct slice b)
 			return false;
 	} while (letter >= 0);
 	return true;
+}
+
+/*
+ * So that each name is decoded once, and not once for each of the others: the header of a token is
+ * read for anybody. Two names with the same hash are still compared.
+ */
+static uint32_t hash_of(struct slice quoted)
+{
+	struct letters l = letters_of(quoted);
+	uint64_t hash = 0;
+	int letter;
+
+	while ((letter = next_letter(&l)) >= 0)
+		hash = hash_u64(hash ^ (uint64_t)(letter + 1));
+	return (uint32_t)(hash >> 32);
 }
 
 /* --- Reading. ---------------------------------------------------------------------------------- */
@@ -322,7 +339,7 @@ static bool is_known(const struct jws_json *json, const struct jws_json_member *
 	struct slice name = part_of(json, member->name, member->name_len);
 
 	for (const struct jws_json_member *m = json->members; m < member; m++)
-		if (m->object == member->object &&
+		if (m->hash == member->hash && m->object == member->object &&
 		    same_quoted(part_of(json, m->name, m->name_len), name))
 			return true;
 	return false;
@@ -352,6 +369,7 @@ static int begin_member(struct scan *s)
 	if (json->n_members == json->size)
 		return -E2BIG;
 	member.value = place_of(s);
+	member.hash = hash_of(part_of(json, member.name, member.name_len));
 	top->member = json->n_members++;
 	json->members[top->member] = member;
 	return is_known(json, &json->members[top->member]) ? -EINVAL : 0;
@@ -430,7 +448,7 @@ struct jws_json_value jws_json_find(const struct jws_json *json, struct slice na
 /* The array was read once, so nothing in here can be wrong. */
 struct jws_json_value jws_json_next(struct slice *rest)
 {
-	static const struct jws_json_value none;
+	static const struct jws_json_value none = { JWS_JSON_NONE, { 0 } };
 	struct scan s = { .at = rest->ptr, .end = rest->ptr + rest->len };
 	const char *begun;
 	int r;

@@ -43,6 +43,7 @@ struct jws_json_member {
 	uint16_t name, name_len; /* With its quotes. */
 	uint16_t value, value_len;
 	uint16_t object; /* Which one it is in: 0 is the outermost. */
+	uint32_t hash;   /* Of what the name stands for. */
 };
 
 struct jws_json {

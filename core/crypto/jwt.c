@@ -363,8 +363,8 @@ static enum jwt_fault judge_claims(const struct jwt_rules *rules, const struct j
 enum jwt_fault jwt_verify(const struct jwt_rules *rules, struct slice token, int64_t now_s,
 			  struct jwt *ret_jwt)
 {
-	const struct jwt_key *key;
-	struct header header;
+	const struct jwt_key *key = NULL;
+	struct header header = { 0 };
 	struct parts parts;
 	enum jwt_fault fault = take_apart(token, ret_jwt, &parts);
 

@@ -11,7 +11,7 @@
  * The key is bound to an algorithm, and the token's must be that one.
  *
  * Ownership: rules and what they point to are the caller's and constant while they are used. A
- * struct jwt is some 13 KiB, for a worker to have one of; what is found in there is good until it
+ * struct jwt is some 12 KiB, for a worker to have one of; what is found in there is good until it
  * is used for the next token.
  * Threads: rules for any; a struct jwt belongs to one. OpenSSL's memory is the thread's.
  */

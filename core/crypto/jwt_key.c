@@ -127,7 +127,7 @@ static int choose_alg(const struct jwk *jwk, const struct jwt_key_options *optio
 		      enum jwt_alg *ret_alg)
 {
 	bool said = member_of(jwk, "alg").kind != JWS_JSON_NONE;
-	enum jwt_alg wanted;
+	enum jwt_alg wanted = JWT_N_ALGS;
 	int r = 0;
 
 	if (options->alg.len)
@@ -190,7 +190,7 @@ static int make_public(const struct jwk *jwk, const char *type, OSSL_PARAM_BLD *
 
 static int read_rsa(const struct jwk *jwk, OSSL_PARAM_BLD *parts, EVP_PKEY **ret_public)
 {
-	struct part n, e;
+	struct part n = { 0 }, e = { 0 };
 	BIGNUM *modulus = NULL, *exponent = NULL;
 	int r = read_part(jwk, "n", &n);
 
@@ -213,7 +213,7 @@ static int read_rsa(const struct jwk *jwk, OSSL_PARAM_BLD *parts, EVP_PKEY **ret
 static int read_ec(const struct jwk *jwk, const struct jwt_method *method, OSSL_PARAM_BLD *parts,
 		   EVP_PKEY **ret_public)
 {
-	struct part x, y;
+	struct part x = { 0 }, y = { 0 };
 	uint8_t point[1 + 2 * 66] = { 4 }; /* Not compressed (SEC 1 2.3.3). */
 	int r = read_part(jwk, "x", &x);
 
@@ -233,7 +233,7 @@ static int read_ec(const struct jwk *jwk, const struct jwt_method *method, OSSL_
 
 static int read_ed(const struct jwk *jwk, OSSL_PARAM_BLD *parts, EVP_PKEY **ret_public)
 {
-	struct part x;
+	struct part x = { 0 };
 	int r = read_part(jwk, "x", &x);
 
 	if (r < 0)
@@ -260,7 +260,7 @@ static int key_secret(struct jwt_key *key, const struct part *secret)
 
 static int read_secret(const struct jwk *jwk, struct jwt_key *key)
 {
-	struct part k;
+	struct part k = { 0 };
 	int r = read_part(jwk, "k", &k);
 
 	if (r == 0 && k.len < JWT_SECRET_MIN)
@@ -469,11 +469,12 @@ static int read_jwk(struct jwk *jwk, struct slice text, const struct jwt_key_opt
 int jwt_key_read_jwk(struct slice text, const struct jwt_key_options *options,
 		     char why[JWT_WHY_MAX], struct jwt_key **ret_key)
 {
-	struct jwk jwk = { .why = why };
+	struct jwk jwk;
 	struct jwt_key *key = calloc(1, sizeof(*key));
 
 	if (!key)
 		return -ENOMEM;
+	jwk.why = why;
 	jwk.json.members = jwk.members;
 	jwk.json.size = MEMBERS_MAX;
 	return hand_over(read_jwk(&jwk, text, options, key), key, ret_key);

@@ -142,6 +142,50 @@ static void every_algorithm_is_taken(void **state)
 	}
 }
 
+/* RFC 7515 A.1 and A.3: signed by others. */
+static void tokens_of_the_rfc_are_taken(void **state)
+{
+	static const struct slice jwks[] = {
+		SLICE_INIT(
+			"{\"kty\":\"oct\",\"k\":\"AyM1SysPpbyDfgZld3umj1qzKObwVMkoqQ-EstJQLr_T-1qS0"
+			"gZH75aKtMN3Yj0iPS4hcgUuTwjAzZr1Z9CAow\"}"),
+		SLICE_INIT(
+			"{\"kty\":\"EC\",\"crv\":\"P-256\",\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9"
+			"uPHvRVEU\",\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}"),
+	};
+	static const struct slice tokens[] = {
+		SLICE_INIT("eyJ0eXAiOiJKV1QiLA0KICJhbGciOiJIUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiO"
+			   "jEzMDA4MTkzODAsDQogImh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.dBjf"
+			   "tJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"),
+		SLICE_INIT("eyJhbGciOiJFUzI1NiJ9.eyJpc3MiOiJqb2UiLA0KICJleHAiOjEzMDA4MTkzODAsDQogI"
+			   "mh0dHA6Ly9leGFtcGxlLmNvbS9pc19yb290Ijp0cnVlfQ.DtEhU3ljbEg8L38VWAfUAqOy"
+			   "KAM6-Xx-F4GawxaepmXFCgfTjDxw5djxLa8ISlSApmWQxfKTUJqPP3-Kg6NU1Q"),
+	};
+	static const struct jwt_key_options nothing;
+	char why[JWT_WHY_MAX];
+
+	(void)state;
+	rules.n_audiences = rules.n_issuers = 0;
+	for (size_t i = 0; i < ARRAY_SIZE(tokens); i++) {
+		const struct jwt_key *const *before = rules.keys;
+		const struct jwt_key *one;
+		struct jwt_key *key;
+
+		assert_int_equal(jwt_key_read_jwk(jwks[i], &nothing, why, &key), 0);
+		one = key;
+		rules.keys = &one;
+		rules.n_keys = 1;
+		expect_at(tokens[i], 1300819379, "none");
+		assert_true(jwt->exp_s == 1300819380);
+		assert_true(jws_json_equals(jwt_claim(jwt, SLICE("iss")), SLICE("joe")));
+		assert_int_equal(jwt_claim(jwt, SLICE("http://example.com/is_root")).kind,
+				 JWS_JSON_BOOL);
+		expect_at(tokens[i], NOW, "jwt_expired");
+		rules.keys = before;
+		jwt_key_free(key);
+	}
+}
+
 /* J01 */
 static void fields_hold_one_token(void **state)
 {
@@ -795,8 +839,8 @@ static void other_forms_are_refused(void **state)
 		"{\"alg\":\"ES256\",\"kid\":\"es\",\"cty\":\"application/jwt\"}",
 		"{\"alg\":\"ES256\",\"kid\":\"es\",\"zip\":\"DEF\"}",
 		"{\"alg\":\"RSA-OAEP\",\"enc\":\"A256GCM\",\"kid\":\"rs\"}",
-		"{\"alg\":\"PBES2-HS256+A128KW\",\"enc\":\"A128GCM\",\"p2c\":2147483647,"
-		"\"p2s\":\"AA\"}",
+		"{\"alg\":\"PBES2-HS256+A128KW\",\"enc\":\"A128GCM\",\"p2c\":2147483647}",
+		"{\"alg\":\"PBES2-HS256+A128KW\",\"p2s\":\"AA\"}",
 		"{\"alg\":\"PBES2-HS256+A128KW\",\"p2c\":2147483647}",
 	};
 	struct slice good = good_token();
@@ -859,6 +903,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(good_tokens_are_taken),
 		TEST(every_algorithm_is_taken),
+		TEST(tokens_of_the_rfc_are_taken),
 		TEST(fields_hold_one_token),
 		TEST(the_algorithm_is_known),
 		TEST(public_keys_are_no_secrets),

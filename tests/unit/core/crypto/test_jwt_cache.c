@@ -29,11 +29,11 @@ static struct jwt_cache_key key_of(const char *token)
 }
 
 /* Of one set of the good part, as of the bad one: they differ behind what chooses it. */
-static struct jwt_cache_key in_set(uint8_t set, uint8_t n)
+static struct jwt_cache_key in_set(unsigned set, unsigned n)
 {
 	struct jwt_cache_key key = { { (uint8_t)(set * JWT_CACHE_WAYS) } };
 
-	key.sha256[31] = n;
+	key.sha256[31] = (uint8_t)n;
 	return key;
 }
 
@@ -189,24 +189,24 @@ static void bad_tokens_evict_no_good_ones(void **state)
 	struct jwt_cache_key key;
 
 	(void)state;
-	for (uint8_t set = 0; set < 4; set++) {
-		for (uint8_t n = 0; n < JWT_CACHE_WAYS; n++) {
+	for (unsigned set = 0; set < 4; set++) {
+		for (unsigned n = 0; n < JWT_CACHE_WAYS; n++) {
 			key = in_set(set, n);
 			put_at(&key, NOW, JWT_FAULT_NONE, LATER);
 		}
 	}
-	for (int i = 0; i < 10000; i++) {
+	for (unsigned i = 0; i < 10000; i++) {
 		char token[16];
 
-		(void)snprintf(token, sizeof(token), "%d", i);
+		(void)snprintf(token, sizeof(token), "%u", i);
 		key = key_of(token);
 		put_at(&key, NOW, JWT_FAULT_SIGNATURE, 0);
-		key = in_set((uint8_t)(i % 4), (uint8_t)(100 + i % 100));
+		key = in_set(i % 4, 100 + i % 100);
 		put_at(&key, NOW, JWT_FAULT_MALFORMED, 0);
 		assert_true(has_at(&key, NOW));
 	}
-	for (uint8_t set = 0; set < 4; set++) {
-		for (uint8_t n = 0; n < JWT_CACHE_WAYS; n++) {
+	for (unsigned set = 0; set < 4; set++) {
+		for (unsigned n = 0; n < JWT_CACHE_WAYS; n++) {
 			key = in_set(set, n);
 			assert_true(has_at(&key, NOW));
 		}
@@ -245,7 +245,7 @@ static void sets_keep_what_is_used(void **state)
 	struct jwt_cache_key keys[5], other = in_set(2, 0);
 
 	(void)state;
-	for (uint8_t n = 0; n < 5; n++)
+	for (unsigned n = 0; n < 5; n++)
 		keys[n] = in_set(1, n);
 	put_at(&other, NOW, JWT_FAULT_NONE, LATER);
 	for (int n = 0; n < 4; n++)
@@ -266,7 +266,7 @@ static void sets_lose_what_is_over(void **state)
 	struct jwt_cache_key keys[5];
 
 	(void)state;
-	for (uint8_t n = 0; n < 5; n++) {
+	for (unsigned n = 0; n < 5; n++) {
 		keys[n] = in_set(3, n);
 		if (n < 4)
 			put_at(&keys[n], NOW, JWT_FAULT_NONE, n == 2 ? NOW + 5 : LATER);
@@ -283,7 +283,7 @@ static void one_token_has_one_entry(void **state)
 	struct jwt_cache_key keys[4];
 
 	(void)state;
-	for (uint8_t n = 0; n < 4; n++)
+	for (unsigned n = 0; n < 4; n++)
 		keys[n] = in_set(0, n);
 	for (int turn = 0; turn < 4; turn++)
 		for (int n = 0; n < 4; n++)
