@@ -31,7 +31,7 @@ struct jwt_cache {
 	struct part good, bad;
 	uint64_t turn;
 	EVP_MD *sha256;
-	EVP_MD_CTX *hash; /* Used again for each token, so that none needs memory. */
+	EVP_MD_CTX *hash; /* Used again for each token. */
 };
 
 /* --- Life. ------------------------------------------------------------------------------------- */
@@ -52,13 +52,12 @@ static void part_free(struct part *part)
 	free(part->values);
 }
 
+/* Begun by the worker only: what a hash needs comes out of its pool. */
 static int hash_init(struct jwt_cache *cache)
 {
 	cache->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
 	cache->hash = EVP_MD_CTX_new();
-	return cache->sha256 && cache->hash && EVP_DigestInit_ex2(cache->hash, cache->sha256, NULL)
-		       ? 0
-		       : -ENOMEM;
+	return cache->sha256 && cache->hash ? 0 : -ENOMEM;
 }
 
 int jwt_cache_create(uint32_t n_good, uint32_t n_bad, struct jwt_cache **ret_cache)
@@ -95,7 +94,7 @@ void jwt_cache_free(struct jwt_cache *cache)
 int jwt_cache_key(struct jwt_cache *cache, uint64_t rules, struct slice token,
 		  struct jwt_cache_key *ret_key)
 {
-	bool done = EVP_DigestInit_ex2(cache->hash, NULL, NULL) &&
+	bool done = EVP_DigestInit_ex2(cache->hash, cache->sha256, NULL) &&
 		    EVP_DigestUpdate(cache->hash, &rules, sizeof(rules)) &&
 		    EVP_DigestUpdate(cache->hash, token.ptr, token.len) &&
 		    EVP_DigestFinal_ex(cache->hash, ret_key->sha256, NULL);

@@ -2,6 +2,7 @@
 /* OpenSSL's memory during a check: who has it afterwards, and what is said when there is none. */
 #include "tests/unit/core/crypto/tokens.c"
 
+#include "core/base/alloc_trap.h"
 #include "core/base/block_pool.h"
 #include "core/crypto/jwt.h"
 #include "core/crypto/jwt_cache.h"
@@ -71,12 +72,20 @@ static void begin(enum jwt_alg alg)
 	bad = slice_make(memcpy(bad_text, good.ptr, good.len), good.len);
 	bad_text[in_signature] = bad_text[in_signature] == 'A' ? 'B' : 'A';
 	assert_int_equal(crypto_pool_attach(1 << 20, &pool), 0);
+	gw_forbid_malloc(true);
 }
 
 static void end(void)
 {
+	gw_forbid_malloc(false);
 	crypto_pool_detach();
 	jwt_key_free((struct jwt_key *)(uintptr_t)key);
+}
+
+static void hold(enum jwt_alg alg, uint64_t before, uint64_t more)
+{
+	if (held() - before > more)
+		fail_msg("%s: %ld bytes more", jwt_methods[alg].name, (long)(held() - before));
 }
 
 /* A worker's pool holds nothing of a key, from the first check on. */
@@ -89,13 +98,16 @@ static void nothing_is_left_behind(void **state)
 		begin(alg);
 		before = held();
 		assert_int_equal(jwt_verify(&rules, good, NOW, &jwt), JWT_FAULT_NONE);
-		if (held() != before)
-			fail_msg("%s: %lu bytes more", jwt_methods[alg].name,
-				 (unsigned long)(held() - before));
+		hold(alg, before, 0);
+		/* The first error of a thread makes a list for it, in some versions. */
 		assert_int_equal(jwt_verify(&rules, bad, NOW, &jwt), JWT_FAULT_SIGNATURE);
-		if (held() != before)
-			fail_msg("%s, bad: %lu bytes more", jwt_methods[alg].name,
-				 (unsigned long)(held() - before));
+		hold(alg, before, 4096);
+		before = held();
+		for (int i = 0; i < 3; i++) {
+			assert_int_equal(jwt_verify(&rules, bad, NOW, &jwt), JWT_FAULT_SIGNATURE);
+			assert_int_equal(jwt_verify(&rules, good, NOW, &jwt), JWT_FAULT_NONE);
+			hold(alg, before, 0);
+		}
 		end();
 	}
 }
