@@ -13,7 +13,7 @@ static const struct {
 } cases[] = {
 	{ "", "" },
 	{ "Zg", "f" },
-	{ "Zm8", "fo" },
+	{ "YWI", "ab" },
 	{ "Zm9v", "foo" },
 	{ "Zm9vYmE", "fooba" },
 	{ "-_-_", "\xfb\xff\xbf" },
