@@ -7,6 +7,7 @@
 #include "core/base/bits.h"
 #include "core/base/clock.h"
 #include "policy/blob.h"
+#include "policy/compile_auth.h"
 #include "policy/compile_handling.h"
 #include "policy/find.h"
 
@@ -158,6 +159,14 @@ static void put_limits(struct build *b)
 	}
 }
 
+static void put_auths(struct build *b)
+{
+	struct policy_part auths = compile_auths(&b->blob, b->draft->auths, b->draft->n_auths);
+
+	if (!b->blob.failed)
+		table_of(b)->auths = auths;
+}
+
 /* As it is looked for: a prefix without a '/' at its end. */
 static struct slice path_of(const struct draft_match *match)
 {
@@ -185,6 +194,8 @@ static void put_routes(struct build *b)
 			.fields = put_fields(b, &from->match),
 			.handling = compile_handling(&b->blob, from->handling),
 			.limits = put_indices(b, from->limits, from->n_limits),
+			.scopes = blob_texts(&b->blob, from->scopes.list, from->scopes.n),
+			.auth = from->auth,
 			.prefix_len = from->match.is_exact ? UINT16_MAX
 							   : (uint16_t)path_of(&from->match).len,
 			.max_body = from->max_body,
@@ -434,6 +445,7 @@ static void put_all(struct build *b)
 	(void)blob_room(&b->blob, 1, sizeof(struct policy_table));
 	put_services(b);
 	put_limits(b);
+	put_auths(b);
 	put_routes(b);
 	put_hosts(b);
 	if (!b->blob.failed)

@@ -87,6 +87,26 @@ struct draft_limit {
 	struct gcra_rule rule;
 };
 
+struct draft_claim {
+	struct slice name, header;
+};
+
+struct draft_client {
+	uint8_t sha256[32];
+	struct slice name;
+};
+
+struct draft_auth {
+	struct slice name, header, name_header;
+	/* As in struct policy_auth. */
+	uint8_t by;
+	uint16_t ring;
+	const struct draft_claim *claims;
+	const struct draft_client *clients;
+	uint32_t n_claims, n_clients;
+	struct draft_texts certificates, subjects;
+};
+
 struct draft_route {
 	uint16_t slot; /* One of its own. */
 	struct slice name;
@@ -94,6 +114,8 @@ struct draft_route {
 	const struct draft_handling *handling; /* NULL: none. */
 	const uint16_t *limits;                /* Indices. */
 	uint32_t n_limits;
+	struct draft_texts scopes;
+	uint16_t auth; /* 1 + index; 0: none. */
 	/* As in struct policy_route. */
 	uint16_t service;
 	uint64_t max_body;
@@ -111,4 +133,6 @@ struct policy_draft {
 	uint32_t n_routes;
 	const struct draft_limit *limits;
 	uint32_t n_limits;
+	const struct draft_auth *auths;
+	uint32_t n_auths;
 };

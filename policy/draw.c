@@ -6,6 +6,7 @@
 #include <sys/socket.h>
 
 #include "core/document/form.h"
+#include "policy/auth.h"
 #include "policy/handling.h"
 #include "policy/limit.h"
 #include "policy/slots.h"
@@ -24,6 +25,7 @@ struct drawing {
 	struct draft_handling *handlings;
 	struct draft_limit *limits;
 	uint16_t *limit_lists; /* Of all routes. */
+	struct auth_room auths;
 	uint32_t n_listed;
 	char *texts, *texts_end; /* Of all handlings: all, and what is free of them. */
 	char (*authorities)[POLICY_HOST_TEXT_MAX + 16];
@@ -332,6 +334,8 @@ static void draw_route(struct drawing *d, const struct written_route *from, stru
 	to->service = from->service.len ? slot_of(d, from->service) : POLICY_NO_SERVICE;
 	draw_handling(d, from, to);
 	draw_limits(d, from, to);
+	to->auth = auth_of(d->policy, from->auth);
+	to->scopes = (struct draft_texts){ from->scopes, from->n_scopes };
 	to->max_body = from->max_body;
 	to->retry = true;
 	to->upgrades = (uint8_t)from->upgrades;
@@ -395,6 +399,10 @@ static int draw(struct drawing *d)
 	if (r == 0)
 		r = limits_draw(p, d->opt->before, d->opt->generation, d->limits,
 				&d->draft.cursors.limits);
+	if (r == 0)
+		r = auths_draw(p, d->opt->keyring, &d->auths);
+	d->draft.auths = d->auths.auths;
+	d->draft.n_auths = p->n_auths;
 	for (uint32_t i = 0; r == 0 && i < p->n_routes; i++)
 		draw_route(d, &p->routes[i], &d->routes[i]);
 	return r == 0 ? route_slots(d) : r;
@@ -433,6 +441,7 @@ void policy_draw_free(struct policy_draft *draft)
 	free(d->texts);
 	free(d->limits);
 	free(d->limit_lists);
+	auths_drop(&d->auths, d->opt->keyring);
 	free(d->by_name);
 	free(d);
 }

@@ -14,6 +14,7 @@ struct draw_options {
 	uint32_t generation;
 	uint32_t n_workers;       /* Among whom numbers of connections are shared. */
 	uint32_t max_idle_all;    /* Idle connections of all services, per worker. */
+	struct keyring *keyring;  /* NULL: of tokens there are none. */
 	struct slice server_name; /* What upstreams are asked for over TLS; empty: their host. */
 };
 

@@ -26,6 +26,11 @@ static int read_key(struct slice key, uint8_t *ret_by, struct slice *ret_field)
 			*ret_by = keys[i].by;
 			return 0;
 		}
+	if (slice_starts_with(key, SLICE("claim:"))) {
+		*ret_by = POLICY_BY_CLAIM;
+		*ret_field = slice_drop(key, sizeof("claim:") - 1);
+		return form_name(*ret_field);
+	}
 	if (!slice_starts_with(key, SLICE("header:")))
 		return -EINVAL;
 	*ret_by = POLICY_BY_HEADER;
@@ -39,6 +44,15 @@ int limit_check_key(struct slice key)
 	uint8_t by;
 
 	return read_key(key, &by, &field);
+}
+
+struct slice limit_claim(const struct written_limit *limit)
+{
+	struct slice field;
+	uint8_t by = POLICY_BY_ALL;
+	int r = read_key(limit->key, &by, &field);
+
+	return r == 0 && by == POLICY_BY_CLAIM ? field : SLICE("");
 }
 
 int limit_rule(const struct written_limit *written, struct gcra_rule *ret_rule)

@@ -9,6 +9,9 @@
 #include "policy/draft.h"
 #include "policy/schema.h"
 
+/* The claim that a limit goes by; empty: it goes by something else. */
+struct slice limit_claim(const struct written_limit *limit);
+
 /* 0; -EINVAL when it is no key. */
 GW_MUST_USE int limit_check_key(struct slice key);
 

@@ -8,6 +8,7 @@
 #include "core/document/bind.h"
 #include "core/document/form.h"
 #include "core/document/path.h"
+#include "policy/auth.h"
 #include "policy/handling.h"
 #include "policy/limit.h"
 #include "policy/table.h"
@@ -337,6 +338,8 @@ static int check(const struct written_policy *p, struct report *rep)
 		check_limits(p, i, rep);
 	}
 	check_rules(p, rep);
+	if (r == 0)
+		r = auths_check(p, rep);
 	check_endpoints(p, rep);
 	if (r == 0)
 		r = check_services_exist(p, rep);

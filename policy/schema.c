@@ -235,6 +235,21 @@ static const struct schema_word upgrade_words[] = {
 	{ NULL, 0, NULL },
 };
 
+static int is_scope(struct slice text)
+{
+	return slice_find(text, ' ') == SLICE_NONE && slice_find(text, '"') == SLICE_NONE &&
+			       slice_find(text, '\\') == SLICE_NONE
+		       ? 0
+		       : -1;
+}
+
+static const struct schema_field scope = {
+	.type = SCHEMA_TEXT,
+	.max = POLICY_NAME_MAX,
+	.check = is_scope,
+	.expected = "a scope, without blanks and quotes (RFC 6749 3.3)",
+};
+
 static const struct schema_field limit_name = {
 	.type = SCHEMA_TEXT,
 	.check = form_name,
@@ -315,6 +330,22 @@ static const struct schema_field route_fields[] = {
 	  .help = "Rate limits that its requests have to keep, by name. The first one that has no "
 		  "token left decides.",
 	  .over = "429, rate_limited, with retry-after" },
+	{ .key = "auth",
+	  SCHEMA_MEMBER(written_route, auth),
+	  .type = SCHEMA_TEXT,
+	  .words = word_off,
+	  .check = form_name,
+	  .expected = "a name in auth",
+	  .preset = "off",
+	  .example = "main",
+	  .help = "Who may ask. off: everybody." },
+	{ .key = "scopes",
+	  SCHEMA_COUNTED(written_route, scopes, n_scopes),
+	  .type = SCHEMA_LIST,
+	  .max = POLICY_SCOPES_MAX,
+	  .element = &scope,
+	  .example = "[\"users:read\"]",
+	  .help = "All of these have to be among a token's (scope, scp or scopes). 403 without." },
 	{ .key = "upgrades",
 	  SCHEMA_MEMBER(written_route, upgrades),
 	  .type = SCHEMA_SET,
@@ -332,6 +363,8 @@ static const struct schema route_schema = {
 	.n_fields = ARRAY_SIZE(route_fields),
 	.fields = route_fields,
 };
+
+static const struct schema_field auth = { .type = SCHEMA_MAP, .map = &policy_auth_schema };
 
 static const struct schema_field limit = { .type = SCHEMA_MAP, .map = &policy_limit_schema };
 
@@ -376,6 +409,14 @@ static const struct schema_field fields[] = {
 	  .element = &limit,
 	  .help = "Rate limits, by name. Under the same name, and by the same key, a limit keeps "
 		  "its buckets from one policy to the next." },
+	{ .key = "auth",
+	  SCHEMA_COUNTED(written_policy, auths, n_auths),
+	  .type = SCHEMA_NAMED,
+	  .max = POLICY_AUTHS_MAX,
+	  .check = form_name,
+	  .expected = "a name of letters, digits, '.', '_' and '-', at most 64",
+	  .element = &auth,
+	  .help = "Who may ask, by name." },
 };
 
 const struct schema policy_schema = {

@@ -84,6 +84,41 @@ struct written_limit {
 	bool fields;
 };
 
+/* --- Who may ask: schema_auth.c. ------------------------------------------------------------ */
+
+struct written_jwt_key {
+	struct slice kid, alg, issuer; /* Empty: not said. */
+	struct slice jwk, pem;         /* One of them. */
+};
+
+struct written_jwt {
+	const struct written_jwt_key *keys; /* None: tokens are not asked for. */
+	const struct slice *issuers, *audiences;
+	const struct schema_pair *claims; /* A claim, and the field that tells it. */
+	uint32_t n_keys, n_issuers, n_audiences, n_claims;
+	struct slice type;
+	uint64_t leeway_ns;
+	bool require_exp;
+};
+
+struct written_api_keys {
+	struct slice header, name_header;
+	const struct schema_pair *keys; /* A name, and a SHA-256 in hexadecimal digits. */
+	uint32_t n_keys;
+};
+
+struct written_mtls {
+	const struct slice *digests, *subjects;
+	uint32_t n_digests, n_subjects;
+};
+
+struct written_auth {
+	struct slice name;
+	struct written_jwt jwt;
+	struct written_api_keys api_keys;
+	struct written_mtls mtls;
+};
+
 struct written_route {
 	struct slice name;
 	struct written_match match;
@@ -99,11 +134,14 @@ struct written_route {
 	struct written_cors cors;
 	const struct slice *limits;
 	uint32_t n_limits;
+	struct slice auth; /* Empty: everybody may ask. */
+	const struct slice *scopes;
+	uint32_t n_scopes;
 };
 
 extern const struct schema policy_rewrite_schema, policy_redirect_schema, policy_respond_schema,
 	policy_request_headers_schema, policy_response_headers_schema, policy_cookies_schema,
-	policy_cors_schema, policy_limit_schema;
+	policy_cors_schema, policy_limit_schema, policy_auth_schema;
 
 struct written_policy {
 	uint64_t version;
@@ -114,6 +152,8 @@ struct written_policy {
 	uint32_t n_routes;
 	const struct written_limit *limits;
 	uint32_t n_limits;
+	const struct written_auth *auths;
+	uint32_t n_auths;
 };
 
 extern const struct schema policy_schema;

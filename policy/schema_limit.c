@@ -19,11 +19,12 @@ static const struct schema_field limit_fields[] = {
 	  SCHEMA_MEMBER(written_limit, key),
 	  .type = SCHEMA_TEXT,
 	  .check = limit_check_key,
-	  .expected = "client_ip, header:NAME, route, service or all",
+	  .expected = "client_ip, header:NAME, claim:NAME, route, service or all",
 	  .preset = "client_ip",
 	  .help = "Of what each has a bucket of its own. client_ip: of an IPv4 address or an IPv6 "
 		  "/64; behind trusted proxies, the one that they say they forward for. header: of a "
-		  "field's value; requests without it, or with several, share one. route, service: of "
+		  "field's value; requests without it, or with several, share one. claim: of "
+		  "a claim in the token that the route's auth has found good. route, service: of "
 		  "those that name the limit. all: there is one, shared by everything that names it." },
 	{ .key = "rate",
 	  SCHEMA_MEMBER(written_limit, rate),

@@ -115,6 +115,8 @@ static void route_check(const struct policy_table *table, const struct policy_ro
 	if (route->service != POLICY_NO_SERVICE)
 		GW_ASSERT(table_service(table, route->service)->name.n > 0);
 	handling_check(table, route);
+	GW_ASSERT(route->auth <= table->auths.n);
+	texts_check(table, route->scopes);
 	part_check(table, route->limits, sizeof(uint16_t));
 	GW_ASSERT(route->limits.n <= POLICY_ROUTE_LIMITS_MAX);
 	for (uint32_t i = 0; i < route->limits.n; i++)
@@ -131,6 +133,33 @@ static void route_check(const struct policy_table *table, const struct policy_ro
 	}
 }
 
+static void auth_check(const struct policy_table *table, const struct policy_auth *auth)
+{
+	const struct policy_claim *claims = table_at_(table, auth->claims.at);
+
+	GW_ASSERT(auth->by < POLICY_N_AUTH_BYS);
+	text_check(table, auth->name, POLICY_NAME_MAX);
+	text_check(table, auth->header, POLICY_NAME_MAX);
+	text_check(table, auth->name_header, POLICY_NAME_MAX);
+	part_check(table, auth->claims, sizeof(struct policy_claim));
+	GW_ASSERT(auth->claims.n <= POLICY_CLAIMS_MAX);
+	for (uint32_t i = 0; i < auth->claims.n; i++) {
+		part_check(table, claims[i].name, 1);
+		part_check(table, claims[i].header, 1);
+	}
+	part_check(table, auth->clients, sizeof(struct policy_client));
+	texts_check(table, auth->certificates);
+	texts_check(table, auth->subjects);
+}
+
+static void auths_check(const struct policy_table *table)
+{
+	part_check(table, table->auths, sizeof(struct policy_auth));
+	GW_ASSERT(table->auths.n <= POLICY_AUTHS_MAX);
+	for (uint32_t i = 0; i < table->auths.n; i++)
+		auth_check(table, table_auth(table, i));
+}
+
 static void limits_check(const struct policy_table *table)
 {
 	bool seen[POLICY_LIMITS_MAX] = { false };
@@ -143,7 +172,8 @@ static void limits_check(const struct policy_table *table)
 		GW_ASSERT(limit->slot < POLICY_LIMITS_MAX && !seen[limit->slot]);
 		seen[limit->slot] = true;
 		GW_ASSERT(limit->by < POLICY_N_LIMIT_BYS && limit->rule.interval_ns > 0);
-		GW_ASSERT((limit->by == POLICY_BY_HEADER) == (limit->field.n > 0));
+		GW_ASSERT((limit->by == POLICY_BY_HEADER || limit->by == POLICY_BY_CLAIM) ==
+			  (limit->field.n > 0));
 		text_check(table, limit->name, POLICY_NAME_MAX);
 		text_check(table, limit->field, POLICY_NAME_MAX);
 	}
@@ -175,6 +205,7 @@ void table_check(const struct policy_table *table)
 	GW_ASSERT(table->size >= sizeof(*table));
 	services_check(table);
 	limits_check(table);
+	auths_check(table);
 	part_check(table, table->routes, sizeof(struct policy_route));
 	part_check(table, table->hosts, sizeof(struct policy_host));
 	GW_ASSERT(table->routes.n <= POLICY_ROUTES_MAX);

@@ -41,6 +41,12 @@ enum {
 	POLICY_RESPONSE_MAX = 1024,    /* and bytes that they come to for a response. */
 	POLICY_LIMITS_MAX = 256,       /* Rate limits, */
 	POLICY_ROUTE_LIMITS_MAX = 8,   /* and those of one route. */
+	POLICY_AUTHS_MAX = 128,        /* Ways to be asked who one is; of one of them: */
+	POLICY_KEYS_MAX = 32,          /* keys, issuers, audiences, */
+	POLICY_KEY_MAX = 8192,         /* bytes of a key as it is written, */
+	POLICY_CLAIMS_MAX = 8,         /* claims that are told, */
+	POLICY_API_KEYS_MAX = 4096,    /* clients that are known by a key or a certificate. */
+	POLICY_SCOPES_MAX = 8,         /* Of a route. */
 	POLICY_ANSWER_MAX = 16 * 1024, /* Bytes of an answer that a route gives by itself. */
 };
 
@@ -159,6 +165,7 @@ enum policy_limit_by {
 	POLICY_BY_HEADER,    /* A field's value; all without it share one. */
 	POLICY_BY_ROUTE,
 	POLICY_BY_SERVICE,
+	POLICY_BY_CLAIM, /* Of the token, by which the route knows its client. */
 	POLICY_N_LIMIT_BYS
 };
 
@@ -167,9 +174,36 @@ struct policy_limit {
 	uint8_t by;               /* enum policy_limit_by. */
 	bool told;                /* Answers say what is left. */
 	struct policy_part name;  /* Text. */
-	struct policy_part field; /* Text: of BY_HEADER. */
+	struct policy_part field; /* Text: of BY_HEADER, BY_CLAIM. */
 	uint64_t identity;        /* Stays as long as its name and what it goes by do. */
 	struct gcra_rule rule;
+};
+
+enum policy_auth_by { POLICY_BY_JWT, POLICY_BY_API_KEY, POLICY_BY_CERTIFICATE, POLICY_N_AUTH_BYS };
+
+/* A claim that is of use, with the field that tells it to the service; or without. */
+struct policy_claim {
+	struct policy_part name;   /* Text. */
+	struct policy_part header; /* Text, lower case; or empty. */
+};
+
+/* A client that is known by the SHA-256 of its key. */
+struct policy_client {
+	uint8_t sha256[32];
+	struct policy_part name; /* Text. */
+};
+
+/* Who may ask. */
+struct policy_auth {
+	uint8_t by;    /* enum policy_auth_by. */
+	uint16_t ring; /* BY_JWT: what its tokens are judged by, in the keyring (keyring.h). */
+	struct policy_part name;         /* Text. */
+	struct policy_part claims;       /* BY_JWT: struct policy_claim. */
+	struct policy_part header;       /* BY_API_KEY: text, */
+	struct policy_part name_header;  /* the same, or empty; */
+	struct policy_part clients;      /* struct policy_client, sorted. */
+	struct policy_part certificates; /* BY_CERTIFICATE: struct policy_part, texts of SHA-256 */
+	struct policy_part subjects;     /* and of names. */
 };
 
 #define POLICY_NO_SERVICE UINT16_MAX
@@ -177,6 +211,7 @@ struct policy_limit {
 struct policy_route {
 	uint16_t slot;
 	uint16_t service;           /* Slot; NO_SERVICE: it answers by itself. */
+	uint16_t auth;              /* 1 + index; 0: everybody may ask. */
 	uint16_t prefix_len;        /* Of a path, what is matched and is not 'rest'. */
 	struct policy_part name;    /* Text. */
 	struct policy_part methods; /* struct policy_part, each a text. None: any method. */
@@ -186,6 +221,7 @@ struct policy_route {
 	uint8_t upgrades; /* enum policy_upgrade bits; what is not there is not passed on. */
 	struct policy_part handling; /* struct policy_handling: one, or none. */
 	struct policy_part limits;   /* uint16_t: indices in the table's limits. */
+	struct policy_part scopes;   /* struct policy_part, each a text: all are needed. */
 };
 
 /* An element of a hash table (find.h), free when its hash is 0: of hosts, or of paths of hosts. */
@@ -217,7 +253,7 @@ struct policy_table {
 	uint32_t any_host; /* In 'hosts': for whom no other is; or POLICY_NO_HOST. */
 	bool enabled;      /* False: 429 policy_disabled. */
 	struct policy_cursors cursors;
-	struct policy_part services, routes, limits, hosts;
+	struct policy_part services, routes, limits, auths, hosts;
 	/* Hash tables of struct policy_key, their sizes powers of 2; or empty. */
 	struct policy_part exact_hosts;     /* By name; */
 	struct policy_part wildcard_hosts;  /* by what a name ends in: ".example.org". */
@@ -258,6 +294,19 @@ static inline const struct policy_limit *table_limit(const struct policy_table *
 {
 	GW_ASSERT(i < table->limits.n);
 	return (const struct policy_limit *)table_at_(table, table->limits.at) + i;
+}
+
+static inline const struct policy_auth *table_auth(const struct policy_table *table, uint32_t i)
+{
+	GW_ASSERT(i < table->auths.n);
+	return (const struct policy_auth *)table_at_(table, table->auths.at) + i;
+}
+
+/* Who may take the route; NULL: everybody. */
+static inline const struct policy_auth *table_route_auth(const struct policy_table *table,
+							 const struct policy_route *route)
+{
+	return route->auth ? table_auth(table, route->auth - 1u) : NULL;
 }
 
 /* The i-th of a route's limits. */

@@ -157,3 +157,25 @@ struct slice http_status_phrase(uint16_t status)
 		return SLICE("Unknown");
 	}
 }
+
+bool http_only_field(const struct http_head *head, struct slice name, struct slice *ret_value)
+{
+	uint32_t n = 0;
+
+	for (uint32_t i = 0; i < head->n_fields && n < 2; i++) {
+		const struct http_field *field = &head->fields[i];
+
+		if (field->dropped || !slice_eq_nocase(http_text(head, field->name), name))
+			continue;
+		*ret_value = http_text(head, field->value);
+		n++;
+	}
+	return n == 1;
+}
+
+void http_drop_field(struct http_head *head, struct slice name)
+{
+	for (uint32_t i = 0; i < head->n_fields; i++)
+		if (slice_eq_nocase(http_text(head, head->fields[i].name), name))
+			head->fields[i].dropped = true;
+}

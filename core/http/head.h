@@ -144,6 +144,14 @@ const struct http_field *http_head_find(const struct http_head *head, enum http_
 /* By name, for ids that field.def does not list. ASCII case does not matter. */
 const struct http_field *http_head_find_name(const struct http_head *head, struct slice name);
 
+/*
+ * The value of the only field of that name that is not dropped. False when there is none, or are
+ * several: they say nothing that a rule could go by.
+ */
+bool http_only_field(const struct http_head *head, struct slice name, struct slice *ret_value);
+/* None of that name is passed on. */
+void http_drop_field(struct http_head *head, struct slice name);
+
 /* The id of a field name, any case. Hot: one hash, one compare. */
 enum http_field_id http_field_id(struct slice name);
 enum http_field_class http_field_class(enum http_field_id id);

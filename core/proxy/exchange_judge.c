@@ -55,6 +55,75 @@ static uint8_t upgrade_of(const struct exchange *ex, const struct http_head *hea
 										 : 0;
 }
 
+/* --- Limits and who asks. ---------------------------------------------------------------------- */
+
+/* What limits tell of a request, at the most. */
+enum { TOLD_MAX = 512 };
+
+/* What is found out about a request with a route. On the stack while it is judged. */
+struct judging {
+	struct handling handling;
+	struct auth_client client;
+	struct limits_taken taken;
+	struct peer source;
+	struct writer told;
+	char told_text[TOLD_MAX];
+	char challenge[POLICY_SCOPES_MAX * (POLICY_NAME_MAX + 1) + 80];
+};
+
+static bool keeps_limits(struct exchange *ex, const struct http_head *head, struct judging *j,
+			 bool first)
+{
+	struct limits_request request = {
+		.table = j->handling.table,
+		.route = table_route(j->handling.table, ex->verdict.index),
+		.head = head,
+		.client = &j->source,
+		.known = &j->client,
+	};
+	bool keeps = limits_take(ex->proxy, &request, first, &j->taken, &j->told, &ex->retry_s);
+
+	j->handling.told = writer_slice(&j->told);
+	return keeps;
+}
+
+/* REASON_NONE; or why it may not, with what would be needed among what its answer tells. */
+static enum reason identify(struct exchange *ex, const struct http_head *head,
+			    const struct exchange_client *who, struct judging *j)
+{
+	struct auth_request request = {
+		.table = j->handling.table,
+		.route = table_route(j->handling.table, ex->verdict.index),
+		.head = head,
+		.identity = who->identity,
+		.client = &j->source,
+	};
+	enum reason reason = auth_judge(ex->proxy, &request, &j->client);
+	struct writer out = writer_make(j->challenge, sizeof(j->challenge));
+
+	if (reason == REASON_NONE)
+		return reason;
+	auth_challenge(&request, reason, &out);
+	GW_ASSERT(!out.overflow);
+	j->handling.told = writer_slice(&out);
+	return reason;
+}
+
+static enum reason admit(struct exchange *ex, const struct http_head *head,
+			 const struct exchange_client *who, struct judging *j)
+{
+	enum reason reason;
+
+	if (!keeps_limits(ex, head, j, true))
+		return REASON_RATE_LIMITED;
+	reason = identify(ex, head, who, j);
+	if (reason != REASON_NONE)
+		return reason;
+	return keeps_limits(ex, head, j, false) ? REASON_NONE : REASON_RATE_LIMITED;
+}
+
+/* --- Encoding. --------------------------------------------------------------------------------- */
+
 /* The wire form is made now: the head's bytes do not outlive this call. */
 static enum reason write_request(struct exchange *ex, const struct codec *codec)
 {
@@ -76,8 +145,9 @@ static enum reason write_request(struct exchange *ex, const struct codec *codec)
 }
 
 static enum reason encode(struct exchange *ex, struct http_head *head,
-			  const struct exchange_client *who, struct handling *handling)
+			  const struct exchange_client *who, struct judging *j)
 {
+	struct handling *handling = &j->handling;
 	struct proxy *proxy = ex->proxy;
 	struct forward_client client = { who->peer, who->identity, who->trusted, who->tls > 0,
 					 who->h2 };
@@ -88,6 +158,7 @@ static enum reason encode(struct exchange *ex, struct http_head *head,
 
 	ex->log.id_len = (uint16_t)forward_request(proxy, head, &client, &extra, ex->log.id);
 	handling_know_id(handling, slice_make(ex->log.id, ex->log.id_len));
+	auth_tell(handling->table, &j->client, head, &extra);
 	reason = handling_request(handling, head, &extra);
 	if (reason == REASON_NONE)
 		reason = handling_rewrite(handling, &target, &rewrite);
@@ -127,21 +198,9 @@ static void count_anomalies(struct proxy *proxy, const struct http_head *head)
 			metric_inc_label(proxy->metrics, METRIC_ANOMALIES, anomalies[i].label);
 }
 
-/* A field that is there twice says nothing that a rule could go by. */
 static bool field_of(const void *owner, struct slice name, struct slice *ret_value)
 {
-	const struct http_head *head = owner;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < head->n_fields && n < 2; i++) {
-		const struct http_field *field = &head->fields[i];
-
-		if (field->dropped || !slice_eq_nocase(http_text(head, field->name), name))
-			continue;
-		*ret_value = http_text(head, field->value);
-		n++;
-	}
-	return n == 1;
+	return http_only_field(owner, name, ret_value);
 }
 
 /* --- Answers that a route gives. -------------------------------------------------------------- */
@@ -212,12 +271,12 @@ static void preflight(struct exchange *ex, const struct handling *handling)
 /* --- By the policy. --------------------------------------------------------------------------- */
 
 static void pass_on(struct exchange *ex, struct http_head *head, const struct exchange_client *who,
-		    struct handling *handling)
+		    struct judging *j)
 {
 	enum reason reason;
 
 	ex->account.service = ex->verdict.service;
-	reason = encode(ex, head, who, handling);
+	reason = encode(ex, head, who, j);
 	if (reason != REASON_NONE) {
 		exchange_refuse(ex, (uint16_t)reason_status(reason), reason, ACCOUNT_BY_GATEWAY);
 		return;
@@ -227,29 +286,6 @@ static void pass_on(struct exchange *ex, struct http_head *head, const struct ex
 	ex->replayable = ex->verdict.retry && ex->up.ended;
 	ex->retriable = ex->replayable && is_idempotent(head->method);
 	exchange_connect(ex, false, -1);
-}
-
-/* What limits tell of a request, at the most. */
-enum { TOLD_MAX = 512 };
-
-/* False: it is refused. */
-static bool keeps_limits(struct exchange *ex, const struct http_head *head,
-			 struct handling *handling, const struct peer *source, char told[TOLD_MAX])
-{
-	struct limits_request request = {
-		.table = handling->table,
-		.route = table_route(handling->table, ex->verdict.index),
-		.head = head,
-		.client = *source,
-	};
-	struct writer out = writer_make(told, TOLD_MAX);
-	bool keeps;
-
-	if (request.route->limits.n == 0)
-		return true;
-	keeps = limits_take(ex->proxy, &request, &out, &ex->retry_s);
-	handling->told = writer_slice(&out);
-	return keeps;
 }
 
 static void answer_by_route(struct exchange *ex, struct handling *handling)
@@ -269,30 +305,42 @@ static void refuse(struct exchange *ex, const struct handling *handling, uint16_
 	exchange_refuse(ex, status, reason, ACCOUNT_BY_GATEWAY);
 }
 
+static void carry_out(struct exchange *ex, struct http_head *head,
+		      const struct exchange_client *who, struct judging *j)
+{
+	enum reason reason;
+
+	if (ex->verdict.kind == VERDICT_REFUSE) {
+		refuse(ex, &j->handling, ex->verdict.status, ex->verdict.reason);
+		return;
+	}
+	ex->account.route = ex->verdict.route;
+	if (ex->verdict.kind == VERDICT_PREFLIGHT) { /* It has no token with it (Fetch, 4.8). */
+		preflight(ex, &j->handling);
+		return;
+	}
+	reason = admit(ex, head, who, j);
+	if (reason != REASON_NONE)
+		refuse(ex, &j->handling, (uint16_t)reason_status(reason), reason);
+	else if (ex->verdict.kind == VERDICT_ANSWER)
+		answer_by_route(ex, &j->handling);
+	else
+		pass_on(ex, head, who, j);
+}
+
 /* The request has a route. */
 static void take_route(struct exchange *ex, struct http_head *head,
 		       const struct exchange_client *who, const struct policy_table *table)
 {
-	struct peer source = who->trusted ? forward_source(head, who->peer, who->listener)
-					  : *who->peer;
-	struct handling handling;
-	char told[TOLD_MAX];
+	struct judging j;
 
-	handling_begin(&handling, table, ex->verdict.index, head, &source, who->tls > 0);
+	j.client.by = NULL;
+	j.taken.set = 0;
+	j.told = writer_make(j.told_text, sizeof(j.told_text));
+	j.source = who->trusted ? forward_source(head, who->peer, who->listener) : *who->peer;
+	handling_begin(&j.handling, table, ex->verdict.index, head, &j.source, who->tls > 0);
 	account_names(&ex->account, &ex->log, table, ex->verdict.index);
-	if (ex->verdict.kind == VERDICT_REFUSE) {
-		refuse(ex, &handling, ex->verdict.status, ex->verdict.reason);
-		return;
-	}
-	ex->account.route = ex->verdict.route;
-	if (ex->verdict.kind == VERDICT_PREFLIGHT)
-		preflight(ex, &handling);
-	else if (!keeps_limits(ex, head, &handling, &source, told))
-		refuse(ex, &handling, 429, REASON_RATE_LIMITED);
-	else if (ex->verdict.kind == VERDICT_ANSWER)
-		answer_by_route(ex, &handling);
-	else
-		pass_on(ex, head, who, &handling);
+	carry_out(ex, head, who, &j);
 }
 
 static void judge_by_policy(struct exchange *ex, struct http_head *head,

@@ -92,13 +92,6 @@ void handling_know_id(struct handling *h, struct slice id)
 
 /* --- Fields. --------------------------------------------------------------------------------- */
 
-static void drop(struct http_head *head, struct slice name)
-{
-	for (uint16_t i = 0; i < head->n_fields; i++)
-		if (slice_eq_nocase(http_text(head, head->fields[i].name), name))
-			head->fields[i].dropped = true;
-}
-
 /* 'names' has a newline behind each. */
 static bool take_name(struct slice *names, struct slice *ret_name)
 {
@@ -116,7 +109,7 @@ static void drop_all(struct http_head *head, struct slice names)
 	struct slice name;
 
 	while (take_name(&names, &name))
-		drop(head, name);
+		http_drop_field(head, name);
 }
 
 /* --- Cookies. -------------------------------------------------------------------------------- */

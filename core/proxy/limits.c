@@ -10,8 +10,13 @@
 
 enum { KEY_MAX = 16 };
 
+/* Bad tokens of one client: checking a signature costs as much as some requests. */
+enum { FAILURES_PER_S = 20, FAILURES_BURST = 100 };
+#define FAILURES UINT64_MAX /* Identity of the limit; no policy's is so large. */
+
 struct limits_shared {
 	struct rate_table *table;
+	struct gcra_rule failures;
 	uint32_t n_workers;
 	struct {
 		struct rate_word word;
@@ -30,6 +35,8 @@ int limits_create(uint64_t n_cells, uint32_t n_workers, struct hash_key key,
 		return -ENOMEM;
 	memset(shared, 0, sizeof(*shared));
 	shared->n_workers = n_workers;
+	r = gcra_rule_set(FAILURES_PER_S, GW_NS_PER_S, FAILURES_BURST, &shared->failures);
+	GW_ASSERT(r == 0);
 	r = rate_table_create(n_cells, key, &shared->table);
 	if (r < 0) {
 		free(shared);
@@ -64,19 +71,11 @@ static struct slice number_key(uint32_t number, char text[KEY_MAX])
 	return slice_make(text, sizeof(number));
 }
 
-/* Twice there, it says nothing that a rule could go by. */
 static struct slice field_key(const struct http_head *head, struct slice name)
 {
-	struct slice value = SLICE("");
-	uint32_t n = 0;
+	struct slice value;
 
-	for (uint32_t i = 0; i < head->n_fields; i++) {
-		if (!slice_eq_nocase(http_text(head, head->fields[i].name), name))
-			continue;
-		value = http_text(head, head->fields[i].value);
-		n++;
-	}
-	return n == 1 ? value : SLICE("");
+	return http_only_field(head, name, &value) ? value : SLICE("");
 }
 
 static struct slice key_of(const struct limits_request *request, const struct policy_limit *limit,
@@ -84,13 +83,16 @@ static struct slice key_of(const struct limits_request *request, const struct po
 {
 	switch ((enum policy_limit_by)limit->by) {
 	case POLICY_BY_CLIENT_IP:
-		return client_key(&request->client, text);
+		return client_key(request->client, text);
 	case POLICY_BY_HEADER:
 		return field_key(request->head, table_text(request->table, limit->field));
 	case POLICY_BY_ROUTE:
 		return number_key(request->route->slot, text);
 	case POLICY_BY_SERVICE:
 		return number_key(request->route->service, text);
+	case POLICY_BY_CLAIM:
+		return auth_claim(request->table, request->known,
+				  table_text(request->table, limit->field));
 	case POLICY_BY_ALL:
 	case POLICY_N_LIMIT_BYS:
 		break;
@@ -198,19 +200,21 @@ static void give_word_back(struct proxy *proxy, const struct policy_limit *limit
 				 &limit->rule, ring_now_ns(proxy->ring));
 }
 
-/* The first n limits of the route have given a token for nothing. */
-static void give_back(struct proxy *proxy, const struct limits_request *request, uint32_t n,
-		      const uint64_t *tags)
+/* What the limits of the route have given is given back: the request is refused. */
+static void give_back(struct proxy *proxy, const struct limits_request *request,
+		      const struct limits_taken *taken)
 {
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < request->route->limits.n; i++) {
 		const struct policy_limit *limit =
 			table_route_limit(request->table, request->route, i);
 
+		if (!(taken->set & 1u << i))
+			continue;
 		if (limit->by == POLICY_BY_ALL)
 			give_word_back(proxy, limit);
 		else
-			(void)rate_table_refund(proxy->shared->limits->table, tags[i], &limit->rule,
-						ring_now_ns(proxy->ring), 1);
+			(void)rate_table_refund(proxy->shared->limits->table, taken->tags[i],
+						&limit->rule, ring_now_ns(proxy->ring), 1);
 	}
 }
 
@@ -248,31 +252,73 @@ static void tell(const struct policy_table *table, const struct policy_limit *li
 		writer_put(out, writer_slice(&w));
 }
 
-bool limits_take(struct proxy *proxy, const struct limits_request *request, struct writer *out,
-		 uint32_t *ret_retry_s)
+/* Those of the client itself, which it pays whoever it turns out to be. */
+static bool is_first(const struct policy_limit *limit)
+{
+	return limit->by == POLICY_BY_CLIENT_IP || limit->by == POLICY_BY_HEADER;
+}
+
+static bool take(struct proxy *proxy, const struct limits_request *request, uint32_t i,
+		 struct limits_taken *taken, struct writer *out, uint32_t *ret_retry_s)
+{
+	const struct policy_limit *limit = table_route_limit(request->table, request->route, i);
+	struct gcra_answer answer;
+	uint64_t retry_s;
+
+	if (limit->by == POLICY_BY_ALL)
+		take_word(proxy, limit, &answer);
+	else
+		take_key(proxy, request, limit, &taken->tags[i], &answer);
+	if (limit->told)
+		tell(request->table, limit, &answer, out);
+	if (answer.admitted) {
+		taken->set |= (uint8_t)(1u << i);
+		return true;
+	}
+	retry_s = seconds_up(answer.retry_after_ns);
+	*ret_retry_s = retry_s < 1 ? 1 : retry_s > UINT32_MAX ? UINT32_MAX : (uint32_t)retry_s;
+	give_back(proxy, request, taken);
+	return false;
+}
+
+_Static_assert(POLICY_ROUTE_LIMITS_MAX <= 8, "limits_taken.set is a set of bits");
+
+bool limits_take(struct proxy *proxy, const struct limits_request *request, bool first,
+		 struct limits_taken *taken, struct writer *out, uint32_t *ret_retry_s)
 {
 	const struct policy_route *route = request->route;
-	uint64_t tags[POLICY_ROUTE_LIMITS_MAX], retry_s;
 
-	GW_ASSERT(route->limits.n <= POLICY_ROUTE_LIMITS_MAX);
-	for (uint32_t i = 0; i < route->limits.n; i++) {
-		const struct policy_limit *limit = table_route_limit(request->table, route, i);
-		struct gcra_answer answer;
-
-		if (limit->by == POLICY_BY_ALL)
-			take_word(proxy, limit, &answer);
-		else
-			take_key(proxy, request, limit, &tags[i], &answer);
-		if (limit->told)
-			tell(request->table, limit, &answer, out);
-		if (answer.admitted)
-			continue;
-		give_back(proxy, request, i, tags);
-		retry_s = seconds_up(answer.retry_after_ns);
-		*ret_retry_s = retry_s < 1            ? 1
-			       : retry_s > UINT32_MAX ? UINT32_MAX
-						      : (uint32_t)retry_s;
-		return false;
-	}
+	for (uint32_t i = 0; i < route->limits.n; i++)
+		if (is_first(table_route_limit(request->table, route, i)) == first &&
+		    !take(proxy, request, i, taken, out, ret_retry_s))
+			return false;
 	return true;
+}
+
+/* --- Bad tokens. ----------------------------------------------------------------------------- */
+
+static uint64_t failure_tag(const struct proxy *proxy, const struct peer *client)
+{
+	char text[KEY_MAX];
+
+	return rate_table_tag(proxy->shared->limits->table, FAILURES, client_key(client, text));
+}
+
+bool limits_may_fail(const struct proxy *proxy, const struct peer *client)
+{
+	const struct limits_shared *shared = proxy->shared->limits;
+	struct gcra_answer answer;
+
+	(void)rate_table_look(shared->table, failure_tag(proxy, client), &shared->failures,
+			      ring_now_ns(proxy->ring), 1, &answer);
+	return answer.admitted;
+}
+
+void limits_failed(struct proxy *proxy, const struct peer *client)
+{
+	struct limits_shared *shared = proxy->shared->limits;
+	struct gcra_answer answer;
+
+	(void)rate_table_take(shared->table, failure_tag(proxy, client), &shared->failures,
+			      ring_now_ns(proxy->ring), 1, &answer);
 }

@@ -18,6 +18,7 @@
 #include "policy/table.h"
 #include "ring/ring.h"
 
+struct auth_client;
 struct proxy;
 
 /* The buckets, of all workers. */
@@ -47,15 +48,28 @@ struct limits_request {
 	const struct policy_table *table;
 	const struct policy_route *route;
 	const struct http_head *head;
-	struct peer client; /* Whom trusted proxies forward for, or the peer. */
+	const struct peer *client;       /* Whom trusted proxies forward for, or the peer. */
+	const struct auth_client *known; /* Who it is: not for the first ones. */
+};
+
+/* What a request has been given so far. Zeroed at first. */
+struct limits_taken {
+	uint8_t set; /* Bit i: the route's i-th limit has given a token. */
+	uint64_t tags[POLICY_ROUTE_LIMITS_MAX];
 };
 
 /*
- * True: all of the route's limits have given a token. False: wait so many seconds. Lines for the
- * answer go to 'out', as many as fit.
+ * The first ones go by what a client is before it is known who it is: its address, a field. The
+ * others are asked behind that, so that nobody drains a route's bucket with bad tokens.
+ * True: all have given a token. False: wait so many seconds, and nothing is taken. Lines for
+ * the answer go to 'out', as many as fit.
  */
-bool limits_take(struct proxy *proxy, const struct limits_request *request, struct writer *out,
-		 uint32_t *ret_retry_s);
+bool limits_take(struct proxy *proxy, const struct limits_request *request, bool first,
+		 struct limits_taken *taken, struct writer *out, uint32_t *ret_retry_s);
+
+/* A client may show so many bad tokens; is another one looked at? */
+bool limits_may_fail(const struct proxy *proxy, const struct peer *client);
+void limits_failed(struct proxy *proxy, const struct peer *client);
 
 /* Gives back what leases have left. At the end; else it happens by itself. */
 void limits_settle(struct proxy *proxy);

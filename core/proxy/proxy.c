@@ -80,9 +80,12 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	rng_seed(&p->rng, parts->seed);
 	limits_init(&p->limits);
 	r = reserve(p);
+	if (r == 0 && p->shared->keyring)
+		r = auth_init(&p->auth);
 	if (r == 0 && p->options->h2_streams_max > 0)
 		r = h2_shared_create(h2_memory(p->options), &p->h2);
 	if (r < 0) {
+		auth_fini(&p->auth);
 		free(p);
 		return r;
 	}
@@ -104,6 +107,7 @@ void proxy_destroy(struct proxy *p)
 	slab_fini(&p->sealed);
 	slab_fini(&p->h2_streams);
 	h2_shared_destroy(p->h2);
+	auth_fini(&p->auth);
 	free(p);
 }
 
@@ -116,6 +120,8 @@ const struct policy_table *proxy_table(struct proxy *p)
 
 		if (waited_ns)
 			metric_observe(p->metrics, METRIC_POLICY_SYNC, waited_ns);
+		if (p->auth.cache && p->table && p->table->generation != table->generation)
+			jwt_cache_flush(p->auth.cache); /* Facts are what a policy asks for. */
 		p->table = table;
 		upstream_adopt(p, table);
 		metric_gauge_set(p->metrics, METRIC_POLICY_GENERATION, table->generation);

@@ -22,6 +22,7 @@
 #include "core/http/chunk.h"
 #include "core/http/h1_parse.h"
 #include "core/http/h2_session.h"
+#include "core/proxy/auth.h"
 #include "core/proxy/limits.h"
 #include "core/proxy/peer_rate.h"
 #include "core/proxy/turns.h"
@@ -76,6 +77,7 @@ struct proxy_shared {
 	struct peer_rates handshakes; /* By client network. */
 	_Atomic bool unready;         /* /health says 503: set while draining. */
 	struct limits_shared *limits; /* NULL: no table has limits. */
+	struct keyring *keyring;      /* NULL: or tokens. */
 };
 
 /* Run-time state of an endpoint slot: outlives the tables that name it. */
@@ -138,8 +140,9 @@ struct proxy {
 	struct rng rng;
 	struct clock_date date;
 	uint64_t log_counter;
-	struct turns handshakes;  /* Of clients. */
-	struct limits limits;     /* Its part in the shared ones. */
+	struct turns handshakes; /* Of clients. */
+	struct limits limits;    /* Its part in the shared ones. */
+	struct auth auth;
 	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */
 	uint32_t n_upstreams_closing; /* Their places will be free soon. */
 	uint64_t tunnels_until_ns;    /* When tunnels are ended; UINT64_MAX: not yet known. */

@@ -114,6 +114,7 @@ int server_policy_prepare(struct server *s, const struct server_policy *policy,
 		.max_idle_all =
 			(uint32_t)((config->pool.max_idle + s->n_workers - 1) / s->n_workers),
 		.server_name = config->upstream_tls.server_name,
+		.keyring = s->shared->keyring,
 	};
 	struct policy_draft *draft;
 	int r = policy_draw(policy->written, &opt, &draft);

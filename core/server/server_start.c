@@ -10,6 +10,7 @@
 #include "core/base/bits.h"
 #include "core/proxy/account.h"
 #include "core/server/server_private.h"
+#include "policy/keyring.h"
 #include "ring/ring_feature.h"
 
 #define ADDRESS_WAIT_NS (2 * GW_NS_PER_S) /* For what a killed predecessor listened on. */
@@ -174,6 +175,7 @@ static int open_targets(struct server *s)
 {
 	struct targets_options opt = {
 		.ring = s->ring,
+		.keyring = s->shared->keyring,
 		.changed = server_table_changed,
 		.owner = s,
 	};
@@ -268,8 +270,8 @@ static int start_workers(struct server *s)
 	return 0;
 }
 
-/* Buckets of what a policy limits. */
-static int reserve_limits(struct server *s)
+/* Buckets of what a policy limits, and places for the keys that it trusts. */
+static int reserve_for_policies(struct server *s)
 {
 	uint64_t n_keys = s->first->config->limits.rate_keys;
 	struct hash_key key;
@@ -277,6 +279,8 @@ static int reserve_limits(struct server *s)
 
 	if (r == 0)
 		r = limits_create(bits_pow2_up(n_keys), s->n_workers, key, &s->shared->limits);
+	if (r == 0)
+		r = keyring_create(s->n_workers, &s->shared->keyring);
 	return r < 0 ? fail("memory", r) : 0;
 }
 
@@ -295,7 +299,7 @@ static int reserve(struct server *s)
 	r = rng_system(&s->shared->peers.key, sizeof(s->shared->peers.key));
 	if (r == 0)
 		r = rng_system(&s->shared->handshakes.key, sizeof(s->shared->handshakes.key));
-	return r == 0 && config_has_policy(s->first->config) ? reserve_limits(s) : r;
+	return r == 0 && config_has_policy(s->first->config) ? reserve_for_policies(s) : r;
 }
 
 /* SLUICE_URING_MASK hides features, SLUICE_FAULTS makes the ring misbehave: both for tests. */
@@ -461,7 +465,9 @@ void server_tear_down(struct server *s)
 	free(s->metric_sets);
 	free(s->workers);
 	free(s->listeners);
-	if (s->shared)
+	if (s->shared) {
 		limits_destroy(s->shared->limits);
+		keyring_destroy(s->shared->keyring);
+	}
 	free(s->shared);
 }

@@ -7,6 +7,7 @@
 
 #include "core/base/clock.h"
 #include "core/base/log.h"
+#include "policy/keyring.h"
 
 /* Bounds of the time to live that is believed, and the wait after a failure. */
 #define TTL_MIN_S 1
@@ -78,6 +79,8 @@ static void publish_again(struct targets *t)
 	struct edition *edition = calloc(1, sizeof(*edition));
 	struct policy_table *table = edition ? policy_copy(latest(t)->table) : NULL;
 
+	if (table && t->opt.keyring)
+		keyring_hold_table(t->opt.keyring, table);
 	if (table)
 		publish(t, edition, table);
 	else
@@ -89,9 +92,16 @@ const struct policy_table *targets_table(const struct targets *t)
 	return list_is_empty(&t->editions) ? NULL : latest(t)->table;
 }
 
-static void free_edition(struct edition *edition)
+static void free_table(struct targets *t, struct policy_table *table)
 {
-	free(edition->table);
+	if (table && t->opt.keyring)
+		keyring_drop_table(t->opt.keyring, table);
+	free(table);
+}
+
+static void free_edition(struct targets *t, struct edition *edition)
+{
+	free_table(t, edition->table);
 	free(edition);
 }
 
@@ -103,7 +113,7 @@ void targets_release(struct targets *t, const struct policy_table *table)
 		if (oldest == latest(t) || oldest->table->edition >= table->edition)
 			return;
 		list_remove(&oldest->link);
-		free_edition(oldest);
+		free_edition(t, oldest);
 	}
 }
 
@@ -292,6 +302,8 @@ int targets_prepare(struct targets *t, struct policy_draft *draft, struct target
 		draft->edition = t->n_editions + 1;
 		r = policy_compile(draft, &next->table);
 	}
+	if (r == 0 && t->opt.keyring)
+		keyring_hold_table(t->opt.keyring, next->table);
 	if (r == 0)
 		*ret_next = next;
 	else
@@ -303,7 +315,7 @@ void targets_forget(struct targets *t, struct targets_next *next)
 {
 	forget_plan(t, next->by_slot);
 	free(next->edition);
-	free(next->table);
+	free_table(t, next->table);
 	free(next);
 }
 
@@ -348,7 +360,7 @@ void targets_free(struct targets *t)
 	for (uint32_t i = 0; i < POLICY_ENDPOINTS_MAX; i++)
 		retire(t, i);
 	for (struct list_node *node; (node = list_pop_front(&t->editions));)
-		free_edition(list_entry(node, struct edition, link));
+		free_edition(t, list_entry(node, struct edition, link));
 	free(t);
 }
 

@@ -24,6 +24,7 @@ typedef void targets_fn(void *owner, const struct policy_table *table);
 
 struct targets_options {
 	struct ring *ring;
+	struct keyring *keyring; /* Whose rings tables hold; NULL: there are none. */
 	targets_fn *changed;
 	void *owner;
 };

@@ -45,7 +45,19 @@ class Place:
         code, out, err = gwtool(self.t, "--socket", self.g.control_path, "--json", "push-policy",
                                 self.file, *flags)
         self.t.equal(code, want, f"exit code ({err})")
-        return json.loads(out) if code == 0 else err
+        if code != 0:
+            return err
+        r = json.loads(out)
+        if any(w["adopt_us"] is None for w in r.get("workers", [])):
+            self.wait_adopted(r)
+        return r
+
+    def wait_adopted(self, reply):
+        """An answer waits 50 ms for the workers; a loaded machine may take longer."""
+        n = reply["generation"]
+        self.t.check(self.g.wait_metric(lambda m: all(
+            m.sum("gateway_policy_generation", worker=str(w["worker"])) == n
+            for w in reply["workers"])), f"not adopted: {reply['workers']}")
 
     def ask(self, path, host="h", method="GET", fields=(), client=None):
         c = client or self.t.client(self.g)

@@ -205,11 +205,11 @@ static const struct {
 	  "f: limits.x: rate and burst go together to no bucket: at most 10000000/s, and what is full "
 	  "again within 36 years" },
 	{ "version: 1\nlimits: {x: {rate: 1/s, key: ip}}",
-	  "f:2:30: limits.x.key: \"ip\" is not allowed; allowed: client_ip, header:NAME, route, "
-	  "service or all" },
+	  "f:2:30: limits.x.key: \"ip\" is not allowed; allowed: client_ip, header:NAME, "
+	  "claim:NAME, route, service or all" },
 	{ "version: 1\nlimits: {x: {rate: 1/s, key: \"header:\"}}",
-	  "f:2:30: limits.x.key: \"header:\" is not allowed; allowed: client_ip, header:NAME, route, "
-	  "service or all" },
+	  "f:2:30: limits.x.key: \"header:\" is not allowed; allowed: client_ip, header:NAME, "
+	  "claim:NAME, route, service or all" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, limits: [x]}]",
 	  "f: routes[0].limits: \"x\" is no limit of this policy" },
 	{ "version: 1\nlimits: {x: {rate: 1/s}}\n" S

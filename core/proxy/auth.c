@@ -1,0 +1,347 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "core/proxy/auth.h"
+
+#include <stdlib.h>
+
+#include "core/crypto/digest.h"
+#include "core/crypto/tls.h"
+#include "core/proxy/proxy.h"
+#include "policy/keyring.h"
+
+enum { GOOD_TOKENS = 4096, BAD_TOKENS = 1024 };
+
+int auth_init(struct auth *auth)
+{
+	return jwt_cache_create(GOOD_TOKENS, BAD_TOKENS, &auth->cache);
+}
+
+void auth_fini(struct auth *auth)
+{
+	if (auth->cache)
+		jwt_cache_free(auth->cache);
+	auth->cache = NULL;
+}
+
+/* --- Facts. ---------------------------------------------------------------------------------- */
+
+/*
+ * Scopes in one text with blanks between, then the claims of the table's list, each as a length and
+ * bytes. NONE: there is no such claim, or it would not be one value of a field.
+ */
+#define NONE UINT16_MAX
+
+static bool take_fact(struct slice *facts, struct slice *ret_fact)
+{
+	uint16_t n;
+
+	GW_ASSERT(facts->len >= sizeof(n));
+	memcpy(&n, facts->ptr, sizeof(n));
+	*facts = slice_drop(*facts, sizeof(n));
+	*ret_fact = slice_take(*facts, n == NONE ? 0 : n);
+	*facts = slice_drop(*facts, ret_fact->len);
+	return n != NONE;
+}
+
+/* A place for a length that is known later. */
+static char *begin_fact(struct writer *w)
+{
+	return writer_reserve(w, sizeof(uint16_t));
+}
+
+static void end_fact(struct writer *w, char *place, bool there)
+{
+	uint16_t n;
+
+	if (!place || w->overflow)
+		return;
+	if (!there)
+		w->ptr = place + sizeof(n);
+	n = there ? (uint16_t)(w->ptr - place - sizeof(n)) : NONE;
+	memcpy(place, &n, sizeof(n));
+}
+
+static void put_words(struct writer *w, struct jws_json_value value)
+{
+	struct slice rest = value.text;
+
+	if (value.kind == JWS_JSON_STRING) {
+		jws_json_put(w, value);
+		writer_char(w, ' ');
+	}
+	if (value.kind != JWS_JSON_ARRAY)
+		return;
+	for (struct jws_json_value one; (one = jws_json_next(&rest)).kind != JWS_JSON_NONE;)
+		if (one.kind == JWS_JSON_STRING) {
+			jws_json_put(w, one);
+			writer_char(w, ' ');
+		}
+}
+
+/* In the proxy's room; empty when they do not fit there. */
+static struct slice write_facts(struct auth *a, const struct policy_table *table,
+				const struct policy_auth *auth)
+{
+	const struct policy_claim *claims = table_at_(table, auth->claims.at);
+	struct writer w = writer_make(a->facts, sizeof(a->facts));
+	char *place = begin_fact(&w);
+
+	put_words(&w, jwt_claim(&a->jwt, SLICE("scope")));
+	put_words(&w, jwt_claim(&a->jwt, SLICE("scp")));
+	put_words(&w, jwt_claim(&a->jwt, SLICE("scopes")));
+	end_fact(&w, place, true);
+	for (uint32_t i = 0; i < auth->claims.n; i++) {
+		place = begin_fact(&w);
+		end_fact(&w, place,
+			 jwt_put_claim(&w, &a->jwt, table_text(table, claims[i].name)) == 0);
+	}
+	return w.overflow ? SLICE("") : writer_slice(&w);
+}
+
+static bool has_word(struct slice words, struct slice word)
+{
+	while (words.len) {
+		size_t end = slice_find(words, ' ');
+
+		if (slice_eq(slice_take(words, end == SLICE_NONE ? words.len : end), word))
+			return true;
+		words = slice_drop(words, end == SLICE_NONE ? words.len : end + 1);
+	}
+	return false;
+}
+
+static bool has_scopes(const struct auth_request *request, struct slice facts)
+{
+	struct slice words;
+
+	(void)take_fact(&facts, &words);
+	for (uint32_t i = 0; i < request->route->scopes.n; i++)
+		if (!has_word(words, table_text_of(request->table, request->route->scopes, i)))
+			return false;
+	return true;
+}
+
+/* --- Tokens. --------------------------------------------------------------------------------- */
+
+static enum reason reason_of(enum jwt_fault fault)
+{
+	static const uint16_t reasons[JWT_N_FAULTS] = {
+		[JWT_FAULT_NONE] = REASON_NONE,
+		[JWT_FAULT_MISSING] = REASON_JWT_MISSING,
+		[JWT_FAULT_TOO_LARGE] = REASON_JWT_TOO_LARGE,
+		[JWT_FAULT_FORMAT] = REASON_JWT_FORMAT,
+		[JWT_FAULT_MALFORMED] = REASON_JWT_MALFORMED,
+		[JWT_FAULT_ALG] = REASON_JWT_ALG,
+		[JWT_FAULT_CRIT] = REASON_JWT_CRIT,
+		[JWT_FAULT_KID] = REASON_JWT_KID,
+		[JWT_FAULT_SIGNATURE] = REASON_JWT_SIGNATURE,
+		[JWT_FAULT_TYPE] = REASON_JWT_TYPE,
+		[JWT_FAULT_CLAIM] = REASON_JWT_CLAIM,
+		[JWT_FAULT_EXPIRED] = REASON_JWT_EXPIRED,
+		[JWT_FAULT_NOT_YET_VALID] = REASON_JWT_NOT_YET_VALID,
+		[JWT_FAULT_ISSUER] = REASON_JWT_ISSUER,
+		[JWT_FAULT_AUDIENCE] = REASON_JWT_AUDIENCE,
+		[JWT_FAULT_SCOPE] = REASON_JWT_SCOPE,
+		[JWT_FAULT_OVERLOAD] = REASON_OVERLOAD_MEMORY,
+	};
+
+	return (enum reason)reasons[fault];
+}
+
+/* One that did not come before. Facts too large to be kept are made anew each time. */
+static enum jwt_fault verify(struct proxy *proxy, const struct auth_request *request,
+			     const struct policy_auth *auth, const struct jwt_rules *rules,
+			     struct slice token, const struct jwt_cache_key *key, int64_t now_s,
+			     struct slice *ret_facts)
+{
+	struct auth *a = &proxy->auth;
+	struct jwt_cache_verdict verdict = { 0 };
+
+	metric_inc(proxy->metrics, METRIC_JWT_CHECKED);
+	verdict.fault = jwt_verify(rules, token, now_s, &a->jwt);
+	if (verdict.fault == JWT_FAULT_NONE) {
+		*ret_facts = write_facts(a, request->table, auth);
+		if (ret_facts->len == 0)
+			return JWT_FAULT_TOO_LARGE;
+		verdict.exp_s = a->jwt.exp_s;
+		verdict.value = *ret_facts;
+	} else {
+		limits_failed(proxy, request->client);
+	}
+	if (verdict.value.len <= JWT_CACHE_VALUE_MAX)
+		jwt_cache_put(a->cache, key, now_s, &verdict);
+	return verdict.fault;
+}
+
+static enum reason judge_token(struct proxy *proxy, const struct auth_request *request,
+			       const struct policy_auth *auth, struct slice *ret_facts)
+{
+	const struct http_field *field = http_head_find(request->head, HTTP_FIELD_AUTHORIZATION);
+	int64_t now_s = (int64_t)(gw_wall_ns() / GW_NS_PER_S);
+	struct jwt_cache_verdict known;
+	struct jwt_cache_key key;
+	const struct jwt_rules *rules;
+	struct slice token;
+	uint64_t id;
+
+	if (!field || jwt_bearer(http_text(request->head, field->value), &token) != JWT_FAULT_NONE)
+		return REASON_JWT_MISSING;
+	if (token.len > JWT_TOKEN_MAX)
+		return REASON_JWT_TOO_LARGE;
+	rules = keyring_rules(proxy->shared->keyring, auth->ring, proxy->worker, &id);
+	if (jwt_cache_key(proxy->auth.cache, id, token, &key) < 0)
+		return REASON_OVERLOAD_MEMORY;
+	if (jwt_cache_find(proxy->auth.cache, &key, now_s, &known)) {
+		metric_inc(proxy->metrics, METRIC_JWT_KNOWN);
+		*ret_facts = known.value;
+		return reason_of(known.fault);
+	}
+	if (!limits_may_fail(proxy, request->client))
+		return REASON_RATE_LIMITED;
+	return reason_of(verify(proxy, request, auth, rules, token, &key, now_s, ret_facts));
+}
+
+/* --- Keys and certificates. ------------------------------------------------------------------ */
+
+static int by_digest(const void *key, const void *client)
+{
+	return memcmp(key, ((const struct policy_client *)client)->sha256, DIGEST_SHA256);
+}
+
+/* What is compared is a hash of what was shown: how long it takes says nothing about a key. */
+static enum reason judge_key(const struct auth_request *request, const struct policy_auth *auth,
+			     struct slice *ret_name)
+{
+	const struct policy_table *table = request->table;
+	const struct policy_client *client;
+	uint8_t digest[DIGEST_SHA256];
+	struct slice key;
+
+	if (!http_only_field(request->head, table_text(table, auth->header), &key))
+		return REASON_API_KEY_MISSING;
+	if (digest_sha256(key, digest) < 0)
+		return REASON_OVERLOAD_MEMORY;
+	client = bsearch(digest, table_at_(table, auth->clients.at), auth->clients.n,
+			 sizeof(*client), by_digest);
+	if (!client)
+		return REASON_API_KEY_UNKNOWN;
+	*ret_name = table_text(table, client->name);
+	return REASON_NONE;
+}
+
+static bool is_in(const struct policy_table *table, struct policy_part list, struct slice text)
+{
+	for (uint32_t i = 0; i < list.n; i++)
+		if (slice_eq(table_text_of(table, list, i), text))
+			return true;
+	return false;
+}
+
+static enum reason judge_certificate(const struct auth_request *request,
+				     const struct policy_auth *auth)
+{
+	const struct tls_identity *id = request->identity;
+
+	if (id &&
+	    is_in(request->table, auth->certificates, slice_make(id->sha256, sizeof(id->sha256))))
+		return REASON_NONE;
+	if (id && id->subject_len &&
+	    is_in(request->table, auth->subjects, slice_make(id->subject, id->subject_len)))
+		return REASON_NONE;
+	return REASON_CLIENT_IDENTITY;
+}
+
+enum reason auth_judge(struct proxy *proxy, const struct auth_request *request,
+		       struct auth_client *ret_client)
+{
+	const struct policy_auth *auth = table_route_auth(request->table, request->route);
+	enum reason reason;
+
+	*ret_client = (struct auth_client){ .by = auth };
+	if (!auth)
+		return REASON_NONE;
+	if (auth->by == POLICY_BY_API_KEY)
+		return judge_key(request, auth, &ret_client->name);
+	if (auth->by == POLICY_BY_CERTIFICATE)
+		return judge_certificate(request, auth);
+	reason = judge_token(proxy, request, auth, &ret_client->facts);
+	if (reason == REASON_NONE && !has_scopes(request, ret_client->facts))
+		return REASON_JWT_SCOPE;
+	return reason;
+}
+
+/* --- Telling. -------------------------------------------------------------------------------- */
+
+static void tell(struct http_head *head, struct writer *extra, struct slice name, bool known,
+		 struct slice value)
+{
+	if (name.len == 0)
+		return;
+	http_drop_field(head, name);
+	if (known)
+		writer_field(extra, name, value);
+}
+
+void auth_tell(const struct policy_table *table, const struct auth_client *client,
+	       struct http_head *head, struct writer *extra)
+{
+	const struct policy_auth *auth = client->by;
+	const struct policy_claim *claims;
+	struct slice facts = client->facts, value;
+
+	if (!auth)
+		return;
+	if (auth->by == POLICY_BY_API_KEY) {
+		http_drop_field(head, table_text(table, auth->header));
+		tell(head, extra, table_text(table, auth->name_header), true, client->name);
+	}
+	if (auth->by != POLICY_BY_JWT)
+		return;
+	claims = table_at_(table, auth->claims.at);
+	(void)take_fact(&facts, &value);
+	for (uint32_t i = 0; i < auth->claims.n; i++) {
+		bool known = take_fact(&facts, &value);
+
+		tell(head, extra, table_text(table, claims[i].header), known, value);
+	}
+}
+
+struct slice auth_claim(const struct policy_table *table, const struct auth_client *client,
+			struct slice name)
+{
+	const struct policy_claim *claims;
+	struct slice facts = client->facts, value;
+
+	GW_ASSERT(client->by && client->by->by == POLICY_BY_JWT);
+	claims = table_at_(table, client->by->claims.at);
+	(void)take_fact(&facts, &value);
+	for (uint32_t i = 0; i < client->by->claims.n; i++) {
+		bool known = take_fact(&facts, &value);
+
+		if (slice_eq(table_text(table, claims[i].name), name))
+			return known ? value : SLICE("");
+	}
+	return SLICE("");
+}
+
+static void put_scopes(const struct auth_request *request, struct writer *out)
+{
+	writer_lit(out, "www-authenticate: Bearer error=\"insufficient_scope\", scope=\"");
+	for (uint32_t i = 0; i < request->route->scopes.n; i++) {
+		if (i)
+			writer_char(out, ' ');
+		writer_put(out, table_text_of(request->table, request->route->scopes, i));
+	}
+	writer_lit(out, "\"\r\n");
+}
+
+void auth_challenge(const struct auth_request *request, enum reason reason, struct writer *out)
+{
+	if (reason == REASON_JWT_SCOPE)
+		put_scopes(request, out);
+	else if (reason == REASON_API_KEY_MISSING || reason == REASON_API_KEY_UNKNOWN)
+		writer_lit(out, "www-authenticate: ApiKey\r\n");
+	else if (reason == REASON_JWT_MISSING) /* Who shows nothing is not told of an error. */
+		writer_lit(out, "www-authenticate: Bearer\r\n");
+	else if (reason_status(reason) == 401)
+		writer_lit(out, "www-authenticate: Bearer error=\"invalid_token\"\r\n");
+}

@@ -1,0 +1,238 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Who may take a route: tokens, keys, certificates; what is told to the service, and to the client."""
+import hashlib
+import json
+import time
+
+from harness.certs import Cert, client_context
+from harness.place import Place
+from harness.tokens import Pair, Secret
+
+LISTENER = {"protocols": ["h2", "http/1.1"]}
+
+
+class Door:
+    """A gateway with one service 'a' and such auths; routes: (name, match, more)."""
+
+    def __init__(self, t, auth, routes, listener=None, **rest):
+        self.t = t
+        self.place = Place(t, [], listener=dict(LISTENER, **(listener or {})), state=False)
+        self.up = self.place.a
+        self.push(auth, routes, **rest)
+
+    def push(self, auth, routes, **rest):
+        self.place.write([(n, m, "a", more) for n, m, more in routes], auth=auth, **rest)
+        self.place.push()
+
+    def ask(self, path="/", token=None, fields=(), client=None, method="GET"):
+        fields = list(fields) + ([("Authorization", f"Bearer {token}")] if token else [])
+        return (client or self.t.client(self.place.g)).ask(method, path, fields, host="h")
+
+    def verdict(self, *args, **kw):
+        """200, or the reason."""
+        r = self.ask(*args, **kw)
+        return r.status if r.status == 200 else json.loads(r.body)["reason"]
+
+
+def jwt(*keys, **more):
+    return {"jwt": dict({"keys": [k.as_key() for k in keys]}, **more)}
+
+
+def values(message, name):
+    return [v for n, v in message.fields if n.lower() == name]
+
+
+def test_tokens_are_judged(t):
+    key, other = Secret(kid="k1"), Secret(b"o" * 32, kid="k1")
+    rules = {"issuer": ["https://id.test/"], "audience": ["gateway", "other"], "type": "at+jwt"}
+    d = Door(t, {"main": jwt(key, **rules)}, [("r", {}, {"auth": "main"}),
+                                              ("open", {"path_prefix": "/open"}, {})])
+    now = int(time.time())
+    good = {"iss": "https://id.test/", "aud": ["x", "gateway"]}
+    typ = {"typ": "at+jwt"}
+    whole = key.token(typ, **good)
+    rows = [
+        (None, "jwt_missing"), (whole, 200), (whole, 200), (whole[:-4] + "AAAA", "jwt_signature"),
+        (whole + "=", "jwt_malformed"), (whole.rpartition(".")[0], "jwt_malformed"),
+        (other.token(typ, **good), "jwt_signature"),
+        (key.token(dict(typ, alg="none"), **good), "jwt_alg"),
+        (key.token(dict(typ, alg="HS512"), **good), "jwt_alg"),
+        (key.token(dict(typ, kid="k2"), **good), "jwt_kid"),
+        (key.token(dict(typ, crit=["x"]), **good), "jwt_crit"),
+        (key.token(**good), "jwt_type"),
+        (key.token(typ, **dict(good, exp=now - 31)), "jwt_expired"),
+        (key.token(typ, **dict(good, exp=now - 5)), 200),
+        (key.token(typ, **dict(good, exp=None)), "jwt_claim"),
+        (key.token(typ, **dict(good, nbf=now + 100)), "jwt_not_yet_valid"),
+        (key.token(typ, **dict(good, iss="https://evil.test/")), "jwt_issuer"),
+        (key.token(typ, **dict(good, aud="elsewhere")), "jwt_audience"),
+        ("a.b", "jwt_malformed"), ("a.b.c.d.e", "jwt_format"),
+    ]
+    for h2 in (False, True):
+        n = 0
+        d.up.messages.clear()
+        for token, want in rows:
+            if h2:
+                r = t.h2client(d.place.g).ask("GET", "/", [("authorization", f"Bearer {token}")]
+                                              if token else [])
+                got = r.status if r.status == 200 else json.loads(r.body)["reason"]
+            else:
+                r = d.ask("/", token)
+                got = r.status if r.status == 200 else json.loads(r.body)["reason"]
+            n += want == 200
+            t.equal(got, want, f"HTTP/2: {h2}, {str(token)[:60]}")
+            challenge = {200: None, "jwt_missing": "Bearer"}.get(want, 'Bearer error="invalid_token"')
+            t.equal(r.get("www-authenticate"), challenge, f"{want}: what is needed")
+        t.equal(len(d.up.messages), n, "only good ones arrive")
+    t.equal(d.verdict("/open"), 200, "a route without")
+    t.equal(d.verdict("/", fields=[("Authorization", "Basic YTpi")]), "jwt_missing", "another scheme")
+    m = d.place.g.metrics()
+    t.check(m.sum("gateway_jwt_known_total") >= len(rows) - 3, "none was known")
+    t.equal(m.sum("gateway_rejected_requests_total", reason="jwt_kid"), 2, "counted")
+
+
+def test_keys_of_all_kinds(t):
+    keys = [Pair(t.folder, alg, alg.lower()) for alg in ("RS256", "ES256", "EdDSA")]
+    d = Door(t, {"main": jwt(*keys, Secret(kid="hs"))}, [("r", {}, {"auth": "main"})])
+    for key in keys:
+        t.equal(d.verdict("/", key.token()), 200, key.alg)
+        t.equal(d.verdict("/", key.token()[:-8] + "AAAAAAAA"), "jwt_signature", f"{key.alg}, spoilt")
+        forged = Secret(key.pem.encode(), kid=key.kid).token()
+        t.equal(d.verdict("/", forged), "jwt_alg", f"{key.alg}: its public key as a secret")
+        t.equal(d.verdict("/", key.token({"kid": "hs"})), "jwt_alg", f"{key.alg}: as another key's")
+    t.equal(d.verdict("/", keys[0].token({"kid": keys[1].kid})), "jwt_alg", "RS256 for ES256")
+
+
+def test_what_the_service_is_told(t):
+    key = Secret()
+    auth = {"main": jwt(key, claims_to_headers={"sub": "X-User", "groups": "X-Groups", "n": "X-N",
+                                                "bad": "X-Bad"})}
+    d = Door(t, auth, [("r", {}, {"auth": "main"})])
+    token = key.token(groups=["a", "b"], n=7, bad="x\r\nX-Evil: 1")
+    for fields in ([], [("X-User", "root"), ("x-groups", "admin"), ("X-Bad", "y")]):
+        for _ in range(2):  # The second time it is known.
+            t.equal(d.verdict("/", token, fields), 200, "good")
+            m = d.up.messages[-1]
+            t.equal([values(m, n) for n in ("x-user", "x-groups", "x-n", "x-bad", "x-evil")],
+                    [["alice"], ["a,b"], ["7"], [], []], f"told, with {fields}")
+            t.equal(values(m, "authorization"), [f"Bearer {token}"], "the token")
+    d.verdict("/", key.token(sub=None), [("X-User", "root")])
+    t.equal(values(d.up.messages[-1], "x-user"), [], "a claim that is missing")
+
+
+def test_scopes(t):
+    key = Secret()
+    d = Door(t, {"main": jwt(key)},
+             [("r", {}, {"auth": "main", "scopes": ["users:read", "users:write"]}),
+              ("one", {"path_prefix": "/one"}, {"auth": "main", "scopes": ["users:read"]})])
+    for scopes, root, one in (({"scope": "users:read users:write"}, 200, 200),
+                              ({"scp": ["users:write", "users:read", "x"]}, 200, 200),
+                              ({"scope": "users:read"}, "jwt_scope", 200),
+                              ({"scope": "users:readx"}, "jwt_scope", "jwt_scope"),
+                              ({"scope": "users"}, "jwt_scope", "jwt_scope"),
+                              ({}, "jwt_scope", "jwt_scope")):
+        token = key.token(**scopes)
+        t.equal((d.verdict("/", token), d.verdict("/one", token)), (root, one), f"{scopes}")
+    r = d.ask("/", key.token())
+    t.equal((r.status, r.get("www-authenticate")),
+            (403, 'Bearer error="insufficient_scope", scope="users:read users:write"'), "told")
+
+
+def test_limits_by_claim_and_behind_the_token(t):
+    key = Secret()
+    d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main", "limits": ["user", "route"]})],
+             limits={"user": {"key": "claim:sub", "rate": "2/h"}, "route": {"key": "all", "rate": "5/h"}})
+    t.equal([d.verdict("/", "x.y.z") for _ in range(9)], ["jwt_malformed"] * 9, "bad ones")
+    for who, want in (("a", [200, 200, "rate_limited"]), ("b", [200, 200, "rate_limited"]),
+                      ("c", [200, "rate_limited", "rate_limited"])):
+        token = key.token(sub=who)
+        t.equal([d.verdict("/", token) for _ in range(3)], want, f"of {who}")
+
+
+def test_another_policy_forgets_what_was_found(t):
+    old, new = Secret(b"1" * 32), Secret(b"2" * 32)
+    routes = [("r", {}, {"auth": "main"})]
+    d = Door(t, {"main": jwt(old)}, routes)
+    token = old.token()
+    t.equal([d.verdict("/", token), d.verdict("/", token)], [200, 200], "before")
+    d.push({"main": jwt(new)}, routes)
+    t.equal(d.verdict("/", token), "jwt_signature", "its key is gone")
+    t.equal(d.verdict("/", new.token()), 200, "the new one's")
+    d.push({"main": jwt(new, claims_to_headers={"sub": "x-user"})}, routes)
+    t.equal(d.verdict("/", new.token()), 200, "with a claim to tell")
+    t.equal(values(d.up.messages[-1], "x-user"), ["alice"], "told at once")
+    for i in range(40):  # Rings come and go.
+        d.push({"main": jwt(Secret(b"%32d" % i))}, routes)
+    t.equal(d.verdict("/", Secret(b"%32d" % 39).token()), 200, "the fortieth")
+
+
+def test_a_flood_of_bad_tokens(t):
+    """One client's; others are judged as before."""
+    key = Secret()
+    d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main"})],
+             listener={"trusted_proxies": ["127.0.0.1"]})
+    c = t.client(d.place.g)
+
+    def ask(who, token):
+        return d.verdict("/", token, [("X-Forwarded-For", who)], client=c)
+
+    got = [ask("192.0.2.1", key.token(sub=str(i))[:-6] + "AAAAAA") for i in range(200)]
+    t.equal(got[:100], ["jwt_signature"] * 100, "the first")
+    t.check(got[-1] == "rate_limited" and got.count("rate_limited") > 20, got[-1])
+    t.equal(ask("192.0.2.2", key.token()), 200, "another client")
+    t.equal(ask("192.0.2.1", key.token()), 200, "a token that is known")
+
+
+def test_api_keys(t):
+    sha = {n: hashlib.sha256(k.encode()).hexdigest()
+           for n, k in (("billing", "secret-1"), ("web", "secret-2"))}
+    d = Door(t, {"main": {"api_keys": {"keys": sha, "name_header": "x-client"}}},
+             [("r", {}, {"auth": "main"})])
+    for fields, want in (([("X-Api-Key", "secret-1")], 200), ([("x-api-key", "secret-2")], 200),
+                         ([("X-Api-Key", "secret-3")], "api_key_unknown"),
+                         ([("X-Api-Key", sha["web"])], "api_key_unknown"),
+                         ([], "api_key_missing"),
+                         ([("X-Api-Key", "secret-1"), ("X-Api-Key", "secret-2")], "api_key_missing")):
+        r = d.ask("/", None, fields + [("X-Client", "root")])
+        got = r.status if r.status == 200 else json.loads(r.body)["reason"]
+        t.equal(got, want, f"{fields}")
+        if want == 200:
+            m = d.up.messages[-1]
+            name = "billing" if fields[0][1] == "secret-1" else "web"
+            t.equal((values(m, "x-client"), values(m, "x-api-key")), ([name], []), "told")
+        else:
+            t.equal((r.status, r.get("www-authenticate")), (401, "ApiKey"), "what is needed")
+
+
+def test_certificates(t):
+    ca = Cert(t.folder, "clients")
+    site = Cert(t.folder, "site", ["site.test"])
+    one, two = (Cert(t.folder, n, issuer=ca) for n in ("one", "two"))
+    d = Door(t, {"by-name": {"mtls": {"subjects": ["CN=one"]}}},
+             [("r", {}, {"auth": "by-name"})],
+             listener={"tls": {"certificates": [site.as_config()], "client_ca": ca.cert,
+                               "client_auth": "optional"}})
+
+    def ask(shown):
+        c = t.client(d.place.g, tls=client_context(site, shown), name="site.test")
+        r = c.ask("GET", "/", host="site.test")
+        return r.status if r.status == 200 else (r.status, json.loads(r.body)["reason"])
+
+    t.equal((ask(one), ask(two), ask(None)),
+            (200, (403, "client_identity"), (403, "client_identity")), "by name")
+
+
+def test_a_preflight_needs_no_token(t):
+    d = Door(t, {"main": jwt(Secret())},
+             [("r", {}, {"auth": "main", "cors": {"origins": ["https://app.test"]}})])
+    r = d.ask("/", None, [("Origin", "https://app.test"), ("Access-Control-Request-Method", "GET")],
+              method="OPTIONS")
+    t.equal(r.status, 204, "the preflight")
+    r = d.ask("/", None, [("Origin", "https://app.test")])
+    t.equal((r.status, r.get("access-control-allow-origin")), (401, "https://app.test"),
+            "a page can read why")
+
+
+for _name, _fn in list(globals().items()):
+    if _name in ("test_certificates",):
+        _fn.clear = True
