@@ -115,12 +115,15 @@ struct stream *h1_open_stream(struct h1 *c)
 	return &c->stream;
 }
 
-/* An end that only the connection's end tells must not look like a good one. */
+/*
+ * An end that only the connection's end tells must not look like a good one: of a response, or of
+ * either side of a tunnel.
+ */
 static bool is_cut_short(const struct h1 *c)
 {
 	bool all = c->out_ended && c->out_head.len == 0 && list_is_empty(&c->out_bufs);
 
-	return c->role == H1_SERVER && c->out_begun && !all && c->out_body == HTTP_BODY_UNTIL_CLOSE;
+	return c->out_begun && !all && c->out_body == HTTP_BODY_UNTIL_CLOSE;
 }
 
 void h1_close(struct h1 *c, bool abort)

@@ -59,7 +59,8 @@ static int teardown(void **state)
 
 /* --- An origin of OpenSSL's own at the end of a simulated wire. -------------------------------- */
 
-enum how { HOW_KEEP, HOW_CUT, HOW_NOTIFY };
+/* HALF: no word of the end, as with CUT, but it listens on. */
+enum how { HOW_KEEP, HOW_CUT, HOW_HALF, HOW_NOTIFY };
 
 /* What every origin does, set by the test. */
 static struct {
@@ -176,7 +177,11 @@ static void origin_step(struct peer_end *o)
 	if (g->ended && g->body_left == 0 && plan.end == HOW_NOTIFY)
 		SSL_shutdown(g->ssl);
 	say_sealed(o, g);
-	if (g->ended && g->body_left == 0 && g->n_pending == 0 && BIO_pending(g->out) == 0)
+	if (!g->ended || g->body_left > 0 || g->n_pending > 0 || BIO_pending(g->out) > 0)
+		return;
+	if (plan.end == HOW_HALF)
+		sim_end_finish(o->end);
+	else
 		stage_leave(o, false);
 }
 
@@ -366,6 +371,28 @@ static void an_unsaid_end_is_a_cut(void **state)
 				stage_until(stage_heard(c, "ok"), 5 * S);
 			end();
 		}
+	}
+}
+
+/* Nor does the other side of a tunnel end in order then: its client has not ended it. */
+static void a_cut_tunnel_is_not_ended(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct peer_end *c;
+
+		begin(seed, &(struct sim_options){ 0 },
+		      "HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\nok",
+		      HOW_HALF);
+		c = stage_dial();
+		stage_say(c, "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\n"
+			     "Upgrade: websocket\r\n\r\n");
+		stage_until(st.proxy->upstreams.n_used == 1, 5 * S);
+		stage_until(st.proxy->upstreams.n_used == 0, 5 * S);
+		stage_run(100 * MS);
+		assert_true(stage_heard(c, " 101 "));
+		assert_int_equal(SSL_get_shutdown(origins[0].ssl) & SSL_RECEIVED_SHUTDOWN, 0);
+		end();
 	}
 }
 
@@ -559,6 +586,7 @@ int main(void)
 		cmocka_unit_test(an_origin_may_stop_at_any_byte),
 		cmocka_unit_test(used_up_buffers_are_survived),
 		cmocka_unit_test(an_unsaid_end_is_a_cut),
+		cmocka_unit_test(a_cut_tunnel_is_not_ended),
 		cmocka_unit_test(a_dead_pooled_connection_is_replaced),
 		cmocka_unit_test(what_is_no_handshake_is_named),
 		cmocka_unit_test(clear_requests_to_other_protocols_are_named),
