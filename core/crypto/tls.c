@@ -300,8 +300,18 @@ int32_t tls_write(struct tls *t, const void *from, uint32_t len)
 	return done > 0 ? (int32_t)done : -ENOBUFS;
 }
 
+/* New keys that the peer has asked for, twice by now, and that had no room: no end is said before. */
+static bool owes_keys(const struct tls *t)
+{
+	OSSL_HANDSHAKE_STATE state = SSL_get_state(t->ssl);
+
+	return state == TLS_ST_SW_KEY_UPDATE || state == TLS_ST_CW_KEY_UPDATE;
+}
+
 void tls_end(struct tls *t)
 {
+	if (owes_keys(t))
+		(void)SSL_do_handshake(t->ssl);
 	if (!SSL_in_init(t->ssl))
 		(void)SSL_shutdown(t->ssl); /* What does not fit into the room is not missed. */
 	ERR_clear_error();

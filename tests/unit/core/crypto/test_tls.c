@@ -135,6 +135,34 @@ static void an_end_is_told(void **state)
 	close_wire(&w);
 }
 
+/* With its second wish for new keys those for the first are due: no room must not cost the end. */
+static void an_end_is_told_behind_new_keys(void **state)
+{
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
+	struct wire w;
+	char got[8];
+	int n;
+
+	(void)state;
+	serve(&w, &opt);
+	dial(&w, NULL);
+	assert_int_equal(shake(&w), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(SSL_key_update(w.client, SSL_KEY_UPDATE_REQUESTED), 1);
+		assert_int_equal(SSL_do_handshake(w.client), 1);
+	}
+	assert_true(carry_in(&w));
+	tls_room(&w.tls, NULL, 0);
+	assert_int_equal(tls_read(&w.tls, got, sizeof(got)), -ENOBUFS);
+	tls_room(&w.tls, w.room, sizeof(w.room));
+	tls_end(&w.tls);
+	carry_out(&w);
+	n = SSL_read(w.client, got, sizeof(got));
+	assert_int_equal(SSL_get_error(w.client, n), SSL_ERROR_ZERO_RETURN);
+	close_wire(&w);
+}
+
 static void a_name_finds_its_certificate(void **state)
 {
 	static const struct {
@@ -506,6 +534,7 @@ int main(void)
 		cmocka_unit_test(bytes_cross_in_pieces_of_any_size),
 		cmocka_unit_test(what_does_not_fit_waits_for_room),
 		cmocka_unit_test(an_end_is_told),
+		cmocka_unit_test(an_end_is_told_behind_new_keys),
 		cmocka_unit_test(a_name_finds_its_certificate),
 		cmocka_unit_test(hosts_are_those_of_the_certificate),
 		cmocka_unit_test(versions_and_protocols_are_ours),
