@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A connection with or without TLS, from its client's side. */
+/* A connection with or without TLS, from its peer's side. */
 #include <openssl/err.h>
 #include <openssl/ssl.h> /* Before base/banned.h. */
 
@@ -28,7 +28,8 @@ struct cord {
 	bool finish_due; /* Behind what was written: the end of this side, */
 	bool said_end;
 	bool finished;
-	bool cut; /* By plan. */
+	bool cut;    /* By plan. */
+	bool spoilt; /* Something of what it has said. */
 	uint8_t sealed[SEALED];
 };
 
@@ -41,8 +42,12 @@ static uint32_t left_to_say(const struct cord *c)
 
 static void cut_off(struct cord *c)
 {
+	static const char text[] = "HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n";
+
 	c->cut = true;
-	if (c->plan.cut == CORD_ENDS)
+	if (c->plan.cut == CORD_BABBLES)
+		(void)sim_end_write(c->end, text, sizeof(text) - 1);
+	if (c->plan.cut == CORD_BABBLES || c->plan.cut == CORD_ENDS)
 		sim_end_finish(c->end);
 	sim_say(c->ring, "  a handshake is cut at %u by %d", c->plan.cut_at, c->plan.cut);
 	c->plan.seal->n_cut++;
@@ -58,17 +63,30 @@ static uint32_t may_say(const struct cord *c)
 	return c->plan.cut != CORD_WHOLE && !c->shaken && left < n ? (uint32_t)left : n;
 }
 
+/* What is next in hand: OpenSSL's, but for one bit. */
+static void take_sealed(struct cord *c)
+{
+	uint64_t spoilt = c->plan.spoilt_at - c->n_said;
+	int n = BIO_read(SSL_get_wbio(c->ssl), c->sealed, sizeof(c->sealed));
+
+	c->n_sealed = n > 0 ? (uint32_t)n : 0;
+	c->at = 0;
+	if (c->plan.spoilt_at == 0 || spoilt >= c->n_sealed)
+		return;
+	c->sealed[spoilt] ^= (uint8_t)(1u << (spoilt & 7));
+	c->spoilt = true;
+	c->plan.seal->n_spoilt++;
+	sim_say(c->ring, "  byte %llu is spoilt", (unsigned long long)c->plan.spoilt_at);
+}
+
 /* True when there is nothing left to say. */
 static bool flush(struct cord *c)
 {
 	while (!c->cut && !c->dead) {
-		int32_t n = 0;
+		int32_t n;
 
-		if (c->at == c->n_sealed) {
-			n = BIO_read(SSL_get_wbio(c->ssl), c->sealed, sizeof(c->sealed));
-			c->n_sealed = n > 0 ? (uint32_t)n : 0;
-			c->at = 0;
-		}
+		if (c->at == c->n_sealed)
+			take_sealed(c);
 		if (c->n_sealed == 0)
 			return true;
 		if (may_say(c) == 0) {
@@ -119,14 +137,23 @@ static bool hear(struct cord *c)
 	return false;
 }
 
-/* OpenSSL wants more than there is; anything else that it says is the gateway's fault. */
-static void expect_more(const struct cord *c, int r)
+/*
+ * OpenSSL wants more than there is; anything else that it says is the gateway's fault, unless one of
+ * the two was to refuse the other, or what was said to it was spoilt.
+ */
+static void expect_more(struct cord *c, int r)
 {
 	int error = SSL_get_error(c->ssl, r);
 
-	if (error != SSL_ERROR_WANT_READ)
+	if (error == SSL_ERROR_WANT_READ)
+		return;
+	if (!seal_is_shunned(&c->plan.manners) && !c->spoilt)
 		sim_fail(c->ring, "TLS of the gateway is wrong: %d, %s", error,
 			 ERR_reason_error_string(ERR_peek_error()));
+	sim_say(c->ring, "  TLS ends: %s", ERR_reason_error_string(ERR_peek_error()));
+	c->plan.seal->n_shunned += !c->spoilt;
+	(void)flush(c); /* The alert. */
+	c->dead = true;
 }
 
 static void shake(struct cord *c)
@@ -145,6 +172,8 @@ static void shake(struct cord *c)
 	if (c->shaken || !SSL_is_init_finished(c->ssl) || !flush(c))
 		return;
 	c->shaken = true;
+	if (c->plan.manners.kind != SEAL_GOOD)
+		sim_fail(c->ring, "an origin of kind %d is believed", c->plan.manners.kind);
 	seal_shaken(c->plan.seal, c->ssl);
 	sim_say(c->ring, "  hands are shaken, %s%s", SSL_get_version(c->ssl),
 		SSL_session_reused(c->ssl) ? ", again" : "");
@@ -197,21 +226,38 @@ static void woken(struct ring *ring, struct sim_event *event)
 	go_on(GW_CONTAINER_OF(event, struct cord, wake));
 }
 
-struct cord *cord_dial(struct ring *ring, const struct ring_addr *addr,
-		       const struct ring_addr *from, const struct cord_plan *plan)
+static struct cord *cord_new(struct ring *ring, struct sim_end *end, const struct cord_plan *plan)
 {
-	struct sim_end *end = sim_end_dial(ring, addr, from);
-	struct cord *c = end ? calloc(1, sizeof(*c)) : NULL;
+	struct cord *c = calloc(1, sizeof(*c));
 
-	GW_ASSERT(c || !end);
-	if (!end)
-		return NULL;
+	GW_ASSERT(c);
 	c->ring = ring;
 	c->end = end;
 	c->plan = *plan;
 	c->wake.run = woken;
+	return c;
+}
+
+struct cord *cord_dial(struct ring *ring, const struct ring_addr *addr,
+		       const struct ring_addr *from, const struct cord_plan *plan)
+{
+	struct sim_end *end = sim_end_dial(ring, addr, from);
+	struct cord *c;
+
+	if (!end)
+		return NULL;
+	c = cord_new(ring, end, plan);
 	if (plan->seal)
 		c->ssl = seal_client(plan->seal, &plan->manners);
+	return c;
+}
+
+struct cord *cord_accept(struct ring *ring, struct sim_end *end, const struct cord_plan *plan)
+{
+	struct cord *c = cord_new(ring, end, plan);
+
+	if (plan->seal)
+		c->ssl = seal_origin(plan->seal, &c->plan.manners);
 	return c;
 }
 
@@ -230,6 +276,16 @@ void cord_finish(struct cord *c)
 	}
 	c->finish_due = true;
 	finish_if_due(c);
+}
+
+void cord_behave(struct cord *c)
+{
+	c->plan.rude = false;
+}
+
+bool cord_is_rude(const struct cord *c)
+{
+	return c->ssl && c->plan.rude;
 }
 
 void cord_close(struct cord *c, bool reset)
@@ -285,6 +341,8 @@ int32_t cord_read(struct cord *c, void *ret_bytes, uint32_t size)
 	do {
 		ERR_clear_error();
 		n = SSL_read(c->ssl, ret_bytes, (int)size);
+		if (n > 0 && seal_is_shunned(&c->plan.manners))
+			sim_fail(c->ring, "who is not to be believed is told something");
 		if (n > 0) {
 			renew_keys(c, (uint32_t)n);
 			return n;
@@ -311,7 +369,7 @@ int32_t cord_write(struct cord *c, const void *data, uint32_t len)
 	ERR_clear_error();
 	n = SSL_write(c->ssl, data, (int)(len < RECORD ? len : RECORD));
 	if (n <= 0)
-		sim_fail(c->ring, "a client's TLS does not write");
+		sim_fail(c->ring, "a peer's TLS does not write");
 	(void)flush(c);
 	return n;
 }

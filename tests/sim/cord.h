@@ -18,21 +18,30 @@ struct cord;
 
 typedef void cord_fn(struct cord *cord, void *owner);
 
-/* What a client does in the middle of its handshake, in the place of the rest of it. */
-enum cord_cut { CORD_WHOLE, CORD_RESETS, CORD_ENDS, CORD_STALLS };
+/* What a peer does in the middle of its handshake, in the place of the rest of it. */
+enum cord_cut {
+	CORD_WHOLE,
+	CORD_RESETS,
+	CORD_ENDS,
+	CORD_STALLS,
+	CORD_BABBLES, /* HTTP in the clear, and then its end. */
+};
 
 struct cord_plan {
 	struct seal *seal; /* NULL: in the clear, and nothing of the rest counts. */
 	struct seal_manners manners;
 	enum cord_cut cut;
-	uint32_t cut_at; /* After so many bytes of its own, if the handshake needs more. */
-	bool rude;       /* Ends without close_notify. */
-	bool renews;     /* Wants new keys while it reads, of TLS 1.3. */
+	uint32_t cut_at;    /* After so many bytes of its own, if the handshake needs more. */
+	uint64_t spoilt_at; /* This byte of its own is not what it should be; 0: none. */
+	bool rude;          /* Ends without close_notify. */
+	bool renews;        /* Wants new keys while it reads, of TLS 1.3. */
 };
 
 /* NULL: refused, nobody listens there. */
 struct cord *cord_dial(struct ring *ring, const struct ring_addr *addr,
 		       const struct ring_addr *from, const struct cord_plan *plan);
+/* An origin's, over the end of a connection that the gateway has made. */
+struct cord *cord_accept(struct ring *ring, struct sim_end *end, const struct cord_plan *plan);
 void cord_watch(struct cord *cord, cord_fn *fn, void *owner);
 
 /* Bytes read (> 0), 0 at the end, -EAGAIN, -ECONNRESET. */
@@ -40,6 +49,10 @@ int32_t cord_read(struct cord *cord, void *ret_bytes, uint32_t size);
 /* Bytes taken (> 0), -EAGAIN, -ECONNRESET or -EPIPE. */
 int32_t cord_write(struct cord *cord, const void *data, uint32_t len);
 void cord_finish(struct cord *cord);
+/* From now on it ends with close_notify, whatever its plan says. */
+void cord_behave(struct cord *cord);
+/* Its end will be no end to the other side. */
+bool cord_is_rude(const struct cord *cord);
 void cord_close(struct cord *cord, bool reset);
 
 /* The world ends, and with it what was still being said after a close. */

@@ -333,8 +333,7 @@ static void head(void *owner, int32_t id, void *stream, struct http_head *head, 
 	deal = deal_of(k, head);
 	if (k->n_open == k->limit)
 		sim_fail(ring, "%016" PRIx64 ": more than %u streams", deal->plan.nonce, k->limit);
-	if (!deal->asked || plan_is_flawed_head(&deal->plan))
-		sim_fail(ring, "%016" PRIx64 ": refused, but forwarded", deal->plan.nonce);
+	world_judge_line(k->w, deal, k->made_ns);
 	refused = k->refuses && sim_pick(ring, k->refuses) == 0;
 	count(k, deal, refused);
 	if (refused) {

@@ -108,7 +108,7 @@ static void begin(struct guest *g, struct talk *t, struct deal *deal)
 	else if (p->flaw == PLAN_FLAW_CHUNK_END)
 		t->end--;
 	t->cut = cut_of(t);
-	deal->asked = true;
+	deal->asked_ns = ring_now_ns(g->w->ring);
 	deal->ask_head = true;
 	deal->ask_whole = end && p->flaw == PLAN_FLAW_NONE;
 	put_request(&out, p);

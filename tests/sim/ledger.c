@@ -134,7 +134,7 @@ void ledger_close(struct ledger *ledger)
 	for (uint32_t i = 0; i < w->n_deals; i++) {
 		judge_deal(ledger, i);
 		n_answered += ledger->lines[i].n == 0 && w->deals[i].answered > 0;
-		n_asked += ledger->lines[i].n == 0 && w->deals[i].asked;
+		n_asked += ledger->lines[i].n == 0 && w->deals[i].asked_ns > 0;
 	}
 	if (ledger->n_nameless < n_answered || ledger->n_nameless > n_asked + w->n_impatient)
 		sim_fail(w->ring, "%u lines without a path for %u to %u such requests",

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/proxy/proxy.h"
+#include "tests/sim/cord.h"
 #include "tests/sim/trunk.h"
 #include "tests/sim/wire.h"
 
@@ -25,7 +26,9 @@ struct origin {
 /* One connection of the gateway's. */
 struct line {
 	struct origin *o;
-	struct sim_end *end;
+	struct cord *cord;         /* Until it is closed. */
+	const struct sim_end *end; /* Below it, to be looked at: it outlives the cord. */
+	uint64_t made_ns;
 	struct list_node link;
 	struct sim_event act;  /* The reply goes on, or what comes after it. */
 	struct sim_event look; /* After an idle close: has the gateway noticed? */
@@ -56,7 +59,8 @@ static void hang_up(struct line *l, bool reset)
 	sim_event_drop(l->o->w->ring, &l->act);
 	free(l->bytes.text);
 	l->bytes = (struct plan_bytes){ 0 };
-	sim_end_close(l->end, reset);
+	cord_close(l->cord, reset);
+	l->cord = NULL;
 }
 
 /* --- Answering ----------------------------------------------------------------------------- */
@@ -109,6 +113,19 @@ static bool waits_for_end(const struct line *l)
 	return !l->heard_all && plan_byte(l->deal->plan.nonce, true, 1) % 2 == 0;
 }
 
+/* The end of the connection is the body's: only if it is said, or it may have been cut. */
+static void ends_by_closing(struct line *l)
+{
+	struct world *w = l->o->w;
+
+	if (w->calm)
+		cord_behave(l->cord);
+	if (cord_is_rude(l->cord))
+		world_saw(w, WORLD_UP_UNSAID);
+	else
+		l->deal->reply_whole |= l->deal->plan.trouble != PLAN_TROUBLE_RESET_BODY;
+}
+
 static void replied(struct line *l)
 {
 	const struct plan *p = &l->deal->plan;
@@ -117,13 +134,13 @@ static void replied(struct line *l)
 	free(l->bytes.text);
 	l->bytes = (struct plan_bytes){ 0 };
 	if (p->reply_body == PLAN_UNTIL_CLOSE)
-		l->deal->reply_whole |= l->deal->plan.trouble != PLAN_TROUBLE_RESET_BODY;
+		ends_by_closing(l);
 	if (p->tunnel) {
 		l->said_all = true;
 		if (l->heard_all)
 			hang_up(l, false);
 		else if (!waits_for_end(l))
-			sim_end_finish(l->end);
+			cord_finish(l->cord);
 		return;
 	}
 	if (p->reply_close || p->trouble == PLAN_TROUBLE_GARBAGE ||
@@ -168,7 +185,7 @@ static bool reply_piece(struct line *l)
 	int32_t r;
 
 	n = n < l->send_piece ? n : l->send_piece;
-	r = sim_end_write(l->end, l->bytes.text + l->pos, n);
+	r = cord_write(l->cord, l->bytes.text + l->pos, n);
 	if (r < 0) {
 		l->mute = r != -EAGAIN;
 		return false;
@@ -204,7 +221,7 @@ static bool say_continue(struct line *l)
 
 	if (!l->continues)
 		return true;
-	if (sim_end_write(l->end, text, sizeof(text) - 1) != sizeof(text) - 1) {
+	if (cord_write(l->cord, text, sizeof(text) - 1) != sizeof(text) - 1) {
 		l->mute = true; /* No room for so little: not worth serving. */
 		return false;
 	}
@@ -214,13 +231,14 @@ static bool say_continue(struct line *l)
 
 /*
  * A slow client keeps a connection only while the gateway has not read all of
- * its reply, or the pipe of a splice holds some of it, or not all was asked.
+ * its reply, or the pipe of a splice holds some of it, or a buffer holds it sealed,
+ * or not all was asked.
  */
 static bool may_be_kept(const struct line *l)
 {
 	const struct world *w = l->o->w;
 
-	return world_is_busy(w) && (l->early || sim_end_unread(l->end) > 0 ||
+	return world_is_busy(w) && (l->early || w->tls_up || sim_end_unread(l->end) > 0 ||
 				    w->proxy->options->splice_min != UINT64_MAX);
 }
 
@@ -245,7 +263,7 @@ static void act_when_idle(struct line *l)
 
 	l->after = PLAN_TROUBLE_NONE;
 	if (what == PLAN_TROUBLE_UNSOLICITED)
-		(void)sim_end_write(l->end, text, sizeof(text) - 1);
+		(void)cord_write(l->cord, text, sizeof(text) - 1);
 	hang_up(l, false);
 	sim_event_at(ring, &l->look, ring_now_ns(ring) + NOTICED_MS * MS);
 }
@@ -256,7 +274,7 @@ static void act(struct ring *ring, struct sim_event *event)
 	const struct plan *p = l->deal ? &l->deal->plan : NULL;
 
 	(void)ring;
-	if (sim_end_is_reset(l->end))
+	if (cord_is_reset(l->cord))
 		return;
 	if (l->after != PLAN_TROUBLE_NONE) {
 		act_when_idle(l);
@@ -316,8 +334,7 @@ static void heard_head(struct line *l)
 	l->deal = world_deal(l->o->w, nonce);
 	l->deal->n_seen++;
 	sim_say(ring, "origin hears %016" PRIx64, nonce);
-	if (!l->deal->asked || plan_is_flawed_head(&l->deal->plan))
-		sim_fail(ring, "%016" PRIx64 ": refused, but forwarded", nonce);
+	world_judge_line(l->o->w, l->deal, l->made_ns);
 	if (l->deal->n_seen > (plan_is_idempotent(&l->deal->plan) ? 2 : 1))
 		sim_fail(ring, "%016" PRIx64 ": sent %u times", nonce, l->deal->n_seen);
 	if (l->deal->n_seen == 2)
@@ -446,20 +463,20 @@ static void listen_to(struct line *l, struct slice in)
 	}
 }
 
-static void something(struct sim_end *end, void *owner)
+static void something(struct cord *cord, void *owner)
 {
 	struct line *l = owner;
 	char bytes[16384];
 	int32_t n = -EAGAIN;
 
 	while (!l->closed && !l->deaf && !l->heard_all &&
-	       (n = sim_end_read(end, bytes, sizeof(bytes))) > 0)
+	       (n = cord_read(cord, bytes, sizeof(bytes))) > 0)
 		listen_to(l, slice_make(bytes, (size_t)n));
 	if (l->closed)
 		return;
-	if (n == 0 && l->switched && !sim_end_is_reset(end) && heard_tunnel_end(l))
+	if (n == 0 && l->switched && !cord_is_reset(cord) && heard_tunnel_end(l))
 		n = -EAGAIN;
-	if ((n <= 0 && n != -EAGAIN) || sim_end_is_reset(end)) {
+	if ((n <= 0 && n != -EAGAIN) || cord_is_reset(cord)) {
 		hang_up(l, false);
 		return;
 	}
@@ -491,12 +508,15 @@ static void connected(void *owner, struct sim_end *end)
 	l = malloc(sizeof(*l));
 
 	GW_ASSERT(l);
-	*l = (struct line){ .o = o, .end = end };
+	*l = (struct line){ .o = o,
+			    .cord = world_accept(o->w, end),
+			    .end = end,
+			    .made_ns = ring_now_ns(o->w->ring) };
 	l->act.run = act;
 	l->look.run = look;
 	wire_begin(&l->wire, false);
 	list_push_back(&o->lines, &l->link);
-	sim_end_watch(end, something, l);
+	cord_watch(l->cord, something, l);
 }
 
 struct origin *origin_new(struct world *w, const struct ring_addr *addr)
@@ -538,6 +558,8 @@ void origin_free(struct origin *o)
 
 		sim_event_drop(o->w->ring, &l->act);
 		sim_event_drop(o->w->ring, &l->look);
+		if (l->cord)
+			cord_close(l->cord, true);
 		free(l->bytes.text);
 		free(l);
 	}

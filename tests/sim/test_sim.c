@@ -6,7 +6,7 @@
  *     sim.sim --seed N          one world, told on stderr as it goes
  *     sim.sim --seconds S       fresh seeds; the failing ones are printed
  *     sim.sim --from N --count N
- *     sim.sim --first           the fixed seeds up to the first that fails
+ *     sim.sim --first           as without arguments, up to the first that fails
  *
  * Each lot of seeds runs in a process of its own, so that a trap ends one world
  * and not the run.
@@ -117,7 +117,7 @@ static void run_file(const char *path)
 		n_failed++;
 		return;
 	}
-	while (fgets(line, sizeof(line), file))
+	while (n_failed < n_failed_max && fgets(line, sizeof(line), file))
 		if (line[0] >= '0' && line[0] <= '9')
 			(void)fork_lot(strtoull(line, NULL, 10), 1);
 	(void)fclose(file);
@@ -160,6 +160,7 @@ static int run(int argc, char **argv)
 	} else if (argc == 2 && strcmp(argv[1], "--first") == 0) {
 		n_failed_max = 1;
 		run_range(1, FIXED_SEEDS);
+		run_file("tests/sim/seeds.txt");
 	} else if (argc == 3 && strcmp(argv[1], "--seed") == 0) {
 		(void)signal(SIGILL, say_trap);
 		(void)signal(SIGABRT, say_trap);

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "tests/sim/cord.h"
 #include "tests/sim/trunk_private.h"
 
 #define MS UINT64_C(1000000)
@@ -23,7 +24,8 @@ static void hang_up(struct trunk *k, bool reset)
 	list_each(node, &k->errands) errand_drop(list_entry(node, struct errand, link));
 	h2_session_close(k->session);
 	k->session = NULL;
-	sim_end_close(k->end, reset);
+	cord_close(k->cord, reset);
+	k->cord = NULL;
 }
 
 /* --- Bytes. ---------------------------------------------------------------------------------- */
@@ -53,7 +55,7 @@ static bool send_piece(struct trunk *k)
 	n = k->out_len - k->out_at < k->send_piece ? k->out_len - k->out_at : k->send_piece;
 	if (n == 0)
 		return false;
-	r = sim_end_write(k->end, k->out + k->out_at, n);
+	r = cord_write(k->cord, k->out + k->out_at, n);
 	if (r < 0)
 		return false;
 	k->out_at += (uint32_t)r;
@@ -86,17 +88,17 @@ static bool hear(struct trunk *k)
 	uint8_t bytes[16384];
 	int32_t n;
 
-	while ((n = sim_end_read(k->end, bytes, sizeof(bytes))) > 0)
+	while ((n = cord_read(k->cord, bytes, sizeof(bytes))) > 0)
 		feed(k, bytes, (uint32_t)n);
-	return n == -EAGAIN && !sim_end_is_reset(k->end);
+	return n == -EAGAIN && !cord_is_reset(k->cord);
 }
 
 /* Closed at once, what the gateway still sends would destroy what it has not read. */
 static void finish(struct trunk *k)
 {
 	k->finished = true;
-	if (!sim_end_is_reset(k->end))
-		sim_end_finish(k->end);
+	if (!cord_is_reset(k->cord))
+		cord_finish(k->cord);
 }
 
 static void move(struct ring *ring, struct sim_event *event)
@@ -125,11 +127,11 @@ static void move(struct ring *ring, struct sim_event *event)
 		sim_event_later(ring, &k->move);
 }
 
-static void something(struct sim_end *end, void *owner)
+static void something(struct cord *cord, void *owner)
 {
 	struct trunk *k = owner;
 
-	(void)end;
+	(void)cord;
 	if (!k->closed && !sim_event_waits(&k->move))
 		sim_event_later(k->w->ring, &k->move);
 }
@@ -145,7 +147,9 @@ void trunk_new(struct world *w, struct sim_end *end, struct list *list)
 	k->held = malloc(sizeof(*k->held));
 	GW_ASSERT(k->held);
 	k->w = w;
+	k->cord = world_accept(w, end);
 	k->end = end;
+	k->made_ns = ring_now_ns(ring);
 	list_init(&k->errands);
 	list_push_back(list, &k->link);
 	k->move.run = move;
@@ -159,7 +163,7 @@ void trunk_new(struct world *w, struct sim_end *end, struct list *list)
 	GW_ASSERT(h2_session_open(shared, H2_SERVER, false, &trunk_events, k, &k->session) == 0);
 	k->out_len = h2_session_write(k->session, k->out, sizeof(k->out));
 	tell_limit(k);
-	sim_end_watch(end, something, k);
+	cord_watch(k->cord, something, k);
 	sim_event_later(ring, &k->move);
 }
 
@@ -195,6 +199,8 @@ void trunks_free(struct list *list)
 		}
 		if (k->session)
 			h2_session_close(k->session);
+		if (k->cord)
+			cord_close(k->cord, true);
 		free(k->held);
 		free(k);
 	}

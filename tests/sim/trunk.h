@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * trunk.h - one connection of the gateway's to an origin that speaks HTTP/2 in the clear.
+ * trunk.h - one connection of the gateway's to an origin that speaks HTTP/2.
  *
  * Many requests share it. Each is judged and answered by the plan of its nonce, as an
  * origin of HTTP/1 does; beside that a trunk has limits and moods of its own: few streams

@@ -26,7 +26,9 @@ struct errand {
 
 struct trunk {
 	struct world *w;
-	struct sim_end *end;
+	struct cord *cord;         /* Until it is closed. */
+	const struct sim_end *end; /* Below it, to be looked at: it outlives the cord. */
+	uint64_t made_ns;
 	struct list_node link;
 	struct list errands;
 	struct sim_event move; /* Bytes go on. */

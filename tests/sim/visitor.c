@@ -99,7 +99,7 @@ static bool begin_request(struct visitor *v)
 	if (v->asking > v->answering)
 		world_saw(v->w, WORLD_PIPELINED);
 	deal = visitor_deal(v, v->asking);
-	deal->asked = true;
+	deal->asked_ns = ring_now_ns(v->w->ring);
 	v->bytes = plan_request(&deal->plan);
 	v->pos = 0;
 	v->may_continue = !deal->plan.expect && !deal->plan.asks_tunnel;

@@ -9,6 +9,7 @@
 #include "core/base/hash.h"
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
+#include "core/proxy/upstream.h"
 #include "policy/compile.h"
 #include "tests/sim/cord.h"
 #include "tests/sim/guest.h"
@@ -97,7 +98,7 @@ static struct sim_faults some_faults(struct world *w)
 
 static void make_ring(struct world *w, bool trace)
 {
-	bool many = w->h2 || w->trunks || w->tls;
+	bool many = w->h2 || w->trunks || w->tls || w->tls_up;
 	struct ring_options ring = {
 		.files_max = w->calm ? (many ? 256 : 128) : 24 + (uint32_t)below(w, 40),
 		.bufs_max = w->calm ? (many ? 1024 : 256) : 24 + (uint32_t)below(w, 100),
@@ -152,16 +153,20 @@ static void some_limits(struct world *w)
 	w->trunks = rng_below(&rng, 4) == 0;
 	w->tunnels = w->tunnels && !w->trunks;
 	w->tls = rng_below(&rng, 4) == 0;
+	w->tls_up = rng_below(&rng, 4) == 0;
 }
 
-/* In a calm world every client has a place for its TLS, and time for its handshake. */
+/* In a calm world every peer has a place for its TLS, and each client time for its handshake. */
 static void tls_options(const struct world *w, struct proxy_options *opt)
 {
 	struct rng rng;
 
 	rng_seed(&rng, w->seed ^ 0x746c73);
 	opt->handshake_ns = w->calm || rng_below(&rng, 2) ? 10 * S : 1 + rng_below(&rng, 100 * MS);
-	opt->sealed_max = w->calm || rng_below(&rng, 4) ? opt->clients_max : 1;
+	if (w->tls)
+		opt->sealed_max = w->calm || rng_below(&rng, 4) ? opt->clients_max : 1;
+	if (w->tls_up)
+		opt->sealed_max += w->calm || rng_below(&rng, 6) ? opt->upstreams_max : 1;
 }
 
 /* Of several requests on each connection, in a calm world none is to lack a place. */
@@ -195,6 +200,30 @@ static void put_origin(struct draft_endpoint *endpoint, uint32_t origin)
 	memcpy(endpoint->addrs[0].ip, addr.ip, sizeof(addr.ip));
 }
 
+static enum policy_protocol protocol(const struct world *w)
+{
+	if (w->trunks)
+		return w->tls_up ? POLICY_H2 : POLICY_H2C;
+	return w->tls_up ? POLICY_HTTPS : POLICY_HTTP;
+}
+
+/* What an origin's certificate has to be for; each is good for all of them. */
+static struct slice server_name(const struct world *w, uint32_t generation, uint32_t origin)
+{
+	static const struct slice addrs[WORLD_ORIGINS] = { SLICE_INIT("10.0.0.1"),
+							   SLICE_INIT("10.0.0.2"),
+							   SLICE_INIT("10.0.0.3") };
+
+	switch (hash_u64(w->seed * 7 + generation * WORLD_ORIGINS + origin) % 3) {
+	case 0:
+		return SLICE("origin.test");
+	case 1:
+		return SLICE("other.test");
+	default:
+		return addrs[origin];
+	}
+}
+
 static struct policy_table *make_table(struct world *w, uint32_t generation)
 {
 	struct draft_endpoint endpoints[WORLD_ORIGINS] = { 0 };
@@ -216,7 +245,7 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 	int r;
 
 	service.n_endpoints = 1 + (uint32_t)below(w, WORLD_ORIGINS);
-	service.protocol = w->trunks ? POLICY_H2C : POLICY_HTTP;
+	service.protocol = (uint8_t)protocol(w);
 	service.max_idle = (uint16_t)below(w, 5);
 	service.max_idle_all = below(w, 10) ? UINT16_MAX : (uint32_t)below(w, 5);
 	service.max_requests = below(w, 3) ? 0 : 1 + (uint32_t)below(w, 4);
@@ -229,8 +258,12 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 		.tunnel_idle_ns = 300 * S, /* No visitor waits for so long. */
 	};
 	for (uint16_t i = 0; i < service.n_endpoints; i++) {
+		uint32_t origin = (first + i) % WORLD_ORIGINS;
+
 		endpoints[i].slot = i;
-		put_origin(&endpoints[i], (first + i) % WORLD_ORIGINS);
+		put_origin(&endpoints[i], origin);
+		if (w->tls_up)
+			endpoints[i].server_name = server_name(w, generation, origin);
 	}
 	r = policy_compile(&draft, &table);
 	GW_ASSERT(r == 0);
@@ -296,9 +329,13 @@ static void adopt(struct ring *ring, struct sim_event *event)
 {
 	struct world *w = GW_CONTAINER_OF(event, struct world, adopt);
 
-	(void)ring;
 	seat_offer(&w->seat, w->tables[1]);
 	world_saw(w, WORLD_ADOPTED);
+	if (w->tls_up && hash_u64(w->seed) % 2) {
+		upstream_trust(w->proxy, &w->seal_up.callers[1], 1);
+		w->anew_ns = ring_now_ns(ring);
+		world_saw(w, WORLD_UP_ANEW);
+	}
 }
 
 static void watch(struct ring *ring, struct sim_event *event)
@@ -338,10 +375,11 @@ static void people(struct world *w)
 	}
 }
 
-static void some_cut(struct cord_plan *plan, struct rng *rng)
+/* Up to 'last'; 'len': of its whole handshake, or more. */
+static void some_cut(struct cord_plan *plan, struct rng *rng, enum cord_cut last, uint32_t len)
 {
-	plan->cut = (enum cord_cut)(CORD_RESETS + rng_below(rng, 3));
-	plan->cut_at = (uint32_t)rng_below(rng, rng_below(rng, 2) ? 400 : 80);
+	plan->cut = (enum cord_cut)(CORD_RESETS + rng_below(rng, last));
+	plan->cut_at = (uint32_t)rng_below(rng, rng_below(rng, 2) ? len : 80);
 }
 
 struct cord *world_dial(struct world *w, uint32_t first, bool h2, const struct ring_addr *from)
@@ -356,8 +394,46 @@ struct cord *world_dial(struct world *w, uint32_t first, bool h2, const struct r
 	plan.rude = rng_below(&rng, 3) == 0;
 	plan.renews = rng_below(&rng, 3) == 0;
 	if (!w->calm && rng_below(&rng, 6) == 0)
-		some_cut(&plan, &rng);
+		some_cut(&plan, &rng, CORD_STALLS, 400);
 	return cord_dial(w->ring, &w->front, from, &plan);
+}
+
+/* What the gateway must refuse, or is refused. */
+static void some_vice(struct seal_manners *manners, struct rng *rng)
+{
+	if (rng_below(rng, 2))
+		manners->kind = (enum seal_kind)(1 + rng_below(rng, SEAL_N_KINDS - 1));
+	else
+		manners->choice = rng_below(rng, 2) ? SEAL_CHOOSES_NONE : SEAL_REFUSES;
+}
+
+struct cord *world_accept(struct world *w, struct sim_end *end)
+{
+	struct cord_plan plan = { .seal = w->tls_up ? &w->seal_up : NULL };
+	struct rng rng;
+
+	rng_seed(&rng, hash_u64(w->seed) + w->n_accepted++);
+	plan.manners = (struct seal_manners){ .h2 = w->trunks,
+					      .old = rng_below(&rng, 5) == 0,
+					      .resumes = rng_below(&rng, 3) > 0,
+					      .asks_again = rng_below(&rng, 6) == 0 };
+	plan.rude = rng_below(&rng, 3) == 0;
+	plan.renews = rng_below(&rng, 3) == 0;
+	if (!w->calm && rng_below(&rng, 8) == 0)
+		some_cut(&plan, &rng, CORD_BABBLES, 1300);
+	if (!w->calm && rng_below(&rng, 10) == 0)
+		some_vice(&plan.manners, &rng);
+	if (!w->calm && rng_below(&rng, 8) == 0)
+		plan.spoilt_at = 1 + rng_below(&rng, rng_below(&rng, 2) ? 1300 : 40000);
+	return cord_accept(w->ring, end, &plan);
+}
+
+void world_judge_line(const struct world *w, const struct deal *deal, uint64_t made_ns)
+{
+	if (!deal->asked_ns || plan_is_flawed_head(&deal->plan))
+		sim_fail(w->ring, "%016" PRIx64 ": refused, but forwarded", deal->plan.nonce);
+	if (made_ns < w->anew_ns && deal->asked_ns > w->anew_ns)
+		sim_fail(w->ring, "%016" PRIx64 ": to whom was judged by others", deal->plan.nonce);
 }
 
 static void schedule(struct world *w)
@@ -420,6 +496,21 @@ static void end_tls(struct world *w)
 	seal_close(&w->seal);
 }
 
+static void end_tls_up(struct world *w)
+{
+	w->endings[WORLD_UP_SHAKEN] += w->seal_up.n_shaken;
+	w->endings[WORLD_UP_RESUMED] += w->seal_up.n_resumed;
+	w->endings[WORLD_UP_OLD] += w->seal_up.n_old;
+	w->endings[WORLD_UP_CUT] += w->seal_up.n_cut;
+	w->endings[WORLD_UP_RENEWED] += w->seal_up.n_renewed;
+	w->endings[WORLD_UP_SHUNNED] += w->seal_up.n_shunned;
+	w->endings[WORLD_UP_SPOILT] += w->seal_up.n_spoilt;
+	w->endings[WORLD_UP_H1_CALM] += w->calm && !w->trunks;
+	w->endings[WORLD_UP_H2_CALM] += w->calm && w->trunks;
+	cord_forget(&w->seal_up);
+	seal_close(&w->seal_up);
+}
+
 static void end(struct world *w, struct ledger *ledger)
 {
 	proxy_destroy(w->proxy);
@@ -439,6 +530,8 @@ static void end(struct world *w, struct ledger *ledger)
 	sim_event_drop(w->ring, &w->watch);
 	if (w->tls)
 		end_tls(w);
+	if (w->tls_up)
+		end_tls_up(w);
 	ring_free(w->ring);
 	free(w->tables[0]);
 	free(w->tables[1]);
@@ -467,10 +560,12 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	some_options(&w, &options);
 	if (w.h2 || w.trunks)
 		h2_options(&w, &options);
-	if (w.tls) {
+	if (w.tls || w.tls_up)
 		tls_options(&w, &options);
+	if (w.tls)
 		seal_open(&w.seal, seed, w.h2);
-	}
+	if (w.tls_up)
+		seal_open_origins(&w.seal_up, hash_u64(seed), WORLD_ORIGINS);
 	w.tables[0] = make_table(&w, 1);
 	w.tables[1] = make_table(&w, 2);
 	seat_offer(&w.seat, w.tables[0]);
@@ -481,6 +576,8 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 						      .seat = &w.seat,
 						      .seed = seed },
 			       &w.proxy) == 0);
+	if (w.tls_up)
+		upstream_trust(w.proxy, &w.seal_up.callers[0], 1);
 	ledger = w.logs ? ledger_open(&w) : NULL;
 	GW_ASSERT(ring_listen(w.ring, &front, &(struct ring_listen){ 0 }, &file) == 0);
 	w.listener = &listener;

@@ -22,6 +22,10 @@
  *    its end does when its visitor has ended it, or in a drain.
  * 12 No origin that speaks HTTP/2 has more streams at a time than it allows; what it
  *    refuses without a look it is asked once more at most, whatever the method.
+ * 13 No origin that speaks TLS hears a word of a request unless its certificate is good, for the
+ *    name that it is known by, and it speaks the protocol of its service; a body that ends with
+ *    its connection is complete only if that end was said. What is asked after the gateway has
+ *    begun to judge by another client of TLS reaches no connection that was made before.
  * All of them hold for guests, who speak HTTP/2, as for visitors; a stream that its guest
  * has given up is a connection reset, for rule 7; so is an end of TLS without close_notify.
  */
@@ -65,7 +69,13 @@
 	X(TRUNK_BROKEN)  /* With all that ran on it. */ \
 	X(TRUNK_LEFT)    /* With GOAWAY. */ \
 	X(TLS_SHAKEN) X(TLS_RESUMED) X(TLS_OLD) X(TLS_H1_CALM) X(TLS_H2_CALM) \
-	X(TLS_CUT) X(TLS_RENEWED) /* By the client, in its handshake; while payload was on its way. */
+	X(TLS_CUT) X(TLS_RENEWED) /* By the client, in its handshake; while payload was on its way. */ \
+	X(UP_SHAKEN) X(UP_RESUMED) X(UP_OLD) X(UP_H1_CALM) X(UP_H2_CALM) /* The same of origins. */ \
+	X(UP_CUT) X(UP_RENEWED) \
+	X(UP_SHUNNED) /* One that is not believed, or refuses what it is offered. */ \
+	X(UP_SPOILT)  /* A bit of what was said, underway. */ \
+	X(UP_UNSAID)  /* A body whose end is a connection's, without close_notify. */ \
+	X(UP_ANEW)    /* The gateway judges them by another client of TLS. */
 /* clang-format on */
 
 enum world_ending {
@@ -84,7 +94,7 @@ enum { WORLD_VISITORS_MAX = 10, WORLD_DEALS_MAX = 40, WORLD_ORIGINS = 3 };
 
 struct deal {
 	struct plan plan;
-	bool asked;            /* Some of it was sent. */
+	uint64_t asked_ns;     /* When some of it was sent; 0: nothing was. */
 	bool ask_head;         /* Its head. */
 	bool ask_whole;        /* All of it, validly. */
 	bool reply_whole;      /* An origin has sent all of a reply. */
@@ -112,7 +122,11 @@ struct world {
 	bool h2;      /* Is spoken, by guests among the visitors; */
 	bool trunks;  /* and by origins, in the place of HTTP/1. */
 	bool tls;     /* Is spoken by all of them, in HTTP/1 and HTTP/2. */
-	struct seal seal;
+	bool tls_up;  /* Is spoken by all origins, in HTTP/1 or HTTP/2. */
+	struct seal seal, seal_up;
+	uint32_t n_accepted; /* By all origins. */
+	uint64_t
+		anew_ns; /* From then on the gateway judges them by another client of TLS; 0: never. */
 	struct ring *ring;
 	struct proxy *proxy;
 	struct listener *listener;
@@ -143,6 +157,11 @@ struct deal *world_deal(struct world *w, uint64_t nonce);
 
 /* A client's connection to the gateway: of deals from 'first' on. NULL: nobody listens. */
 struct cord *world_dial(struct world *w, uint32_t first, bool h2, const struct ring_addr *from);
+
+/* A connection of the gateway's to an origin, at the origin's end. */
+struct cord *world_accept(struct world *w, struct sim_end *end);
+/* One that was made then is asked for this: may it be? */
+void world_judge_line(const struct world *w, const struct deal *deal, uint64_t made_ns);
 
 /* A request is being served. */
 bool world_is_busy(const struct world *w);
