@@ -138,8 +138,8 @@ static bool hear(struct cord *c)
 }
 
 /*
- * OpenSSL wants more than there is; anything else that it says is the gateway's fault, unless one of
- * the two was to refuse the other, or what was said to it was spoilt.
+ * OpenSSL wants more than there is; anything else that it says is the gateway's fault, unless
+ * one of the two was to refuse the other, or what was said to it was spoilt.
  */
 static void expect_more(struct cord *c, int r)
 {

@@ -257,10 +257,10 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 		.pool_idle_ns = 8 * S,
 		.tunnel_idle_ns = 300 * S, /* No visitor waits for so long. */
 	};
-	for (uint16_t i = 0; i < service.n_endpoints; i++) {
+	for (uint32_t i = 0; i < service.n_endpoints; i++) {
 		uint32_t origin = (first + i) % WORLD_ORIGINS;
 
-		endpoints[i].slot = i;
+		endpoints[i].slot = (uint16_t)i;
 		put_origin(&endpoints[i], origin);
 		if (w->tls_up)
 			endpoints[i].server_name = server_name(w, generation, origin);
@@ -329,13 +329,18 @@ static void adopt(struct ring *ring, struct sim_event *event)
 {
 	struct world *w = GW_CONTAINER_OF(event, struct world, adopt);
 
+	(void)ring;
 	seat_offer(&w->seat, w->tables[1]);
 	world_saw(w, WORLD_ADOPTED);
-	if (w->tls_up && hash_u64(w->seed) % 2) {
-		upstream_trust(w->proxy, &w->seal_up.callers[1], 1);
-		w->anew_ns = ring_now_ns(ring);
-		world_saw(w, WORLD_UP_ANEW);
-	}
+}
+
+static void judge_anew(struct ring *ring, struct sim_event *event)
+{
+	struct world *w = GW_CONTAINER_OF(event, struct world, anew);
+
+	upstream_trust(w->proxy, &w->seal_up.callers[1], 1);
+	w->anew_ns = ring_now_ns(ring);
+	world_saw(w, WORLD_UP_ANEW);
 }
 
 static void watch(struct ring *ring, struct sim_event *event)
@@ -433,7 +438,8 @@ void world_judge_line(const struct world *w, const struct deal *deal, uint64_t m
 	if (!deal->asked_ns || plan_is_flawed_head(&deal->plan))
 		sim_fail(w->ring, "%016" PRIx64 ": refused, but forwarded", deal->plan.nonce);
 	if (made_ns < w->anew_ns && deal->asked_ns > w->anew_ns)
-		sim_fail(w->ring, "%016" PRIx64 ": to whom was judged by others", deal->plan.nonce);
+		sim_fail(w->ring, "%016" PRIx64 ": told to one that others have judged",
+			 deal->plan.nonce);
 }
 
 static void schedule(struct world *w)
@@ -444,10 +450,13 @@ static void schedule(struct world *w)
 	w->drained.run = drained;
 	w->abort.run = abort_now;
 	w->adopt.run = adopt;
+	w->anew.run = judge_anew;
 	w->watch.run = watch;
 	sim_event_at(w->ring, &w->watch, now_ns + 10 * S);
 	if (below(w, 3) == 0)
 		sim_event_at(w->ring, &w->adopt, now_ns + below(w, 500 * MS));
+	if (w->tls_up && hash_u64(w->seed) % 2)
+		sim_event_at(w->ring, &w->anew, now_ns + hash_u64(~w->seed) % (1 * S));
 	if (!w->calm && below(w, 3) == 0) {
 		uint64_t at_ns = now_ns + below(w, 1 * S);
 
@@ -527,6 +536,7 @@ static void end(struct world *w, struct ledger *ledger)
 	sim_event_drop(w->ring, &w->drained);
 	sim_event_drop(w->ring, &w->abort);
 	sim_event_drop(w->ring, &w->adopt);
+	sim_event_drop(w->ring, &w->anew);
 	sim_event_drop(w->ring, &w->watch);
 	if (w->tls)
 		end_tls(w);

@@ -125,8 +125,7 @@ struct world {
 	bool tls_up;  /* Is spoken by all origins, in HTTP/1 or HTTP/2. */
 	struct seal seal, seal_up;
 	uint32_t n_accepted; /* By all origins. */
-	uint64_t
-		anew_ns; /* From then on the gateway judges them by another client of TLS; 0: never. */
+	uint64_t anew_ns;    /* Since when others judge them, in the gateway; 0: never. */
 	struct ring *ring;
 	struct proxy *proxy;
 	struct listener *listener;
@@ -139,7 +138,7 @@ struct world {
 	struct guest *guests[WORLD_VISITORS_MAX];
 	uint32_t n_guests, n_guests_over;
 	struct origin *origins[WORLD_ORIGINS];
-	struct sim_event drain, drained, abort, adopt, watch;
+	struct sim_event drain, drained, abort, adopt, anew, watch;
 	struct policy_seat seat;
 	struct policy_table *tables[2];
 	bool draining, aborted;
