@@ -8,7 +8,7 @@
 #include <errno.h>
 #include <stdlib.h>
 
-enum { RECORD = 16384, SEALED = 20000, RENEWAL = 10000 };
+enum { RECORD = 16384, SEALED = 20000 };
 
 struct cord {
 	struct ring *ring;
@@ -315,7 +315,7 @@ void cord_forget(struct seal *seal)
 static void renew_keys(struct cord *c, uint32_t n)
 {
 	c->n_read += n;
-	if (!c->plan.renews || c->n_read < RENEWAL || c->finish_due || !flush(c) ||
+	if (!c->plan.renews || c->n_read < c->plan.renews || c->finish_due || !flush(c) ||
 	    SSL_version(c->ssl) != TLS1_3_VERSION)
 		return;
 	c->n_read = 0;

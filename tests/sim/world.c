@@ -387,6 +387,13 @@ static void some_cut(struct cord_plan *plan, struct rng *rng, enum cord_cut last
 	plan->cut_at = (uint32_t)rng_below(rng, rng_below(rng, 2) ? len : 80);
 }
 
+static uint32_t some_renewal(struct rng *rng)
+{
+	static const uint32_t spans[] = { 10000, 500, 0, 0, 0, 0 };
+
+	return spans[rng_below(rng, ARRAY_SIZE(spans))];
+}
+
 struct cord *world_dial(struct world *w, uint32_t first, bool h2, const struct ring_addr *from)
 {
 	struct cord_plan plan = { .seal = w->tls ? &w->seal : NULL };
@@ -397,7 +404,7 @@ struct cord *world_dial(struct world *w, uint32_t first, bool h2, const struct r
 					      .old = rng_below(&rng, 5) == 0,
 					      .resumes = rng_below(&rng, 2) };
 	plan.rude = rng_below(&rng, 3) == 0;
-	plan.renews = rng_below(&rng, 3) == 0;
+	plan.renews = some_renewal(&rng);
 	if (!w->calm && rng_below(&rng, 6) == 0)
 		some_cut(&plan, &rng, CORD_STALLS, 400);
 	return cord_dial(w->ring, &w->front, from, &plan);
@@ -423,7 +430,7 @@ struct cord *world_accept(struct world *w, struct sim_end *end)
 					      .resumes = rng_below(&rng, 3) > 0,
 					      .asks_again = rng_below(&rng, 6) == 0 };
 	plan.rude = rng_below(&rng, 3) == 0;
-	plan.renews = rng_below(&rng, 3) == 0;
+	plan.renews = some_renewal(&rng);
 	if (!w->calm && rng_below(&rng, 8) == 0)
 		some_cut(&plan, &rng, CORD_BABBLES, 1300);
 	if (!w->calm && rng_below(&rng, 10) == 0)
