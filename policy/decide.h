@@ -39,10 +39,10 @@ struct verdict {
 	uint16_t status;  /* VERDICT_REFUSE: what to answer, */
 	uint16_t reason;  /* enum reason, */
 	uint32_t generation;
-	uint32_t index;   /* The route's in the table that was asked; or POLICY_NO_ROUTE. Of use only
+	uint32_t index; /* The route's in the table that was asked; or POLICY_NO_ROUTE. Of use only
 			   * until the handler returns that asked. */
-	uint16_t route;   /* Slots, unless REFUSE; */
-	uint16_t service; /* VERDICT_FORWARD. */
+	uint16_t route; /* Slots, unless REFUSE; */
+	uint16_t service;  /* VERDICT_FORWARD. */
 	uint64_t max_body; /* VERDICT_FORWARD: bounds. */
 	struct policy_timeouts timeouts;
 };

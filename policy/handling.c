@@ -19,9 +19,9 @@ static const struct {
 
 /* What a service says of CORS does not count where the route speaks for it. */
 static const char *const cors_names[] = {
-	"access-control-allow-origin",	    "access-control-allow-credentials",
-	"access-control-allow-methods",     "access-control-allow-headers",
-	"access-control-expose-headers",    "access-control-max-age",
+	"access-control-allow-origin",   "access-control-allow-credentials",
+	"access-control-allow-methods",  "access-control-allow-headers",
+	"access-control-expose-headers", "access-control-max-age",
 };
 
 /* --- Room. ----------------------------------------------------------------------------------- */
@@ -142,8 +142,7 @@ static void draw_request(struct writer *w, const struct written_headers *h, stru
 
 static bool keeps_security(const struct written_route *r, size_t i)
 {
-	return r->security_headers &&
-	       !sets(&r->response_headers, slice_of(security[i].name));
+	return r->security_headers && !sets(&r->response_headers, slice_of(security[i].name));
 }
 
 static void draw_response(struct writer *w, const struct written_route *r, struct draft_rules *to)

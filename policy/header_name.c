@@ -7,14 +7,14 @@
 
 /* Of both directions. */
 static const char *const never[] = {
-	"connection", "content-length",    "host",    "http2-settings",    "keep-alive", "via",
-	"te",         "proxy-connection",  "trailer", "transfer-encoding", "upgrade",
+	"connection", "content-length",   "host",    "http2-settings",    "keep-alive", "via",
+	"te",         "proxy-connection", "trailer", "transfer-encoding", "upgrade",
 };
 
 static const char *const never_in_requests[] = {
-	"expect",           "forwarded",       "max-forwards",     "proxy-authorization",
-	"x-forwarded-for",  "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
-	"x-real-ip",        "x-request-id",
+	"expect",          "forwarded",        "max-forwards",     "proxy-authorization",
+	"x-forwarded-for", "x-forwarded-host", "x-forwarded-port", "x-forwarded-proto",
+	"x-real-ip",       "x-request-id",
 };
 
 static const char *const never_in_responses[] = { "date", "proxy-authenticate" };

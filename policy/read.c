@@ -11,6 +11,7 @@
 #include "policy/auth.h"
 #include "policy/handling.h"
 #include "policy/limit.h"
+#include "policy/short_form.h"
 #include "policy/table.h"
 
 enum {
@@ -361,6 +362,8 @@ int policy_read(const struct document_node *root, size_t room, struct report *re
 		return -ENOMEM;
 	arena_init(&block->arena, block->bytes, size);
 	r = bind_fill(&policy_schema, root, &block->arena, rep, &block->policy);
+	if (r == 0)
+		r = short_form_expand(&block->policy, &block->arena, rep);
 	if (r == 0)
 		r = check(&block->policy, rep);
 	if (r == 0)

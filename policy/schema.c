@@ -30,6 +30,32 @@ static const struct schema_field endpoint_fields[] = {
 	  .example = "10.0.0.11:8080",
 	  .help = "Where it listens. Without a port: 80, or 443 where TLS is spoken. A name is looked up "
 		  "again when its time to live has passed." },
+	{ .key = "weight",
+	  SCHEMA_MEMBER(written_endpoint, weight),
+	  .type = SCHEMA_NUMBER,
+	  .flags = SCHEMA_INACTIVE,
+	  .min = 1,
+	  .max = 1000,
+	  .preset = "1",
+	  .help = "Its share of the load. Nothing acts on it yet." },
+	{ .key = "region",
+	  SCHEMA_MEMBER(written_endpoint, region),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_INACTIVE,
+	  .words = word_off,
+	  .check = form_name,
+	  .expected = "a name",
+	  .preset = "off",
+	  .help = "Where it is. Nothing acts on it yet." },
+	{ .key = "zone",
+	  SCHEMA_MEMBER(written_endpoint, zone),
+	  .type = SCHEMA_TEXT,
+	  .flags = SCHEMA_INACTIVE,
+	  .words = word_off,
+	  .check = form_name,
+	  .expected = "a name",
+	  .preset = "off",
+	  .help = "And where there. Nothing acts on it yet." },
 };
 
 static const struct schema endpoint_schema = {
@@ -137,6 +163,15 @@ static const struct schema_field service_fields[] = {
 	  SCHEMA_MEMBER(written_service, pool),
 	  .type = SCHEMA_MAP,
 	  .map = &pool_schema },
+#define LATER(key_, member_, schema_)                                                              \
+	{                                                                                          \
+		.key = key_, SCHEMA_MEMBER(written_service, member_), .type = SCHEMA_MAP,          \
+		.flags = SCHEMA_INACTIVE, .map = &policy_##schema_##_schema                        \
+	}
+	LATER("limit", load, load),
+	LATER("breaker", breaker, breaker),
+	LATER("retry", retry, retry),
+	LATER("health", health, health),
 };
 
 static const struct schema service_schema = {
@@ -250,6 +285,11 @@ static const struct schema_field scope = {
 	.expected = "a scope, without blanks and quotes (RFC 6749 3.3)",
 };
 
+static const struct schema_word priorities[] = {
+	{ "critical", 0, NULL },   { "normal", 1, NULL }, { "low", 2, NULL },
+	{ "background", 3, NULL }, { NULL, 0, NULL },
+};
+
 static const struct schema_field limit_name = {
 	.type = SCHEMA_TEXT,
 	.check = form_name,
@@ -330,6 +370,13 @@ static const struct schema_field route_fields[] = {
 	  .help = "Rate limits that its requests have to keep, by name. The first one that has no "
 		  "token left decides.",
 	  .over = "429, rate_limited, with retry-after" },
+	{ .key = "priority",
+	  SCHEMA_MEMBER(written_route, priority),
+	  .type = SCHEMA_ENUM,
+	  .flags = SCHEMA_INACTIVE,
+	  .words = priorities,
+	  .preset = "normal",
+	  .help = "What goes last under load. Nothing acts on it yet." },
 	{ .key = "auth",
 	  SCHEMA_MEMBER(written_route, auth),
 	  .type = SCHEMA_TEXT,
@@ -386,6 +433,24 @@ static const struct schema_field fields[] = {
 	  .type = SCHEMA_BOOL,
 	  .preset = "true",
 	  .help = "false: every request is answered 429, policy_disabled." },
+	{ .key = "rate_limit",
+	  SCHEMA_MEMBER(written_policy, rate_limit),
+	  .type = SCHEMA_NUMBER,
+	  .words = word_off,
+	  .min = 1,
+	  .max = 10000000,
+	  .preset = "off",
+	  .help = "Requests per second in all: a limit by this name that every route has in front of its "
+		  "own. For more than that, see limits.",
+	  .over = "429, rate_limited" },
+	{ .key = "circuit_breaker_threshold",
+	  SCHEMA_MEMBER(written_policy, circuit_breaker_threshold),
+	  .type = SCHEMA_NUMBER,
+	  .flags = SCHEMA_INACTIVE,
+	  .min = 1,
+	  .max = 100,
+	  .preset = "50",
+	  .help = "Percent of requests that may fail at a service. Nothing acts on it yet." },
 	{ .key = "services",
 	  SCHEMA_COUNTED(written_policy, services, n_services),
 	  .type = SCHEMA_NAMED,

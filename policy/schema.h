@@ -10,6 +10,26 @@
 
 struct written_endpoint {
 	struct slice address;
+	uint64_t weight; /* This and the rest: schema_later.c. */
+	struct slice region, zone;
+};
+
+struct written_load {
+	uint32_t mode;
+	uint64_t max;
+};
+
+struct written_breaker {
+	uint64_t consecutive, error_percent, base_ns, cap_ns;
+};
+
+struct written_retry {
+	uint64_t attempts, budget_percent;
+};
+
+struct written_health {
+	struct slice path;
+	uint64_t interval_ns, fall, rise;
 };
 
 struct written_timeouts {
@@ -28,6 +48,10 @@ struct written_service {
 	uint32_t n_endpoints;
 	struct written_timeouts timeouts;
 	struct written_pool pool;
+	struct written_load load;
+	struct written_breaker breaker;
+	struct written_retry retry;
+	struct written_health health;
 };
 
 struct written_match {
@@ -134,6 +158,7 @@ struct written_route {
 	struct written_cors cors;
 	const struct slice *limits;
 	uint32_t n_limits;
+	uint32_t priority;
 	struct slice auth; /* Empty: everybody may ask. */
 	const struct slice *scopes;
 	uint32_t n_scopes;
@@ -141,11 +166,14 @@ struct written_route {
 
 extern const struct schema policy_rewrite_schema, policy_redirect_schema, policy_respond_schema,
 	policy_request_headers_schema, policy_response_headers_schema, policy_cookies_schema,
-	policy_cors_schema, policy_limit_schema, policy_auth_schema;
+	policy_cors_schema, policy_limit_schema, policy_auth_schema, policy_load_schema,
+	policy_breaker_schema, policy_retry_schema, policy_health_schema;
 
 struct written_policy {
 	uint64_t version;
 	bool enabled;
+	uint64_t rate_limit;                /* 0: none. short_form.h. */
+	uint64_t circuit_breaker_threshold; /* Percent. */
 	const struct written_service *services;
 	uint32_t n_services;
 	const struct written_route *routes;

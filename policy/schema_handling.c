@@ -70,33 +70,33 @@ static const struct schema_field response_name = {
 	.expected = NAME_EXPECTED,
 };
 
-#define HEADERS(of_)                                                                               \
-	{ .key = "set",                                                                            \
-	  SCHEMA_COUNTED(written_headers, set, n_set),                                             \
-	  .type = SCHEMA_NAMED,                                                                    \
-	  .max = POLICY_RULES_MAX,                                                                 \
-	  .check = is_##of_##_name,                                                                \
-	  .expected = NAME_EXPECTED,                                                               \
-	  .element = &of_##_value,                                                                 \
-	  .example = "{x-tenant: blue}",                                                           \
-	  .help = "In place of all that were there under this name." },                            \
-	{ .key = "add",                                                                            \
-	  SCHEMA_COUNTED(written_headers, add, n_add),                                             \
-	  .type = SCHEMA_NAMED,                                                                    \
-	  .max = POLICY_RULES_MAX,                                                                 \
-	  .check = is_##of_##_name,                                                                \
-	  .expected = NAME_EXPECTED,                                                               \
-	  .element = &of_##_value,                                                                 \
-	  .example = "{x-seen-at: edge}",                                                          \
-	  .help = "Beside what is there under this name. A field whose variable has no value is "   \
-		  "left out." },                                                                   \
-	{ .key = "remove",                                                                         \
-	  SCHEMA_COUNTED(written_headers, remove, n_remove),                                       \
-	  .type = SCHEMA_LIST,                                                                     \
-	  .max = POLICY_RULES_MAX,                                                                 \
-	  .element = &of_##_name,                                                                  \
-	  .example = "[x-debug]",                                                                  \
-	  .help = "Not passed on." },
+#define HEADERS(of_)                                                                                      \
+	{ .key = "set",                                                                                   \
+	  SCHEMA_COUNTED(written_headers, set, n_set),                                                    \
+	  .type = SCHEMA_NAMED,                                                                           \
+	  .max = POLICY_RULES_MAX,                                                                        \
+	  .check = is_##of_##_name,                                                                       \
+	  .expected = NAME_EXPECTED,                                                                      \
+	  .element = &of_##_value,                                                                        \
+	  .example = "{x-tenant: blue}",                                                                  \
+	  .help = "In place of all that were there under this name." },                                   \
+		{ .key = "add",                                                                           \
+		  SCHEMA_COUNTED(written_headers, add, n_add),                                            \
+		  .type = SCHEMA_NAMED,                                                                   \
+		  .max = POLICY_RULES_MAX,                                                                \
+		  .check = is_##of_##_name,                                                               \
+		  .expected = NAME_EXPECTED,                                                              \
+		  .element = &of_##_value,                                                                \
+		  .example = "{x-seen-at: edge}",                                                         \
+		  .help = "Beside what is there under this name. A field whose variable has no value is " \
+			  "left out." },                                                                  \
+		{ .key = "remove",                                                                        \
+		  SCHEMA_COUNTED(written_headers, remove, n_remove),                                      \
+		  .type = SCHEMA_LIST,                                                                    \
+		  .max = POLICY_RULES_MAX,                                                                \
+		  .element = &of_##_name,                                                                 \
+		  .example = "[x-debug]",                                                                 \
+		  .help = "Not passed on." },
 
 static const struct schema_field request_headers_fields[] = { HEADERS(request) };
 static const struct schema_field response_headers_fields[] = { HEADERS(response) };
@@ -152,7 +152,8 @@ static const struct schema_field rewrite_fields[] = {
 	  .max = POLICY_PATH_MAX,
 	  .words = word_off,
 	  .check = is_new_path,
-	  .expected = "a path; ${path} and ${rest}, which is what follows the prefix, stand for them",
+	  .expected =
+		  "a path; ${path} and ${rest}, which is what follows the prefix, stand for them",
 	  .preset = "off",
 	  .example = "/legacy${path}",
 	  .help = "Stands in place of the whole path. The query stays as it is." },
@@ -383,7 +384,8 @@ static const struct schema_field cors_fields[] = {
 	       "That a page may use. None: GET, HEAD and POST."),
 	TOKENS("headers", headers, "[authorization, content-type]",
 	       "Fields that a page may send beside those that are always allowed."),
-	TOKENS("expose", expose, "[etag]", "Fields of answers that a page may read, beside the usual."),
+	TOKENS("expose", expose, "[etag]",
+	       "Fields of answers that a page may read, beside the usual."),
 	{ .key = "credentials",
 	  SCHEMA_MEMBER(written_cors, credentials),
 	  .type = SCHEMA_BOOL,

@@ -41,12 +41,12 @@ enum template_variable {
 #define TEMPLATE_BIT(id) (1u << TEMPLATE_##id)
 
 /* What may be told of in fields of a request, in fields of a response, in a target, a path. */
-#define TEMPLATE_IN_RESPONSE                                                                          \
+#define TEMPLATE_IN_RESPONSE                                                                       \
 	(TEMPLATE_BIT(CLIENT_IP) | TEMPLATE_BIT(HOST) | TEMPLATE_BIT(SCHEME) |                     \
 	 TEMPLATE_BIT(ROUTE) | TEMPLATE_BIT(SERVICE) | TEMPLATE_BIT(REQUEST_ID))
-#define TEMPLATE_IN_REQUEST                                                                           \
+#define TEMPLATE_IN_REQUEST                                                                        \
 	(TEMPLATE_IN_RESPONSE | TEMPLATE_BIT(METHOD) | TEMPLATE_BIT(PATH) | TEMPLATE_BIT(QUERY))
-#define TEMPLATE_IN_TARGET                                                                            \
+#define TEMPLATE_IN_TARGET                                                                         \
 	(TEMPLATE_BIT(HOST) | TEMPLATE_BIT(SCHEME) | TEMPLATE_BIT(PATH) | TEMPLATE_BIT(QUERY) |    \
 	 TEMPLATE_BIT(REST))
 #define TEMPLATE_IN_PATH (TEMPLATE_BIT(PATH) | TEMPLATE_BIT(REST))

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "core/document/encode.h"
+#include "core/document/inactive.h"
 #include "core/document/load.h"
 #include "policy/read.h"
 #include "tools/gwtool.h"
@@ -32,6 +33,12 @@ static int load(const char *file, struct report *rep, struct document **ret_doc)
 	return r;
 }
 
+static void warn(void *owner, struct slice path)
+{
+	(void)owner;
+	(void)fprintf(stderr, "%.*s: nothing acts on it yet\n", SLICE_ARG(path));
+}
+
 int gwtool_check_policy(const struct call *call)
 {
 	static struct report rep;
@@ -41,6 +48,8 @@ int gwtool_check_policy(const struct call *call)
 	if (call->argc != 1)
 		return gwtool_usage("check-policy takes one argument: ", "the file");
 	r = load(call->argv[0], &rep, &doc);
+	if (r == 0)
+		inactive_find(&policy_schema, document_root(doc), warn, NULL);
 	document_free(doc);
 	return gwtool_tell_verdict(call, call->argv[0], r, &rep);
 }

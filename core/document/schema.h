@@ -46,6 +46,7 @@ enum schema_flag {
 	SCHEMA_REQUIRED = 1, /* No default: the key must be there. */
 	SCHEMA_LIVE = 2,     /* A reload may change it. */
 	SCHEMA_LINES = 4,    /* A text of several lines. */
+	SCHEMA_INACTIVE = 8, /* Understood, but nothing acts on it yet: inactive.h. */
 };
 
 /* 0 when the text is of the right form. */

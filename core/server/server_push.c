@@ -10,6 +10,7 @@
 #include <time.h>
 
 #include "core/base/clock.h"
+#include "core/document/inactive.h"
 #include "core/server/policy_store.h"
 #include "core/server/server_private.h"
 
@@ -18,6 +19,7 @@
 
 /* How a push went. */
 struct push {
+	const struct document_node *policy;
 	uint64_t compile_ns, persist_ns;
 	bool kept;
 };
@@ -155,6 +157,32 @@ static void pack_workers(const struct server *s, struct pack *result)
 	}
 }
 
+/* What the policy says and nothing acts on yet. */
+enum { INACTIVE_MAX = 64 }; /* Paths that are told; an operator knows by then. */
+
+struct inactive {
+	struct pack *result; /* NULL: they are counted. */
+	uint32_t n;
+};
+
+static void add_inactive(void *owner, struct slice path)
+{
+	struct inactive *found = owner;
+
+	if (++found->n <= INACTIVE_MAX && found->result)
+		pack_text(found->result, path);
+}
+
+static void pack_inactive(const struct document_node *policy, struct pack *result)
+{
+	struct inactive counted = { 0 }, told = { .result = result };
+
+	inactive_find(&policy_schema, policy, add_inactive, &counted);
+	pack_key(result, "inactive");
+	pack_list(result, counted.n < INACTIVE_MAX ? counted.n : INACTIVE_MAX);
+	inactive_find(&policy_schema, policy, add_inactive, &told);
+}
+
 static void pack_push(const struct server *s, const struct push *push, struct pack *result)
 {
 	int64_t most = 0;
@@ -170,8 +198,7 @@ static void pack_push(const struct server *s, const struct push *push, struct pa
 	pack_entry_u64(result, "receive_us", control_receive_ns(s->control) / 1000);
 	pack_entry_u64(result, "compile_us", push->compile_ns / 1000);
 	pack_entry_u64(result, "persist_us", push->persist_ns / 1000);
-	pack_key(result, "inactive");
-	pack_list(result, 0);
+	pack_inactive(push->policy, result);
 	pack_workers(s, result);
 }
 
@@ -188,7 +215,7 @@ static int push(struct server *s, const struct push_args *args, struct report *r
 {
 	struct server_policy policy = { 0 };
 	struct targets_next *next = NULL;
-	struct push how = { 0 };
+	struct push how = { .policy = args->policy };
 	uint64_t begun_ns = gw_now_ns();
 	int r;
 
@@ -208,9 +235,10 @@ static int push(struct server *s, const struct push_args *args, struct report *r
 		server_policy_free(&policy);
 		if (r < 0)
 			return r;
-		pack_map(result, 2);
+		pack_map(result, 3);
 		pack_entry_bool(result, "committed", false);
 		pack_entry_u64(result, "compile_us", how.compile_ns / 1000);
+		pack_inactive(args->policy, result);
 		return 0;
 	}
 	take(s, &policy, next);

@@ -254,6 +254,41 @@ def test_authorities_that_are_in_use_stay(t):
     p.g.reload("reload_refused")
 
 
+def test_what_nothing_acts_on_yet_is_named(t):
+    p = Place(t, BOTH)
+    p.write([("r", {}, "a", {"priority": "low"}), ("q", {"path": "/q"}, "a", {"priority": None})],
+            {"a": {"breaker": {"consecutive": 3}, "retry": {"attempts": 2}, "health": {},
+                   "limit": {"max": 10},
+                   "endpoints": [{"address": p.address(p.a), "weight": 2, "zone": "z"}]}},
+            circuit_breaker_threshold=20)
+    want = {"services.a.breaker", "services.a.retry", "services.a.health", "services.a.limit",
+            "services.a.endpoints[0].weight", "services.a.endpoints[0].zone", "routes[0].priority",
+            "circuit_breaker_threshold"}
+    for flags in (["--dry-run"], []):
+        r = p.push(*flags)
+        t.equal((set(r["inactive"]), len(r["inactive"])), (want, len(want)), f"{flags}")
+    t.equal(p.ask("/"), "a", "the rest of it is in force")
+    code, _, err = gwtool(t, "check-policy", p.file)
+    t.equal((code, {line.partition(":")[0] for line in err.splitlines()}), (0, want), "offline")
+    p.write([("r", {}, "a", {"priority": "lowest"})])
+    t.check("routes[0].priority" in p.push(want=78), "it is checked all the same")
+
+
+def test_the_short_form(t):
+    p = Place(t, [])
+    p.write([("a", {}, "a"), ("b", {"path": "/b"}, "b", {"limits": ["x"]})], rate_limit=3,
+            limits={"x": {"rate": "1/h"}}, enabled=True)
+    p.push()
+    got = [p.ask("/b") for _ in range(2)] + [p.ask("/") for _ in range(4)]
+    t.equal(got[:2], ["b", (429, "rate_limited")], "a route's own limit")
+    t.check(2 <= got[2:].count("a") <= 3 and (429, "rate_limited") in got[2:], f"{got}")
+    p.write([("a", {}, "a")], rate_limit=3, limits={"rate_limit": {"rate": "1/h"}})
+    t.check("is the name of one of the limits" in p.push(want=78), "named twice")
+    p.write([("a", {}, "a")], enabled=False)
+    p.push()
+    t.equal(p.ask("/"), (429, "policy_disabled"), "switched off")
+
+
 def test_check_policy(t):
     file = os.path.join(t.folder, "p.json")
     with open(file, "w", encoding="utf-8") as f:

@@ -46,7 +46,7 @@ class Place:
                                 self.file, *flags)
         self.t.equal(code, want, f"exit code ({err})")
         if code != 0:
-            return err
+            return err or out
         r = json.loads(out)
         if any(w["adopt_us"] is None for w in r.get("workers", [])):
             self.wait_adopted(r)
