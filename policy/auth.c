@@ -202,6 +202,27 @@ static int draw(const struct written_policy *p, const struct written_auth *from,
 	return keyring_take(keyring, &from->jwt, &to->ring);
 }
 
+static void add_told(struct auth_room *room, struct slice name)
+{
+	for (uint32_t i = 0; i < room->n_told; i++)
+		if (slice_eq_nocase(room->told[i], name))
+			return;
+	if (name.len)
+		room->told[room->n_told++] = name;
+}
+
+/* Also of auths that no route takes: their fields are not for clients to send. */
+static void draw_told(const struct written_policy *p, struct auth_room *room)
+{
+	for (uint32_t i = 0; i < p->n_auths; i++) {
+		const struct written_auth *a = &p->auths[i];
+
+		for (uint32_t k = 0; k < a->jwt.n_claims; k++)
+			add_told(room, a->jwt.claims[k].text);
+		add_told(room, a->api_keys.name_header);
+	}
+}
+
 int auths_draw(const struct written_policy *p, struct keyring *keyring, struct auth_room *room)
 {
 	struct draft_claim *claims;
@@ -215,10 +236,13 @@ int auths_draw(const struct written_policy *p, struct keyring *keyring, struct a
 		.auths = calloc(p->n_auths + 1, sizeof(room->auths[0])),
 		.claims = calloc(p->n_auths * POLICY_CLAIMS_MAX + 1, sizeof(room->claims[0])),
 		.clients = calloc(n_clients + 1, sizeof(room->clients[0])),
+		.told = calloc(p->n_auths * (POLICY_CLAIMS_MAX + 1) + 1, sizeof(room->told[0])),
 	};
 	claims = room->claims;
 	clients = room->clients;
-	r = room->auths && claims && clients ? 0 : -ENOMEM;
+	r = room->auths && claims && clients && room->told ? 0 : -ENOMEM;
+	if (r == 0)
+		draw_told(p, room);
 	for (uint32_t i = 0; r == 0 && i < p->n_auths; i++) {
 		r = draw(p, &p->auths[i], keyring, &claims, &clients, &room->auths[i]);
 		room->n_drawn += r == 0;
@@ -234,6 +258,7 @@ void auths_drop(struct auth_room *room, struct keyring *keyring)
 	free(room->auths);
 	free(room->claims);
 	free(room->clients);
+	free(room->told);
 	*room = (struct auth_room){ 0 };
 }
 

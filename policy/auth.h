@@ -19,6 +19,8 @@ struct auth_room {
 	struct draft_auth *auths;
 	struct draft_claim *claims;
 	struct draft_client *clients;
+	struct slice *told;
+	uint32_t n_told;
 	uint32_t n_drawn; /* Those whose ring is held. */
 };
 

@@ -162,9 +162,12 @@ static void put_limits(struct build *b)
 static void put_auths(struct build *b)
 {
 	struct policy_part auths = compile_auths(&b->blob, b->draft->auths, b->draft->n_auths);
+	struct policy_part told = blob_texts(&b->blob, b->draft->told.list, b->draft->told.n);
 
-	if (!b->blob.failed)
-		table_of(b)->auths = auths;
+	if (b->blob.failed)
+		return;
+	table_of(b)->auths = auths;
+	table_of(b)->told = told;
 }
 
 /* As it is looked for: a prefix without a '/' at its end. */

@@ -135,4 +135,5 @@ struct policy_draft {
 	uint32_t n_limits;
 	const struct draft_auth *auths;
 	uint32_t n_auths;
+	struct draft_texts told; /* Fields of all auths' that tell who asks. */
 };

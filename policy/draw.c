@@ -403,6 +403,7 @@ static int draw(struct drawing *d)
 		r = auths_draw(p, d->opt->keyring, &d->auths);
 	d->draft.auths = d->auths.auths;
 	d->draft.n_auths = p->n_auths;
+	d->draft.told = (struct draft_texts){ d->auths.told, d->auths.n_told };
 	for (uint32_t i = 0; r == 0 && i < p->n_routes; i++)
 		draw_route(d, &p->routes[i], &d->routes[i]);
 	return r == 0 ? route_slots(d) : r;

@@ -147,9 +147,9 @@ static const struct schema_field jwt_fields[] = {
 	  .check = form_name,
 	  .expected = "a claim's name of letters, digits, '.', '_' and '-'",
 	  .example = "{sub: x-user}",
-	  .help = "Claims that the service is told, in fields that no client can set: what it sends "
-		  "under such a name goes away. A claim that is missing, or cannot be a field's value, "
-		  "is not told." },
+	  .help = "Claims that the service is told, in fields that no client can set: on no route of "
+		  "the policy is passed on what it sends under such a name. A claim that is missing, or "
+		  "cannot be a field's value, is not told." },
 };
 
 static const struct schema jwt_schema = {

@@ -158,6 +158,7 @@ static void auths_check(const struct policy_table *table)
 	GW_ASSERT(table->auths.n <= POLICY_AUTHS_MAX);
 	for (uint32_t i = 0; i < table->auths.n; i++)
 		auth_check(table, table_auth(table, i));
+	texts_check(table, table->told);
 }
 
 static void limits_check(const struct policy_table *table)

@@ -254,6 +254,8 @@ struct policy_table {
 	bool enabled;      /* False: 429 policy_disabled. */
 	struct policy_cursors cursors;
 	struct policy_part services, routes, limits, auths, hosts;
+	/* struct policy_part, texts: fields by which any of the auths tells who asks. */
+	struct policy_part told;
 	/* Hash tables of struct policy_key, their sizes powers of 2; or empty. */
 	struct policy_part exact_hosts;     /* By name; */
 	struct policy_part wildcard_hosts;  /* by what a name ends in: ".example.org". */

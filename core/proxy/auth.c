@@ -271,38 +271,34 @@ enum reason auth_judge(struct proxy *proxy, const struct auth_request *request,
 
 /* --- Telling. -------------------------------------------------------------------------------- */
 
-static void tell(struct http_head *head, struct writer *extra, struct slice name, bool known,
-		 struct slice value)
+static void tell_claims(const struct policy_table *table, const struct auth_client *client,
+			struct writer *extra)
 {
-	if (name.len == 0)
-		return;
-	http_drop_field(head, name);
-	if (known)
-		writer_field(extra, name, value);
+	const struct policy_claim *claims = table_at_(table, client->by->claims.at);
+	struct slice facts = client->facts, value;
+
+	(void)take_fact(&facts, &value);
+	for (uint32_t i = 0; i < client->by->claims.n; i++)
+		if (take_fact(&facts, &value) && claims[i].header.n)
+			writer_field(extra, table_text(table, claims[i].header), value);
 }
 
 void auth_tell(const struct policy_table *table, const struct auth_client *client,
 	       struct http_head *head, struct writer *extra)
 {
 	const struct policy_auth *auth = client->by;
-	const struct policy_claim *claims;
-	struct slice facts = client->facts, value;
 
+	for (uint32_t i = 0; i < table->told.n; i++)
+		http_drop_field(head, table_text_of(table, table->told, i));
 	if (!auth)
 		return;
 	if (auth->by == POLICY_BY_API_KEY) {
 		http_drop_field(head, table_text(table, auth->header));
-		tell(head, extra, table_text(table, auth->name_header), true, client->name);
+		if (auth->name_header.n)
+			writer_field(extra, table_text(table, auth->name_header), client->name);
 	}
-	if (auth->by != POLICY_BY_JWT)
-		return;
-	claims = table_at_(table, auth->claims.at);
-	(void)take_fact(&facts, &value);
-	for (uint32_t i = 0; i < auth->claims.n; i++) {
-		bool known = take_fact(&facts, &value);
-
-		tell(head, extra, table_text(table, claims[i].header), known, value);
-	}
+	if (auth->by == POLICY_BY_JWT)
+		tell_claims(table, client, extra);
 }
 
 struct slice auth_claim(const struct policy_table *table, const struct auth_client *client,

@@ -53,7 +53,10 @@ struct auth_client {
 enum reason auth_judge(struct proxy *proxy, const struct auth_request *request,
 		       struct auth_client *ret_client);
 
-/* What the service is told, and no client can say: fields go, lines come. */
+/*
+ * What the service is told, and no client can say, on whatever route: fields by which any of the
+ * policy's auths tells who asks go, lines come.
+ */
 void auth_tell(const struct policy_table *table, const struct auth_client *client,
 	       struct http_head *head, struct writer *extra);
 

@@ -116,6 +116,8 @@ static enum reason admit(struct exchange *ex, const struct http_head *head,
 
 	if (!keeps_limits(ex, head, j, true))
 		return REASON_RATE_LIMITED;
+	if (ex->verdict.kind == VERDICT_PREFLIGHT) /* It brings no token (Fetch, 4.8). */
+		return REASON_NONE;
 	reason = identify(ex, head, who, j);
 	if (reason != REASON_NONE)
 		return reason;
@@ -315,13 +317,11 @@ static void carry_out(struct exchange *ex, struct http_head *head,
 		return;
 	}
 	ex->account.route = ex->verdict.route;
-	if (ex->verdict.kind == VERDICT_PREFLIGHT) { /* It has no token with it (Fetch, 4.8). */
-		preflight(ex, &j->handling);
-		return;
-	}
 	reason = admit(ex, head, who, j);
 	if (reason != REASON_NONE)
 		refuse(ex, &j->handling, (uint16_t)reason_status(reason), reason);
+	else if (ex->verdict.kind == VERDICT_PREFLIGHT)
+		preflight(ex, &j->handling);
 	else if (ex->verdict.kind == VERDICT_ANSWER)
 		answer_by_route(ex, &j->handling);
 	else

@@ -121,6 +121,9 @@ def test_what_the_service_is_told(t):
             t.equal([values(m, n) for n in ("x-user", "x-groups", "x-n", "x-bad", "x-evil")],
                     [["alice"], ["a,b"], ["7"], [], []], f"told, with {fields}")
             t.equal(values(m, "authorization"), [f"Bearer {token}"], "the token")
+    d.push(auth, [("r", {}, {"auth": "main"}), ("open", {"path": "/open"}, {})])
+    t.equal(d.verdict("/open", None, [("X-User", "root")]), 200, "a route without")
+    t.equal(values(d.up.messages[-1], "x-user"), [], "nobody says it there either")
     d.verdict("/", key.token(sub=None), [("X-User", "root")])
     t.equal(values(d.up.messages[-1], "x-user"), [], "a claim that is missing")
 
@@ -229,13 +232,18 @@ def test_certificates(t):
 
 def test_a_preflight_needs_no_token(t):
     d = Door(t, {"main": jwt(Secret())},
-             [("r", {}, {"auth": "main", "cors": {"origins": ["https://app.test"]}})])
+             [("r", {}, {"auth": "main", "limits": ["ip"], "cors": {"origins": ["https://app.test"]}})],
+             limits={"ip": {"rate": "2/h"}})
     r = d.ask("/", None, [("Origin", "https://app.test"), ("Access-Control-Request-Method", "GET")],
               method="OPTIONS")
     t.equal(r.status, 204, "the preflight")
     r = d.ask("/", None, [("Origin", "https://app.test")])
     t.equal((r.status, r.get("access-control-allow-origin")), (401, "https://app.test"),
             "a page can read why")
+    r = d.ask("/", None, [("Origin", "https://app.test"), ("Access-Control-Request-Method", "GET")],
+              method="OPTIONS")
+    t.equal((r.status, r.get("access-control-allow-origin")), (429, "https://app.test"),
+            "and it costs a token of its client's")
 
 
 for _name, _fn in list(globals().items()):

@@ -215,6 +215,48 @@ static const struct {
 	{ "version: 1\nlimits: {x: {rate: 1/s}}\n" S
 	  "routes: [{name: r, service: s, limits: [x, x]}]",
 	  "f: routes[0].limits: \"x\" is there twice" },
+#define KEY                                                                                        \
+	"{jwk: '{\"kty\": \"oct\", \"alg\": \"HS256\", \"k\": "                                    \
+	"\"c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M\"}'}"
+	{ "version: 1\nauth: {m: {}}",
+	  "f: auth.m: needs one of jwt, api_keys and mtls, with its keys" },
+	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY "]}, mtls: {subjects: [x]}}}",
+	  "f: auth.m: needs one of jwt, api_keys and mtls, with its keys" },
+	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY ", {kid: a}]}}}",
+	  "f: auth.m.jwt.keys[1]: needs jwk or pem, one of them" },
+	{ "version: 1\nauth: {m: {jwt: {keys: [{jwk: x, pem: y}]}}}",
+	  "f: auth.m.jwt.keys[0]: needs jwk or pem, one of them" },
+	{ "version: 1\nauth: {m: {jwt: {keys: [{alg: HS512, jwk: '{}'}]}}}",
+	  "f:2:31: auth.m.jwt.keys[0].alg: \"HS512\" is not allowed; did you mean \"RS512\"? allowed: "
+	  "any, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, or the name "
+	  "of an algorithm" },
+	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY "], claims_to_headers: {a: x-u, b: X-U}}}}",
+	  "f: auth.m.jwt.claims_to_headers: has a field for two claims" },
+	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY "], claims_to_headers: {a: host}}}}",
+	  "f:2:142: auth.m.jwt.claims_to_headers.a: \"host\" is not allowed; allowed: a field's name, "
+	  "none that is about the connection, the body's length, or who forwards" },
+	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY "], leeway: 31s}}}",
+	  "f:2:127: auth.m.jwt.leeway: \"31s\" is too large; allowed: 0s to 30s" },
+	{ "version: 1\nauth: {m: {api_keys: {keys: {a: secret}}}}",
+	  "f:2:33: auth.m.api_keys.keys.a: \"secret\" is not allowed; allowed: 64 hexadecimal digits in "
+	  "lower case" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, auth: m}]",
+	  "f: routes[0].auth: is no name in auth of this policy" },
+	{ "version: 1\nauth: {m: {mtls: {subjects: [x]}}}\n" S
+	  "routes: [{name: r, service: s, auth: m, scopes: [a]}]",
+	  "f: routes[0].scopes: need an auth by jwt" },
+	{ "version: 1\nlimits: {l: {rate: 1/s, key: \"claim:sub\"}}\n" S
+	  "routes: [{name: r, service: s, limits: [l]}]",
+	  "f: routes[0].limits: go by a claim, and need an auth by jwt" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, scopes: [\"a b\"]}]",
+	  "f:3:41: routes[0].scopes[0]: \"a b\" is not allowed; allowed: a scope, without blanks and "
+	  "quotes (RFC 6749 3.3)" },
+	{ "version: 1\nlimits: {rate_limit: {rate: 1/s}}\nrate_limit: 5",
+	  "f: rate_limit: is the name of one of the limits, too" },
+	{ "version: 1\nrate_limit: 5/s",
+	  "f:2:13: rate_limit: \"5/s\" is not allowed; allowed: off, or 1 to 10000000" },
+	{ "version: 1\nservices: {s: {breaker: {consecutive: 0}}}",
+	  "f:2:39: services.s.breaker.consecutive: 0 is too small; allowed: 1 to 1000000" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, cors: {max_age: 2d}}]",
 	  "f:3:48: routes[0].cors.max_age: \"2d\" is not allowed; allowed: 1s to 24h" },
 };
