@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A policy on disk: what was written last is read, and what is damaged in any byte is not. */
+/*
+ * Policies on disk: what was written last is read, and those before it as far as they are kept;
+ * what is damaged in any byte is not.
+ */
 #include "core/server/policy_store.c"
 
 #include "tests/unit/core/base/base_test.h"
@@ -15,12 +18,37 @@ static int begin(void **state)
 	return 0;
 }
 
+static const char *older_file(uint32_t generation)
+{
+	static char path[80];
+
+	(void)snprintf(path, sizeof(path), "%s/policy.%u", folder, generation);
+	return path;
+}
+
+/* How many files there were. */
+static uint32_t empty_folder(void)
+{
+	DIR *dir = opendir(folder);
+	struct dirent *entry;
+	uint32_t n = 0;
+
+	assert_non_null(dir);
+	while ((entry = readdir(dir))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		n++;
+		assert_int_equal(unlinkat(dirfd(dir), entry->d_name, 0), 0);
+	}
+	assert_int_equal(closedir(dir), 0);
+	return n;
+}
+
 static int end(void **state)
 {
 	(void)state;
-	(void)unlink(file);
-	assert_int_equal(rmdir(folder), 0); /* Nothing else is left there. */
-	return 0;
+	(void)empty_folder();
+	return rmdir(folder);
 }
 
 static void assert_kept(uint32_t want_generation, const char *want)
@@ -47,6 +75,124 @@ static void the_last_one_is_read(void **state)
 	assert_kept(8, "the second");
 	assert_int_equal(policy_store_write(SLICE("/no/such/folder"), 9, SLICE("x")), -ENOENT);
 	assert_kept(8, "the second");
+}
+
+static void write_one(uint32_t generation)
+{
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "policy %u", generation);
+	assert_int_equal(policy_store_write(slice_of(folder), generation, slice_of(text)), 0);
+}
+
+static void assert_one(uint32_t generation, int want)
+{
+	struct slice bytes;
+	char text[32];
+
+	(void)snprintf(text, sizeof(text), "policy %u", generation);
+	assert_int_equal(policy_store_read_one(slice_of(folder), generation, &bytes), want);
+	if (want < 0)
+		return;
+	assert_true(slice_eq(bytes, slice_of(text)));
+	free((void *)(uintptr_t)bytes.ptr);
+}
+
+/* The latest first; a negative one is damaged; 0 ends them. */
+static void assert_list(const int32_t *want)
+{
+	struct policy_stored got[POLICY_STORE_MAX];
+	int n = policy_store_list(slice_of(folder), got);
+
+	assert_true(n >= 0);
+	for (int i = 0; i < n; i++, want++) {
+		assert_int_equal(got[i].generation, *want < 0 ? -*want : *want);
+		assert_int_equal(got[i].len > 0, *want > 0);
+	}
+	assert_int_equal(*want, 0);
+}
+
+static void sixteen_are_kept(void **state)
+{
+	int32_t want[POLICY_STORE_MAX + 1] = { 0 };
+
+	(void)state;
+	(void)empty_folder();
+	assert_list(want);
+	assert_int_equal(policy_store_newest(slice_of(folder)), 0);
+	write_one(8); /* Names of one, two and three digits. */
+	assert_list((const int32_t[]){ 8, 0 });
+	write_one(9);
+	assert_list((const int32_t[]){ 9, 8, 0 });
+	for (uint32_t i = 90; i < 110; i++)
+		write_one(i);
+	for (int i = 0; i < POLICY_STORE_MAX; i++)
+		want[i] = 109 - i;
+	assert_list(want);
+	assert_int_equal(policy_store_newest(slice_of(folder)), 109);
+	for (uint32_t i = 94; i < 110; i++)
+		assert_one(i, 0);
+	assert_one(93, -ENOENT);
+	assert_one(9, -ENOENT);
+	assert_one(110, -ENOENT);
+	assert_int_equal(empty_folder(), POLICY_STORE_MAX);
+}
+
+static void each_says_when_it_was_accepted(void **state)
+{
+	struct policy_stored got[POLICY_STORE_MAX];
+	const struct timespec then[] = { { .tv_sec = 1 }, { .tv_sec = 1000000000, .tv_nsec = 5 } };
+
+	(void)state;
+	write_one(1);
+	assert_int_equal(utimensat(AT_FDCWD, file, then, 0), 0);
+	write_one(2);
+	assert_int_equal(policy_store_list(slice_of(folder), got), 2);
+	assert_int_equal(got[1].accepted_ns, 1000000000 * GW_NS_PER_S + 5);
+	assert_true(got[0].accepted_ns > got[1].accepted_ns);
+	assert_int_equal(got[0].len, strlen("policy 2"));
+	(void)empty_folder();
+}
+
+/* The last one has both names already, and the next one has been written but not named. */
+static void a_write_that_was_cut_short_counts_for_nothing(void **state)
+{
+	char fresh[80];
+
+	(void)state;
+	(void)snprintf(fresh, sizeof(fresh), "%s/policy.new", folder);
+	write_one(1);
+	write_one(2);
+	assert_int_equal(link(file, older_file(2)), 0);
+	assert_int_equal(symlink("/dev/null", fresh), 0); /* It would be followed. */
+	assert_int_equal(policy_store_write(slice_of(folder), 3, SLICE("x")), -ELOOP);
+	assert_int_equal(unlink(fresh), 0);
+	assert_list((const int32_t[]){ 2, 1, 0 });
+	assert_one(2, 0);
+	write_one(3);
+	assert_list((const int32_t[]){ 3, 2, 1, 0 });
+	assert_int_equal(link(file, older_file(4)), 0); /* Nor one that is later than the last. */
+	assert_list((const int32_t[]){ 3, 2, 1, 0 });
+	assert_one(4, -ENOENT);
+	(void)empty_folder();
+}
+
+static void names_by_others_are_left_alone(void **state)
+{
+	static const char *const names[] = { "policy.old",       "policy.01", "policy.0",
+					     "policy.",          "policy.-1", "policy.1a",
+					     "policy.4294967296" };
+	char path[96];
+
+	(void)state;
+	write_one(1);
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		(void)snprintf(path, sizeof(path), "%s/%s", folder, names[i]);
+		assert_int_equal(symlink("nowhere", path), 0);
+	}
+	for (uint32_t i = 2; i < 30; i++)
+		write_one(i);
+	assert_int_equal(empty_folder(), POLICY_STORE_MAX + ARRAY_SIZE(names));
 }
 
 static size_t load(char *bytes, size_t size)
@@ -103,11 +249,46 @@ static void what_is_damaged_is_not_used(void **state)
 	assert_kept(7, "a policy");
 }
 
+static void a_damaged_one_is_passed_over(void **state)
+{
+	char good[256], file_beside[80];
+	size_t n;
+
+	(void)state;
+	(void)empty_folder();
+	(void)snprintf(file_beside, sizeof(file_beside), "%s/beside", folder);
+	for (uint32_t i = 1; i < 6; i++)
+		write_one(i);
+	n = load(good, sizeof(good));
+	/* One that says another generation than its name, and one that is cut. */
+	assert_int_equal(unlink(older_file(4)), 0);
+	assert_int_equal(rename(older_file(3), file_beside), 0);
+	assert_int_equal(rename(file_beside, older_file(4)), 0);
+	assert_int_equal(truncate(older_file(2), 30), 0);
+	assert_list((const int32_t[]){ 5, -4, -2, 1, 0 });
+	assert_one(4, -EBADMSG);
+	assert_one(2, -EBADMSG);
+	assert_one(3, -ENOENT);
+	assert_one(1, 0);
+	/* The last one: the others are still there. */
+	save(good, n - 1);
+	assert_list((const int32_t[]){ -4, -2, 1, 0 });
+	assert_int_equal(policy_store_newest(slice_of(folder)), 4);
+	write_one(6);
+	assert_list((const int32_t[]){ 6, -4, -2, 1, 0 });
+	(void)empty_folder();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_last_one_is_read),
 		cmocka_unit_test(what_is_damaged_is_not_used),
+		cmocka_unit_test(sixteen_are_kept),
+		cmocka_unit_test(each_says_when_it_was_accepted),
+		cmocka_unit_test(a_write_that_was_cut_short_counts_for_nothing),
+		cmocka_unit_test(names_by_others_are_left_alone),
+		cmocka_unit_test(a_damaged_one_is_passed_over),
 	};
 
 	return cmocka_run_group_tests(tests, begin, end);
