@@ -4,6 +4,9 @@
  * frame is answered, and nothing more is read until the reply is with the kernel. So a client can
  * make us hold one frame and one reply, and requests are answered in order by themselves.
  *
+ * What a command answers later is waited for with nothing armed and without a deadline (WAITING);
+ * whether the client has hung up meanwhile shows when it is answered.
+ *
  * A client that has violated the protocol gets one last reply and is closed (LAST_WORDS, GONE). One
  * that keeps us waiting in the middle of a frame is STALLED until its receive is called back, as
  * the last words need the operation. GONE waits for the final answer of whatever was armed, then
@@ -38,9 +41,10 @@ enum {
 /* clang-format off */
 /*        name        may be followed by */
 #define CLIENT_STATES(X)                                                                   \
-	X(READING,    TO(SENDING) | TO(STALLED) | TO(LAST_WORDS) | TO(GONE))               \
+	X(READING,    TO(SENDING) | TO(WAITING) | TO(STALLED) | TO(LAST_WORDS) | TO(GONE)) \
 	X(STALLED,    TO(LAST_WORDS) | TO(GONE))                                           \
-	X(SENDING,    TO(READING) | TO(SENDING) | TO(LAST_WORDS) | TO(GONE))               \
+	X(WAITING,    TO(SENDING) | TO(GONE))                                              \
+	X(SENDING,    TO(READING) | TO(SENDING) | TO(WAITING) | TO(LAST_WORDS) | TO(GONE)) \
 	X(LAST_WORDS, TO(GONE))                                                            \
 	X(GONE,       0)
 /* clang-format on */
@@ -59,7 +63,7 @@ static const uint32_t may_follow[] = {
 };
 #undef TO
 
-struct client {
+struct control_client {
 	struct control *control;
 	struct list_node link;
 	enum client_state state;
@@ -68,7 +72,8 @@ struct client {
 	struct ring_timer timer;
 	char *in, *out; /* One receive beyond a frame; a reply. */
 	uint32_t in_len, in_size, out_len, out_size;
-	uint64_t begun_ns; /* When the frame began to come. */
+	uint64_t begun_ns;              /* When the frame began to come. */
+	struct control_request request; /* That is being answered. */
 };
 
 struct control {
@@ -80,8 +85,9 @@ struct control {
 	struct ring_op accept;
 	struct ring_timer retry; /* When accepting was ended by a shortage. */
 	struct list_counted clients;
-	uint64_t receive_ns;  /* Of the frame that is being answered. */
-	struct client *large; /* Who says more than SMALL: one at a time; or NULL. */
+	uint64_t receive_ns;           /* Of the frame that is being answered. */
+	struct control_client *asking; /* Whose command runs; or NULL. */
+	struct control_client *large;  /* Who says more than SMALL: one at a time; or NULL. */
 	bool has_group;
 	gid_t gid;
 	uint32_t n_members;
@@ -153,7 +159,7 @@ static bool resize(char **bytes, uint32_t *size, uint32_t wanted)
 }
 
 /* For a frame of that length. 0; -EBUSY: somebody else's is as large; or -ENOMEM. */
-static int make_room(struct client *client, uint32_t len)
+static int make_room(struct control_client *client, uint32_t len)
 {
 	struct control *ctl = client->control;
 	uint32_t size = LENGTH_SIZE + len + RING_BUF_DATA;
@@ -169,7 +175,7 @@ static int make_room(struct client *client, uint32_t len)
 }
 
 /* The large frame is answered. What came behind it is shorter than a receive. */
-static void give_room(struct client *client)
+static void give_room(struct control_client *client)
 {
 	if (client->control->large != client)
 		return;
@@ -178,27 +184,25 @@ static void give_room(struct client *client)
 		client->control->large = NULL;
 }
 
-static void free_memory(struct client *client)
+static void free_memory(struct control_client *client)
 {
 	if (client->control->large == client)
 		client->control->large = NULL;
+	control_request_free(&client->request);
 	free(client->in);
 	free(client->out);
 	free(client);
 }
 
 /* A reply in the making, behind the room for its length. */
-static struct pack begin_reply(struct client *client)
+static struct pack begin_reply(struct control_client *client, uint32_t room)
 {
-	const struct control_options *opt = &client->control->opt;
-	uint32_t max = CONTROL_REPLY_MAX + (opt->reply_extra ? opt->reply_extra(opt->owner) : 0);
-
 	/* Without memory for a long one, those that are too long for what there is are refused. */
-	(void)resize(&client->out, &client->out_size, LENGTH_SIZE + max);
+	(void)resize(&client->out, &client->out_size, LENGTH_SIZE + CONTROL_REPLY_MAX + room);
 	return pack_make(client->out + LENGTH_SIZE, client->out_size - LENGTH_SIZE);
 }
 
-static void end_reply(struct client *client, const struct pack *p)
+static void end_reply(struct control_client *client, const struct pack *p)
 {
 	uint32_t len = (uint32_t)writer_len(&p->w);
 
@@ -210,7 +214,7 @@ static void end_reply(struct client *client, const struct pack *p)
 
 /* --- A client ------------------------------------------------------------------------------- */
 
-static void client_enter(struct client *client, enum client_state next);
+static void client_enter(struct control_client *client, enum client_state next);
 
 static void free_control_if_done(struct control *ctl)
 {
@@ -225,7 +229,7 @@ static void free_control_if_done(struct control *ctl)
 		closed(owner);
 }
 
-static void free_client(struct client *client)
+static void free_client(struct control_client *client)
 {
 	struct control *ctl = client->control;
 
@@ -235,12 +239,12 @@ static void free_client(struct client *client)
 	free_control_if_done(ctl);
 }
 
-static uint64_t patience_ns(const struct client *client)
+static uint64_t patience_ns(const struct control_client *client)
 {
 	return client->control->opt.patience_ns ? client->control->opt.patience_ns : PATIENCE_NS;
 }
 
-static uint32_t frame_len(const struct client *client)
+static uint32_t frame_len(const struct control_client *client)
 {
 	uint32_t len = 0;
 
@@ -249,19 +253,60 @@ static uint32_t frame_len(const struct client *client)
 	return len;
 }
 
-static void last_words(struct client *client, const char *code, const char *message)
+static void last_words(struct control_client *client, const char *code, const char *message)
 {
-	struct pack p = begin_reply(client);
+	struct pack p = begin_reply(client, 0);
 
 	control_request_refuse(&p, code, message);
 	end_reply(client, &p);
 	client_enter(client, CLIENT_LAST_WORDS);
 }
 
-/* Answers the next frame if it is there, else reads on. */
-static void go_on(struct client *client)
+/* The frame has its reply, and makes room for what came behind it. */
+static void reply(struct control_client *client, const struct pack *p, enum client_state next)
 {
-	struct pack p;
+	uint32_t len = LENGTH_SIZE + frame_len(client);
+
+	end_reply(client, p);
+	control_request_free(&client->request);
+	client->in_len -= len;
+	memmove(client->in, client->in + len, client->in_len);
+	give_room(client);
+	client_enter(client, next);
+}
+
+static void answer_frame(struct control_client *client)
+{
+	struct control *ctl = client->control;
+	const struct control_options *opt = &ctl->opt;
+	struct slice frame = slice_make(client->in + LENGTH_SIZE, frame_len(client));
+	struct pack p = begin_reply(client, opt->reply_extra ? opt->reply_extra(opt->owner) : 0);
+	int r;
+
+	ctl->receive_ns = gw_now_ns() - client->begun_ns;
+	client->begun_ns += ctl->receive_ns; /* Of the next, which may be here. */
+	ctl->asking = client;
+	r = control_request_answer(opt, frame, &client->request, &p);
+	ctl->asking = NULL;
+	if (r == CONTROL_LATER)
+		client_enter(client, CLIENT_WAITING);
+	else
+		reply(client, &p, r < 0 ? CLIENT_LAST_WORDS : CLIENT_SENDING);
+}
+
+void control_answer(struct control_client *client, control_command_fn *run, void *owner,
+		    uint32_t room)
+{
+	struct pack p = begin_reply(client, room);
+
+	GW_ASSERT(client->state == CLIENT_WAITING);
+	control_request_finish(&client->request, run, owner, &p);
+	reply(client, &p, CLIENT_SENDING);
+}
+
+/* Answers the next frame if it is there, else reads on. */
+static void go_on(struct control_client *client)
+{
 	uint32_t len;
 	int r;
 
@@ -285,20 +330,11 @@ static void go_on(struct client *client)
 		client_enter(client, CLIENT_READING);
 		return;
 	}
-	client->control->receive_ns = gw_now_ns() - client->begun_ns;
-	client->begun_ns += client->control->receive_ns; /* Of the next, which may be here. */
-	p = begin_reply(client);
-	r = control_request_answer(&client->control->opt, slice_make(client->in + LENGTH_SIZE, len),
-				   &p);
-	end_reply(client, &p);
-	client->in_len -= LENGTH_SIZE + len;
-	memmove(client->in, client->in + LENGTH_SIZE + len, client->in_len);
-	give_room(client);
-	client_enter(client, r < 0 ? CLIENT_LAST_WORDS : CLIENT_SENDING);
+	answer_frame(client);
 }
 
 /* The only way to change state: checks the edge, then does the entry's work. */
-static void client_enter(struct client *client, enum client_state next)
+static void client_enter(struct control_client *client, enum client_state next)
 {
 	struct ring *ring = client->control->ring;
 	uint64_t now_ns = ring_now_ns(ring);
@@ -324,6 +360,9 @@ static void client_enter(struct client *client, enum client_state next)
 	case CLIENT_STALLED:
 		ring_cancel(ring, &client->io);
 		break;
+	case CLIENT_WAITING:
+		ring_timer_cancel(ring, &client->timer);
+		break;
 	case CLIENT_GONE:
 		ring_timer_cancel(ring, &client->timer);
 		ring_close(ring, client->file);
@@ -333,7 +372,7 @@ static void client_enter(struct client *client, enum client_state next)
 	}
 }
 
-static void on_input(struct client *client, const struct ring_answer *answer)
+static void on_input(struct control_client *client, const struct ring_answer *answer)
 {
 	struct control *ctl = client->control;
 	bool was_empty = client->in_len == 0;
@@ -359,7 +398,7 @@ static void on_input(struct client *client, const struct ring_answer *answer)
 
 static void on_answer(struct ring_op *op, const struct ring_answer *answer)
 {
-	struct client *client = GW_CONTAINER_OF(op, struct client, io);
+	struct control_client *client = GW_CONTAINER_OF(op, struct control_client, io);
 
 	GW_ASSERT(!answer->more);
 	switch (client->state) {
@@ -385,20 +424,22 @@ static void on_answer(struct ring_op *op, const struct ring_answer *answer)
 			ring_buf_give(client->control->ring, answer->buf);
 		free_client(client);
 		break;
+	case CLIENT_WAITING: /* Nothing is armed. */
+		GW_UNREACHABLE();
 	}
 }
 
 static void on_timeout(struct ring_timer *timer)
 {
-	struct client *client = GW_CONTAINER_OF(timer, struct client, timer);
+	struct control_client *client = GW_CONTAINER_OF(timer, struct control_client, timer);
 
 	client_enter(client, client->state == CLIENT_READING && client->in_len ? CLIENT_STALLED
 									       : CLIENT_GONE);
 }
 
-static struct client *make_client(struct control *ctl)
+static struct control_client *make_client(struct control *ctl)
 {
-	struct client *client = calloc(1, sizeof(*client));
+	struct control_client *client = calloc(1, sizeof(*client));
 
 	if (!client)
 		return NULL;
@@ -412,7 +453,7 @@ static struct client *make_client(struct control *ctl)
 
 static void on_connection(struct control *ctl, int32_t file)
 {
-	struct client *client;
+	struct control_client *client;
 	uid_t uid;
 	gid_t gid;
 
@@ -504,6 +545,12 @@ int control_open(struct ring *ring, const struct control_options *opt, struct co
 	return 0;
 }
 
+struct control_client *control_asking(const struct control *ctl)
+{
+	GW_ASSERT(ctl->asking);
+	return ctl->asking;
+}
+
 uint64_t control_receive_ns(const struct control *ctl)
 {
 	return ctl->receive_ns;
@@ -517,7 +564,7 @@ void control_close(struct control *ctl)
 	ring_close(ctl->ring, ctl->listener);
 	list_each(node, &ctl->clients.list)
 	{
-		struct client *client = list_entry(node, struct client, link);
+		struct control_client *client = list_entry(node, struct control_client, link);
 
 		if (client->state != CLIENT_GONE)
 			client_enter(client, CLIENT_GONE);

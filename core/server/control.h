@@ -4,7 +4,8 @@
  *
  * A frame is 4 bytes of length, big-endian, not counting themselves, then one msgpack map:
  * {v: 1, id, command, args} asks; {v: 1, id, ok: true, result} or {v: 1, id, ok: false,
- * error: {code, path, message}} answers. What is not a well-formed request is answered with an
+ * error: {code, path, message}} answers. An answer that takes long holds up its own connection and
+ * no other. What is not a well-formed request is answered with an
  * error and the connection is closed; a well-formed one that is refused leaves it open.
  *
  * Only root, the daemon's own user and the members of the configured group are served. 16
@@ -26,12 +27,14 @@
 
 struct ring;
 struct control;
+struct control_client;
 
 enum {
 	CONTROL_PATH_MAX = 108,
 	CONTROL_FRAME_MAX = 32 << 20, /* Of a request. */
 	CONTROL_REPLY_MAX = 256 * 1024,
 	CONTROL_CLIENTS_MAX = 16,
+	CONTROL_LATER = 1, /* Of a command: the answer is not known yet. */
 };
 
 /* What a command answers besides its result. The texts must be constants or outlive the call. */
@@ -43,7 +46,9 @@ struct control_error {
 
 /*
  * Run a command. 'args' is a map, or NULL. Writes one msgpack value to 'result' and answers 0; or
- * fills 'error' and answers -EINVAL, and then what is in 'result' is thrown away.
+ * fills 'error' and answers -EINVAL, and then what is in 'result' is thrown away; or answers
+ * CONTROL_LATER: 'args' stay as they are until control_answer(), which must come, and only from
+ * outside of this call.
  */
 typedef int control_command_fn(void *owner, const struct document_node *args, struct pack *result,
 			       struct control_error *error);
@@ -92,5 +97,15 @@ GW_MUST_USE int control_open(struct ring *ring, const struct control_options *op
 /* How long the frame that is being answered took, from its first byte to its last. */
 uint64_t control_receive_ns(const struct control *ctl);
 
-/* Stop serving, remove the socket's file. Replies under way are cut. 'closed' may run inside. */
+/* Who asks for the command that runs. */
+struct control_client *control_asking(const struct control *ctl);
+
+/*
+ * Answer whom a command has told CONTROL_LATER: by 'run', as if that was the command and were run
+ * only now. 'room' is how many bytes the result may have beyond CONTROL_REPLY_MAX.
+ */
+void control_answer(struct control_client *client, control_command_fn *run, void *owner,
+		    uint32_t room);
+
+/* Stop serving, remove the socket's file. Replies under way are cut, those still to come not due. 'closed' may run inside. */
 void control_close(struct control *ctl);

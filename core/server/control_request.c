@@ -8,15 +8,7 @@
 
 enum { VERSION = 1 };
 
-/* What a request's envelope says. */
-struct request {
-	bool has_id;
-	uint64_t id;
-	struct slice command;
-	const struct document_node *args; /* Or NULL. */
-};
-
-static void pack_head(struct pack *p, const struct request *req, bool ok)
+static void pack_head(struct pack *p, const struct control_request *req, bool ok)
 {
 	pack_map(p, 4);
 	pack_entry_u64(p, "v", VERSION);
@@ -30,7 +22,7 @@ static void pack_head(struct pack *p, const struct request *req, bool ok)
 }
 
 /* Instead of whatever is in the reply already. */
-static void reply_error(struct pack *reply, const struct request *req, const char *code,
+static void reply_error(struct pack *reply, const struct control_request *req, const char *code,
 			const char *path, const char *message)
 {
 	struct writer *w = &reply->w;
@@ -101,26 +93,37 @@ static bool find_command(const struct control_options *opt, struct slice name,
 	return false;
 }
 
-static void run_command(const struct control_options *opt, const struct request *req,
-			struct pack *reply)
+/* 0, and the reply is whole; or CONTROL_LATER. */
+static int run_for(const struct control_request *req, control_command_fn *run, void *owner,
+		   struct pack *reply)
 {
 	struct control_error error = { .code = "internal", .path = "" };
-	struct control_command command;
-	char shown[PATH_SHOWN_MAX];
-	bool own;
+	int r;
 
-	if (!find_command(opt, req->command, &command, &own)) {
-		(void)snprintf(error.message, sizeof(error.message),
-			       "unknown command %s; 'help' lists them",
-			       path_show(req->command, shown));
-		reply_error(reply, req, "unknown_command", "command", error.message);
-		return;
-	}
 	pack_head(reply, req, true);
-	if (command.run(own ? own_owner(opt) : opt->owner, req->args, reply, &error) < 0)
+	r = run(owner, req->args, reply, &error);
+	if (r == CONTROL_LATER)
+		return r;
+	if (r < 0)
 		reply_error(reply, req, error.code, error.path, error.message);
 	else if (reply->w.overflow)
 		reply_error(reply, req, "limit", "", "the reply is too long for one frame");
+	return 0;
+}
+
+static int run_command(const struct control_options *opt, const struct control_request *req,
+		       struct pack *reply)
+{
+	struct control_command command;
+	char shown[PATH_SHOWN_MAX], message[256];
+	bool own;
+
+	if (find_command(opt, req->command, &command, &own))
+		return run_for(req, command.run, own ? own_owner(opt) : opt->owner, reply);
+	(void)snprintf(message, sizeof(message), "unknown command %s; 'help' lists them",
+		       path_show(req->command, shown));
+	reply_error(reply, req, "unknown_command", "command", message);
+	return 0;
 }
 
 static int refuse_key(struct report *rep, enum report_code code, const char *key, const char *text)
@@ -129,7 +132,8 @@ static int refuse_key(struct report *rep, enum report_code code, const char *key
 	return -EINVAL;
 }
 
-static int read_key(struct report *rep, const struct document_node *node, struct request *req)
+static int read_key(struct report *rep, const struct document_node *node,
+		    struct control_request *req)
 {
 	bool is_number = node->kind == DOCUMENT_INT && !node->negative;
 
@@ -157,7 +161,8 @@ static int read_key(struct report *rep, const struct document_node *node, struct
 }
 
 /* The envelope. Strict: what an older server does not know, it must not pass over. */
-static int read_request(struct report *rep, const struct document_node *root, struct request *req)
+static int read_request(struct report *rep, const struct document_node *root,
+			struct control_request *req)
 {
 	static const struct slice needed[] = { SLICE_INIT("v"), SLICE_INIT("id"),
 					       SLICE_INIT("command") };
@@ -175,28 +180,41 @@ static int read_request(struct report *rep, const struct document_node *root, st
 
 void control_request_refuse(struct pack *reply, const char *code, const char *message)
 {
-	reply_error(reply, &(struct request){ 0 }, code, "", message);
+	reply_error(reply, &(struct control_request){ 0 }, code, "", message);
 }
 
 int control_request_answer(const struct control_options *opt, struct slice frame,
-			   struct pack *reply)
+			   struct control_request *ret_req, struct pack *reply)
 {
+	struct control_request *req = ret_req;
 	struct report rep;
-	struct document *doc = NULL;
-	struct request req = { 0 };
 	int r;
 
+	*req = (struct control_request){ 0 };
 	report_init(&rep, NULL);
-	r = decode_read(frame, &rep, &doc);
+	r = decode_read(frame, &rep, &req->doc);
 	if (r == 0)
-		r = read_request(&rep, document_root(doc), &req);
+		r = read_request(&rep, document_root(req->doc), req);
 	if (r == 0)
-		run_command(opt, &req, reply);
-	else if (rep.n)
-		reply_error(reply, &req, report_code_name(rep.errors[0].code), rep.errors[0].path,
+		return run_command(opt, req, reply);
+	if (rep.n)
+		reply_error(reply, req, report_code_name(rep.errors[0].code), rep.errors[0].path,
 			    rep.errors[0].text);
 	else
-		reply_error(reply, &req, "limit", "", "out of memory");
-	document_free(doc);
+		reply_error(reply, req, "limit", "", "out of memory");
 	return r;
+}
+
+void control_request_finish(const struct control_request *req, control_command_fn *run, void *owner,
+			    struct pack *reply)
+{
+	int r = run_for(req, run, owner, reply);
+
+	GW_ASSERT(r == 0);
+}
+
+void control_request_free(struct control_request *req)
+{
+	document_free(req->doc);
+	*req = (struct control_request){ 0 };
 }

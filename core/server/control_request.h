@@ -13,12 +13,28 @@
 #include "core/document/pack.h"
 #include "core/server/control.h"
 
+/* A request that is being answered. Zeroed: none. */
+struct control_request {
+	struct document *doc;
+	bool has_id;
+	uint64_t id;
+	struct slice command;
+	const struct document_node *args; /* Or NULL. */
+};
+
 /*
  * Run the request in a frame and write the whole reply, which always fits when 'reply' has room for
- * 1 KiB. 0, or a negative errno when the request was not well-formed: the reply then says so.
+ * 1 KiB. 0; a negative errno when the request was not well-formed: the reply then says so; or
+ * CONTROL_LATER: there is no reply yet. To be freed in any case.
  */
 GW_MUST_USE int control_request_answer(const struct control_options *opt, struct slice frame,
-				       struct pack *reply);
+				       struct control_request *ret_req, struct pack *reply);
+
+/* The reply after CONTROL_LATER, in the same way; 'run' does not say so again. */
+void control_request_finish(const struct control_request *req, control_command_fn *run, void *owner,
+			    struct pack *reply);
+
+void control_request_free(struct control_request *req);
 
 /* An error reply to nothing in particular. */
 void control_request_refuse(struct pack *reply, const char *code, const char *message);

@@ -24,6 +24,7 @@ static struct {
 	struct control *control;
 	char folder[64], path[96];
 	uint32_t n_status, n_closed;
+	struct control_client *asker; /* Of "later", until it is answered. */
 } world;
 
 /* --- The daemon's side ---------------------------------------------------------------------- */
@@ -59,9 +60,54 @@ static int run_flood(void *owner, const struct document_node *args, struct pack 
 	return 0;
 }
 
+static int run_later(void *owner, const struct document_node *args, struct pack *result,
+		     struct control_error *error)
+{
+	assert_ptr_equal(owner, &world);
+	(void)args;
+	(void)error;
+	assert_null(world.asker);
+	world.asker = control_asking(world.control);
+	pack_text(result, SLICE("thrown away"));
+	return CONTROL_LATER;
+}
+
+/* Run for who has asked "later": says how many arguments there were. */
+static int say_args(void *owner, const struct document_node *args, struct pack *result,
+		    struct control_error *error)
+{
+	assert_ptr_equal(owner, &world.asker);
+	(void)error;
+	pack_u64(result, args ? args->n : 0);
+	return 0;
+}
+
+static int say_much(void *owner, const struct document_node *args, struct pack *result,
+		    struct control_error *error)
+{
+	static char much[CONTROL_REPLY_MAX + 1000];
+
+	(void)owner;
+	(void)args;
+	(void)error;
+	memset(much, 'x', sizeof(much));
+	pack_text(result, slice_make(much, sizeof(much)));
+	return 0;
+}
+
+static void answer_later(control_command_fn *run, void *owner, uint32_t room)
+{
+	struct control_client *asker = world.asker;
+
+	assert_non_null(asker);
+	world.asker = NULL;
+	control_answer(asker, run, owner, room);
+}
+
 static const struct control_command commands[] = {
 	{ "fail", "fails", run_fail },
 	{ "flood", "answers too much", run_flood },
+	{ "later", "answers later", run_later },
 };
 
 static void on_closed(void *owner)
@@ -123,6 +169,7 @@ static int end_world(void **state)
 static int start(void **state)
 {
 	(void)state;
+	world.asker = NULL;
 	world.n_status = 0;
 	world.n_closed = 0;
 	return open_control(NULL, 100 * MS);
@@ -287,7 +334,8 @@ static const struct {
 	  "\"the reply is too long for one frame\"}}" },
 	{ "{v: 1, id: 6, command: help}",
 	  "{\"v\":1,\"id\":6,\"ok\":true,\"result\":{\"help\":\"what can be asked\",\"status\":"
-	  "\"what the daemon is doing\",\"fail\":\"fails\",\"flood\":\"answers too much\"}}" },
+	  "\"what the daemon is doing\",\"fail\":\"fails\",\"flood\":\"answers too much\",\"later\":"
+	  "\"answers later\"}}" },
 	{ "{v: 1, id: 18446744073709551615, command: status}", STATUS_OK(18446744073709551615) },
 };
 
@@ -345,8 +393,8 @@ static void large_requests_take_turns(void **state)
 	memcpy(frame, "\0\3\x0d\x40", 4); /* Of LEN bytes, as many values, which is no request. */
 	say(first, slice_make(frame, HALF));
 	turn(5);
-	assert_ptr_equal(world.control->large,
-			 list_entry(list_first(&world.control->clients.list), struct client, link));
+	assert_ptr_equal(world.control->large, list_entry(list_first(&world.control->clients.list),
+							  struct control_client, link));
 	say(second, slice_make(frame, 10));
 	assert_true(is_error(hear(second), "busy", ""));
 	assert_string_equal(hear(second), "end");
@@ -670,6 +718,113 @@ static void paths_are_chosen(void **state)
 
 #define WITH_CONTROL(test) cmocka_unit_test_setup_teardown(test, start, stop)
 
+/* --- Answers that come later. --------------------------------------------------------------- */
+
+static void turn_until_asked(void)
+{
+	while (!world.asker)
+		turn(1);
+}
+
+static void later_holds_up_nobody_else(void **state)
+{
+	int slow = dial(), quick = dial();
+	char byte;
+
+	(void)state;
+	ask(slow, "{v: 1, id: 1, command: later, args: {a: 1, b: 2, c: 3}}");
+	ask(slow, "{v: 1, id: 2, command: status}");
+	turn_until_asked();
+	for (int i = 0; i < 3; i++) {
+		ask(quick, "{v: 1, id: 9, command: status}");
+		assert_string_equal(hear(quick), STATUS_OK(9));
+	}
+	assert_int_equal(recv(slow, &byte, 1, 0), -1);
+	answer_later(say_args, &world.asker, 0);
+	assert_string_equal(hear(slow), "{\"v\":1,\"id\":1,\"ok\":true,\"result\":3}");
+	assert_string_equal(hear(slow), STATUS_OK(2));
+	close(slow);
+	close(quick);
+}
+
+static void later_may_be_an_error(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	ask(fd, "{v: 1, id: 4, command: later, args: {a: 1}}");
+	turn_until_asked();
+	answer_later(run_fail, &world, 0);
+	assert_string_equal(hear(fd), "{\"v\":1,\"id\":4,\"ok\":false,\"error\":{\"code\":"
+				      "\"semantic\",\"path\":\"args.x\",\"message\":\"1 args\"}}");
+	ask(fd, "{v: 1, id: 5, command: status}");
+	assert_string_equal(hear(fd), STATUS_OK(5));
+	close(fd);
+}
+
+static void later_says_how_long_it_is(void **state)
+{
+	static char reply[CONTROL_REPLY_MAX + 2000];
+	const size_t text = CONTROL_REPLY_MAX + 1000;
+	int fd = dial();
+
+	(void)state;
+	ask(fd, "{v: 1, id: 6, command: later}");
+	turn_until_asked();
+	answer_later(say_much, NULL, 0);
+	assert_non_null(strstr(hear(fd), "too long for one frame"));
+	ask(fd, "{v: 1, id: 6, command: later}");
+	turn_until_asked();
+	answer_later(say_much, NULL, 2000);
+	assert_true(hear_bytes(fd, reply, text) == text);
+	assert_non_null(memchr(reply, 'x', 64)); /* And so on, to the end of the frame. */
+	close(fd);
+}
+
+/* More patience than with anybody else, and no more of it than needed. */
+static void who_waits_is_not_timed_out(void **state)
+{
+	uint64_t until_ns = gw_now_ns() + 300 * MS; /* Patience is 100 ms. */
+	int fd = dial();
+
+	(void)state;
+	ask(fd, "{v: 1, id: 7, command: later}");
+	turn_until_asked();
+	while (gw_now_ns() < until_ns)
+		turn(1);
+	answer_later(say_args, &world.asker, 0);
+	assert_string_equal(hear(fd), "{\"v\":1,\"id\":7,\"ok\":true,\"result\":0}");
+	close(fd);
+}
+
+static void who_has_gone_is_answered_in_vain(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	ask(fd, "{v: 1, id: 8, command: later}");
+	turn_until_asked();
+	close(fd);
+	turn(5);
+	answer_later(say_args, &world.asker, 0);
+	while (world.control->clients.n)
+		turn(1);
+}
+
+/* Its memory goes with the control's. */
+static void a_close_waits_for_no_answer(void **state)
+{
+	int fd = dial();
+
+	ask(fd, "{v: 1, id: 9, command: later}");
+	turn_until_asked();
+	world.asker = NULL;
+	assert_int_equal(stop(state), 0);
+	assert_string_equal(hear(fd), "end");
+	close(fd);
+	assert_int_equal(start(state), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -687,6 +842,12 @@ int main(void)
 		WITH_CONTROL(a_live_socket_is_not_taken),
 		WITH_CONTROL(the_socket_has_its_mode),
 		WITH_CONTROL(closing_cuts_all),
+		WITH_CONTROL(later_holds_up_nobody_else),
+		WITH_CONTROL(later_may_be_an_error),
+		WITH_CONTROL(later_says_how_long_it_is),
+		WITH_CONTROL(who_waits_is_not_timed_out),
+		WITH_CONTROL(who_has_gone_is_answered_in_vain),
+		WITH_CONTROL(a_close_waits_for_no_answer),
 		cmocka_unit_test(only_stale_sockets_are_replaced),
 		cmocka_unit_test(groups_must_exist),
 		cmocka_unit_test(strangers_may_not_ask),
