@@ -39,6 +39,7 @@ struct targets {
 	struct list editions; /* The latest last. */
 	uint32_t n_editions;  /* That there ever were. */
 	uint64_t n_failures;
+	bool frozen, stale; /* Stale: something was learnt that the latest table does not have. */
 	struct target *by_slot[POLICY_ENDPOINTS_MAX];
 };
 
@@ -69,6 +70,7 @@ static void publish(struct targets *t, struct edition *edition, struct policy_ta
 	policy_begin_limits(table, gw_now_ns());
 	table_check(table);
 	edition->table = table;
+	t->stale = false;
 	list_push_back(&t->editions, &edition->link);
 	t->opt.changed(t->opt.owner, table);
 }
@@ -76,9 +78,14 @@ static void publish(struct targets *t, struct edition *edition, struct policy_ta
 /* The latest once more, with what the targets know now. Without memory the old addresses stay. */
 static void publish_again(struct targets *t)
 {
-	struct edition *edition = calloc(1, sizeof(*edition));
-	struct policy_table *table = edition ? policy_copy(latest(t)->table) : NULL;
+	struct edition *edition;
+	struct policy_table *table;
 
+	t->stale = t->frozen;
+	if (t->frozen)
+		return;
+	edition = calloc(1, sizeof(*edition));
+	table = edition ? policy_copy(latest(t)->table) : NULL;
 	if (table && t->opt.keyring)
 		keyring_hold_table(t->opt.keyring, table);
 	if (table)
@@ -90,6 +97,20 @@ static void publish_again(struct targets *t)
 const struct policy_table *targets_table(const struct targets *t)
 {
 	return list_is_empty(&t->editions) ? NULL : latest(t)->table;
+}
+
+void targets_freeze(struct targets *t)
+{
+	GW_ASSERT(!t->frozen);
+	t->frozen = true;
+}
+
+void targets_thaw(struct targets *t)
+{
+	GW_ASSERT(t->frozen);
+	t->frozen = false;
+	if (t->stale)
+		publish_again(t);
 }
 
 static void free_table(struct targets *t, struct policy_table *table)

@@ -8,7 +8,8 @@
  *
  * A table is freed when every worker has adopted a later one.
  *
- * Threads: the control thread's.
+ * Threads: the control thread's. While targets are frozen, targets_prepare() is for one other
+ * thread instead.
  */
 #pragma once
 
@@ -30,6 +31,13 @@ struct targets_options {
 };
 
 GW_MUST_USE int targets_open(const struct targets_options *opt, struct targets **ret_targets);
+
+/*
+ * Until targets_thaw() the table and the set of names stay, but for targets_commit(): addresses
+ * that are learnt meanwhile count from then on.
+ */
+void targets_freeze(struct targets *targets);
+void targets_thaw(struct targets *targets);
 
 /*
  * A policy that may come into force. Its endpoints' addresses are the draft's, or those of the same

@@ -405,6 +405,32 @@ static void released_tables_go(void **state)
 	end();
 }
 
+/* Who compiles elsewhere finds the table that it began with, and nothing is lost by it. */
+static void what_is_learnt_when_frozen_counts_later(void **state)
+{
+	(void)state;
+	begin(named);
+	targets_freeze(targets);
+	answer(0, 2, 1, 30);
+	assert_int_equal(n_offers, 1);
+	assert_ptr_equal(targets_table(targets), offered);
+	targets_thaw(targets);
+	assert_int_equal(n_offers, 2);
+	assert_int_equal(endpoint(1)->n_addrs, 2);
+	targets_freeze(targets);
+	targets_thaw(targets);
+	assert_int_equal(n_offers, 2); /* Nothing new, no new table. */
+	targets_freeze(targets);
+	timer->fire(timer);
+	answer(0, 1, 9, 30);
+	assert_int_equal(configure(config), 0);
+	assert_int_equal(n_offers, 3); /* A commit brings it along. */
+	assert_true(endpoint(1)->n_addrs == 1 && endpoint(1)->addrs[0].ip[3] == 9);
+	targets_thaw(targets);
+	assert_int_equal(n_offers, 3);
+	end();
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -418,6 +444,7 @@ int main(void)
 		cmocka_unit_test(a_question_may_be_open_at_the_end),
 		cmocka_unit_test(a_reload_changes_limits_and_no_endpoint),
 		cmocka_unit_test(released_tables_go),
+		cmocka_unit_test(what_is_learnt_when_frozen_counts_later),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
