@@ -441,7 +441,8 @@ static const struct schema_field fields[] = {
 	  .words = word_off,
 	  .preset = "off",
 	  .example = "/var/lib/sluice",
-	  .help = "The folder that keeps the policy which was accepted last, for the next start." },
+	  .help = "The folder that keeps the policies which were accepted last, at most 16: the "
+		  "latest for the next start, the others for gwtool rollback." },
 	SECTION(limits, NULL),
 	SECTION(timeouts, NULL),
 	SECTION(pool, NULL),

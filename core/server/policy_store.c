@@ -246,21 +246,28 @@ static int name_last(struct slice folder, const char *last)
 
 /* --- The whole. ------------------------------------------------------------------------------ */
 
-int policy_store_write(struct slice folder, uint32_t generation, struct slice bytes)
+/* As policy.new. */
+static int write_fresh(struct slice folder, uint32_t generation, struct slice bytes,
+		       char path[PATH_MAX])
 {
 	struct head head = { .generation = generation,
 			     .len = (uint32_t)bytes.len,
 			     .sum = sum_of(generation, bytes) };
+	int r = path_in(folder, "policy.new", path);
+
+	GW_ASSERT(generation > 0 && bytes.len > 0 && bytes.len <= LEN_MAX);
+	memcpy(head.magic, magic, sizeof(magic));
+	return r == 0 ? write_file(path, &head, bytes) : r;
+}
+
+int policy_store_write(struct slice folder, uint32_t generation, struct slice bytes)
+{
 	char path[PATH_MAX], fresh[PATH_MAX];
 	struct older older;
 	int r = path_in(folder, "policy", path);
 
-	GW_ASSERT(generation > 0 && bytes.len > 0 && bytes.len <= LEN_MAX);
-	memcpy(head.magic, magic, sizeof(magic));
 	if (r == 0)
-		r = path_in(folder, "policy.new", fresh);
-	if (r == 0)
-		r = write_file(fresh, &head, bytes);
+		r = write_fresh(folder, generation, bytes, fresh);
 	if (r == 0)
 		r = name_last(folder, path);
 	if (r == 0 && rename(fresh, path) < 0)
@@ -269,6 +276,16 @@ int policy_store_write(struct slice folder, uint32_t generation, struct slice by
 		return r;
 	(void)find_older(folder, generation, true, &older); /* It is written, whatever this says. */
 	return sync_folder(folder);
+}
+
+int policy_store_write_older(struct slice folder, uint32_t generation, struct slice bytes)
+{
+	char path[PATH_MAX], fresh[PATH_MAX];
+	int r = path_of(folder, generation, path);
+
+	if (r == 0)
+		r = write_fresh(folder, generation, bytes, fresh);
+	return r == 0 && rename(fresh, path) < 0 ? -errno : r;
 }
 
 int policy_store_read(struct slice folder, uint32_t *ret_generation, struct slice *ret_bytes)

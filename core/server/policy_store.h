@@ -37,6 +37,13 @@ struct policy_stored {
  */
 GW_MUST_USE int policy_store_write(struct slice folder, uint32_t generation, struct slice bytes);
 
+/*
+ * One that was in force although it was never accepted, among those before the next one that is
+ * written. 0 or -errno.
+ */
+GW_MUST_USE int policy_store_write_older(struct slice folder, uint32_t generation,
+					 struct slice bytes);
+
 /* 0, and *ret_bytes is malloced; -ENOENT: there is none; -EBADMSG: it is damaged; or -errno. */
 GW_MUST_USE int policy_store_read(struct slice folder, uint32_t *ret_generation,
 				  struct slice *ret_bytes);

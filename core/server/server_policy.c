@@ -159,6 +159,15 @@ int server_apply_policy(struct server *s)
 	return r;
 }
 
+struct slice server_store(const struct server *s)
+{
+	/* What a flag has said is not to be forgotten at the next start because of a push. */
+	bool by_flag = (s->options->says_policy || s->options->says_upstream) &&
+		       !s->options->says_state;
+
+	return by_flag ? SLICE("") : s->settings->config->state;
+}
+
 /* --- At the start. --------------------------------------------------------------------------- */
 
 static int log_refusal(const struct report *rep, const char *what, int r)
@@ -200,13 +209,14 @@ static int begin_with_state(struct server *s, struct report *rep)
 	if (r < 0)
 		return log_refusal(rep, "state", r);
 	r = begin_with(s, doc, generation, "state", rep);
+	s->policy.is_kept = r == 0;
 	document_free(doc);
 	return r;
 }
 
 static int begin_with_file(struct server *s, struct report *rep)
 {
-	struct slice file = s->settings->config->policy;
+	struct slice file = s->settings->config->policy, state = s->settings->config->state;
 	struct document *doc = NULL;
 	char path[PATH_MAX];
 	size_t len;
@@ -217,7 +227,8 @@ static int begin_with_file(struct server *s, struct report *rep)
 	r = document_load(path, FILE_MAX, rep, &doc, &len);
 	if (r < 0)
 		return log_refusal(rep, path, r);
-	r = begin_with(s, doc, 1, path, rep);
+	/* The folder's numbers go on, whatever was asked to go before what it keeps. */
+	r = begin_with(s, doc, 1 + (state.len ? policy_store_newest(state) : 0), path, rep);
 	document_free(doc);
 	return r;
 }

@@ -1,7 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * server_private.h - the daemon's state, shared by server.c, server_start.c, server_state.c,
- * server_policy.c, server_push.c, server_reload.c and server_status.c and by nobody else.
+ * server_private.h - the daemon's state, shared by server.c and server_*.c and by nobody else.
+ *
+ * A push reads, compiles and keeps its policy on the jobs' thread. What it looks at there stays as
+ * it is from its order to its end: the settings and the policy in force (a reload waits), the
+ * targets (frozen), and what never changes. There is one push at a time.
  *
  * Threads: the control thread's.
  */
@@ -11,6 +14,7 @@
 #include "core/server/admin.h"
 #include "core/server/control.h"
 #include "core/server/environment.h"
+#include "core/server/jobs.h"
 #include "core/server/origin.h"
 #include "core/server/server.h"
 #include "core/server/settings.h"
@@ -41,6 +45,7 @@ struct server_policy {
 	char *packed;     /* The same as msgpack. */
 	uint32_t packed_len;
 	uint32_t generation;
+	bool is_kept; /* In the state folder. */
 };
 
 struct server {
@@ -65,6 +70,7 @@ struct server {
 	struct admin *admin;
 	struct origin *origin;
 	struct control *control;
+	struct jobs *jobs;
 	struct ring_op signals;
 	struct ring_timer tick, deadline;
 	struct worker_listener *listeners;
@@ -76,6 +82,8 @@ struct server {
 	uint64_t fault_seed;
 	uint64_t begun_ns;
 	bool reloading;      /* Not all workers have the new settings yet. */
+	bool pushing;        /* Settings, policy and targets stay: see above. */
+	bool reload_waits;   /* Until the push is over. */
 	uint64_t tickets_ns; /* When the keys of session tickets were new. */
 	uint8_t state;
 	bool control_is_closed;
@@ -108,21 +116,43 @@ GW_MUST_USE int server_policy_prepare(struct server *s, const struct server_poli
 				      struct targets_next **ret_next);
 void server_policy_free(struct server_policy *policy);
 
+/* Where accepted policies are kept; empty: nowhere. */
+struct slice server_store(const struct server *s);
+
 /* server_push.c */
-control_command_fn server_run_push_policy, server_run_get_policy;
+struct push_order {
+	const struct document_node *policy; /* In the arguments of the command that runs. */
+	bool is_rollback;                   /* Instead to one that is kept: */
+	uint32_t from;                      /* its generation; 0: the latest before the one now. */
+	bool dry_run;
+	bool expects;
+	uint64_t expected; /* Generation in force. */
+};
+/* For who asks for the command that runs: CONTROL_LATER; or -EINVAL, and 'error' says why. */
+GW_MUST_USE int server_push(struct server *s, const struct push_order *order,
+			    struct control_error *error);
+control_command_fn server_run_push_policy;
+/* Fills 'error'. -EINVAL. */
+__attribute__((format(printf, 3, 4))) int server_refuse(struct control_error *error,
+							const char *code, const char *format, ...);
+
+/* server_history.c */
+control_command_fn server_run_get_policy, server_run_rollback_policy, server_run_policy_history;
 uint32_t server_reply_extra(void *owner);
 
 /* server_reload.c */
-enum { SERVER_N_COMMANDS = 3 };
+enum { SERVER_N_COMMANDS = 5 };
 extern const struct control_command server_commands[SERVER_N_COMMANDS];
 /* Whether certificates of upstreams are verified: as loud as it may be when they are not. */
 void server_tell_trust(struct server *s);
+/* Now, or when the push that is under way is over. */
 void server_reload_asked(struct server *s);
 void server_tell_reloaded(struct server *s);
 void server_timers_init(struct server *s);
 void server_signalled(struct ring_op *op, const struct ring_answer *answer);
 void server_table_changed(void *owner, const struct policy_table *table);
-void server_worker_ended(void *owner, uint64_t index);
+/* A worker has ended, or a job is done. */
+void server_posted(void *owner, uint64_t word);
 
 /* server_status.c: what others ask. */
 void server_metrics(void *owner, struct growbuf *out);

@@ -2,6 +2,9 @@
 /*
  * Policies from outside. One is taken in this order: read, compiled, kept on disk, offered. What
  * fails before the offer has changed nothing; what was offered stays.
+ *
+ * All but the offer is a job (jobs.h), so that nothing waits for it but who has pushed and who
+ * wants to change what it looks at.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -10,6 +13,7 @@
 #include <time.h>
 
 #include "core/base/clock.h"
+#include "core/document/decode.h"
 #include "core/document/inactive.h"
 #include "core/server/policy_store.h"
 #include "core/server/server_private.h"
@@ -17,17 +21,37 @@
 #define ADOPT_WAIT_NS (50 * GW_NS_PER_MS) /* An answer waits so long for the workers. */
 #define ADOPT_POLL_NS (50 * GW_NS_PER_US)
 
-/* How a push went. */
-struct push {
-	const struct document_node *policy;
-	uint64_t compile_ns, persist_ns;
-	bool kept;
+enum { INACTIVE_MAX = 32 }; /* Paths that are told; an operator knows by then. */
+
+/* What a push has come to. */
+enum push_end {
+	PUSH_GOOD,
+	PUSH_UNKNOWN, /* Nothing like it is kept. */
+	PUSH_REFUSED, /* 'report' says why, or 'r' alone. */
+	PUSH_FAILED,  /* For 'r', which is not the policy's fault. */
+	PUSH_NOT_KEPT,
 };
 
-/* --- Pushing. -------------------------------------------------------------------------------- */
+/* From the command to its answer. Between the two it is the job's. */
+struct push {
+	struct job job;
+	struct server *server;
+	struct control_client *client;
+	struct push_order order;
+	struct document *stored; /* Of a rollback. */
+	uint64_t receive_ns, compile_ns, persist_ns;
+	struct server_policy policy;
+	struct targets_next *next;
+	enum push_end end;
+	int r;
+	uint32_t inactive_len; /* The list of what nothing acts on yet, as msgpack. */
+	char inactive[INACTIVE_MAX * (REPORT_PATH_MAX + 3) + 5];
+	struct report report;
+};
 
-__attribute__((format(printf, 3, 4))) static int refuse(struct control_error *error,
-							const char *code, const char *format, ...)
+/* --- What a command says. -------------------------------------------------------------------- */
+
+int server_refuse(struct control_error *error, const char *code, const char *format, ...)
 {
 	va_list args;
 
@@ -38,24 +62,7 @@ __attribute__((format(printf, 3, 4))) static int refuse(struct control_error *er
 	return -EINVAL;
 }
 
-static int refuse_policy(struct server *s, const struct report *rep, int r,
-			 struct control_error *error)
-{
-	if (rep->n == 0)
-		return refuse(error, "internal", "%s", strerror(-r));
-	(void)snprintf(s->error_path, sizeof(s->error_path), "policy%s%s",
-		       rep->errors[0].path[0] ? "." : "", rep->errors[0].path);
-	error->path = s->error_path;
-	return refuse(error, report_code_name(rep->errors[0].code), "%s", rep->errors[0].text);
-}
-
-struct push_args {
-	const struct document_node *policy;
-	bool expects, dry_run;
-	uint64_t expected;
-};
-
-static int read_args(const struct document_node *args, struct push_args *ret,
+static int read_args(const struct document_node *args, struct push_order *ret,
 		     struct control_error *error)
 {
 	for (const struct document_node *node = args ? args->first : NULL; node;
@@ -69,44 +76,135 @@ static int read_args(const struct document_node *args, struct push_args *ret,
 		} else if (slice_eq(node->key, SLICE("dry_run")) && node->kind == DOCUMENT_BOOL) {
 			ret->dry_run = node->boolean;
 		} else {
-			return refuse(error, "unknown_key",
-				      "push_policy takes policy (a map), expect_generation (a "
-				      "number) and dry_run (true or false)");
+			return server_refuse(error, "unknown_key",
+					     "push_policy takes policy (a map), expect_generation "
+					     "(a number) and dry_run (true or false)");
 		}
 	}
 	if (!ret->policy)
-		return refuse(error, "missing_key", "the argument \"policy\" is missing");
+		return server_refuse(error, "missing_key", "the argument \"policy\" is missing");
 	return 0;
 }
 
-static int check_generation(const struct server *s, const struct push_args *args,
-			    struct control_error *error)
+/* --- The job: on the jobs' thread. ----------------------------------------------------------- */
+
+/* The latest before the one in force that is not damaged; 0: there is none. */
+static uint32_t latest_before(const struct server *s)
 {
-	if (!args->expects || args->expected == s->policy.generation)
-		return 0;
-	return refuse(error, "stale", "generation %u is in force, not %llu", s->policy.generation,
-		      (unsigned long long)args->expected);
+	struct policy_stored list[POLICY_STORE_MAX];
+	int n = policy_store_list(server_store(s), list);
+
+	for (int i = 0; i < n; i++)
+		if (list[i].generation < s->policy.generation && list[i].len > 0)
+			return list[i].generation;
+	return 0;
 }
 
-static int keep(struct server *s, const struct server_policy *policy, struct push *push,
-		struct control_error *error)
+/* The policy of a rollback. */
+static enum push_end find(struct push *push)
 {
-	struct slice folder = s->settings->config->state;
+	const struct server *s = push->server;
+	struct push_order *order = &push->order;
+	struct slice bytes;
+
+	if (order->from == 0)
+		order->from = latest_before(s);
+	if (order->from == 0)
+		return PUSH_UNKNOWN;
+	push->r = policy_store_read_one(server_store(s), order->from, &bytes);
+	if (push->r < 0)
+		return push->r == -ENOENT ? PUSH_UNKNOWN : PUSH_FAILED;
+	push->r = decode_read(bytes, &push->report, &push->stored);
+	free((void *)(uintptr_t)bytes.ptr);
+	if (push->r < 0)
+		return PUSH_REFUSED;
+	order->policy = document_root(push->stored);
+	return PUSH_GOOD;
+}
+
+struct inactive {
+	struct pack *list; /* NULL: they are counted. */
+	uint32_t n;
+};
+
+static void add_inactive(void *owner, struct slice path)
+{
+	struct inactive *found = owner;
+
+	if (found->n++ < INACTIVE_MAX && found->list)
+		pack_text(found->list, path);
+}
+
+/* Now, while the document is there. */
+static void list_inactive(struct push *push)
+{
+	struct pack p = pack_make(push->inactive, sizeof(push->inactive));
+	struct inactive counted = { 0 }, told = { .list = &p };
+
+	inactive_find(&policy_schema, push->order.policy, add_inactive, &counted);
+	pack_list(&p, counted.n < INACTIVE_MAX ? counted.n : INACTIVE_MAX);
+	inactive_find(&policy_schema, push->order.policy, add_inactive, &told);
+	GW_ASSERT(!p.w.overflow);
+	push->inactive_len = (uint32_t)writer_len(&p.w);
+}
+
+static void pack_inactive(const struct push *push, struct pack *result)
+{
+	pack_key(result, "inactive");
+	writer_put(&result->w, slice_make(push->inactive, push->inactive_len));
+}
+
+static enum push_end compile(struct push *push)
+{
+	struct server *s = push->server;
 	uint64_t begun_ns = gw_now_ns();
-	int r;
 
-	/* What a flag has said is not to be forgotten at the next start because of this one. */
-	if (folder.len == 0 ||
-	    ((s->options->says_policy || s->options->says_upstream) && !s->options->says_state))
-		return 0;
-	r = policy_store_write(folder, policy->generation,
-			       slice_make(policy->packed, policy->packed_len));
-	push->persist_ns = gw_now_ns() - begun_ns;
-	push->kept = r == 0;
-	return r == 0 ? 0
-		      : refuse(error, "not_kept", "cannot be written to the state folder: %s",
-			       strerror(-r));
+	push->r = server_policy_read(s, push->order.policy, s->policy.generation + 1, &push->report,
+				     &push->policy);
+	if (push->r < 0)
+		return PUSH_REFUSED;
+	list_inactive(push);
+	push->r = server_policy_prepare(s, &push->policy, &push->next);
+	push->compile_ns = gw_now_ns() - begun_ns;
+	return push->r < 0 ? PUSH_FAILED : PUSH_GOOD;
 }
+
+static struct slice packed(const struct server_policy *policy)
+{
+	return slice_make(policy->packed, policy->packed_len);
+}
+
+static enum push_end keep(struct push *push)
+{
+	const struct server_policy *before = &push->server->policy;
+	struct server_policy *policy = &push->policy;
+	struct slice folder = server_store(push->server);
+	uint64_t begun_ns = gw_now_ns();
+
+	if (folder.len == 0 || push->order.dry_run)
+		return PUSH_GOOD;
+	if (before->written && !before->is_kept) /* Of a file: there is a way back to it too. */
+		push->r = policy_store_write_older(folder, before->generation, packed(before));
+	if (push->r == 0)
+		push->r = policy_store_write(folder, policy->generation, packed(policy));
+	push->persist_ns = gw_now_ns() - begun_ns;
+	policy->is_kept = push->r == 0;
+	return policy->is_kept ? PUSH_GOOD : PUSH_NOT_KEPT;
+}
+
+static void run(struct job *job)
+{
+	static enum push_end (*const steps[])(struct push *) = { find, compile, keep };
+	struct push *push = GW_CONTAINER_OF(job, struct push, job);
+
+	for (size_t i = !push->order.is_rollback; i < ARRAY_SIZE(steps); i++) {
+		push->end = steps[i](push);
+		if (push->end != PUSH_GOOD)
+			return;
+	}
+}
+
+/* --- The offer. ------------------------------------------------------------------------------ */
 
 static bool all_adopted(const struct server *s)
 {
@@ -157,32 +255,6 @@ static void pack_workers(const struct server *s, struct pack *result)
 	}
 }
 
-/* What the policy says and nothing acts on yet. */
-enum { INACTIVE_MAX = 64 }; /* Paths that are told; an operator knows by then. */
-
-struct inactive {
-	struct pack *result; /* NULL: they are counted. */
-	uint32_t n;
-};
-
-static void add_inactive(void *owner, struct slice path)
-{
-	struct inactive *found = owner;
-
-	if (++found->n <= INACTIVE_MAX && found->result)
-		pack_text(found->result, path);
-}
-
-static void pack_inactive(const struct document_node *policy, struct pack *result)
-{
-	struct inactive counted = { 0 }, told = { .result = result };
-
-	inactive_find(&policy_schema, policy, add_inactive, &counted);
-	pack_key(result, "inactive");
-	pack_list(result, counted.n < INACTIVE_MAX ? counted.n : INACTIVE_MAX);
-	inactive_find(&policy_schema, policy, add_inactive, &told);
-}
-
 static void pack_push(const struct server *s, const struct push *push, struct pack *result)
 {
 	int64_t most = 0;
@@ -190,109 +262,165 @@ static void pack_push(const struct server *s, const struct push *push, struct pa
 	for (uint32_t i = 0; i < s->n_running; i++)
 		if (s->rings[i] && adopt_us(s, i) > most)
 			most = adopt_us(s, i);
-	pack_map(result, 9);
+	pack_map(result, push->order.is_rollback ? 10 : 9);
 	pack_entry_u64(result, "generation", s->policy.generation);
+	if (push->order.is_rollback)
+		pack_entry_u64(result, "from", push->order.from);
 	pack_entry_bool(result, "committed", true);
-	pack_entry_bool(result, "kept", push->kept);
+	pack_entry_bool(result, "kept", s->policy.is_kept);
 	pack_entry_u64(result, "sync_us_max", (uint64_t)most);
-	pack_entry_u64(result, "receive_us", control_receive_ns(s->control) / 1000);
+	pack_entry_u64(result, "receive_us", push->receive_ns / 1000);
 	pack_entry_u64(result, "compile_us", push->compile_ns / 1000);
 	pack_entry_u64(result, "persist_us", push->persist_ns / 1000);
-	pack_inactive(push->policy, result);
+	pack_inactive(push, result);
 	pack_workers(s, result);
 }
 
-static void take(struct server *s, struct server_policy *policy, struct targets_next *next)
+static void take(struct server *s, struct push *push)
 {
 	server_policy_free(&s->policy);
-	s->policy = *policy;
-	targets_commit(s->targets, next);
-	LOG_ALWAYS(LOG_INFO, "policy_offered", LOG_U64("generation", policy->generation));
+	s->policy = push->policy;
+	targets_commit(s->targets, push->next);
+	push->policy = (struct server_policy){ 0 };
+	push->next = NULL;
+	LOG_ALWAYS(LOG_INFO, "policy_offered", LOG_U64("generation", s->policy.generation));
 }
 
-static int push(struct server *s, const struct push_args *args, struct report *rep,
-		struct pack *result, struct control_error *error)
+static int refuse_policy(struct push *push, struct control_error *error)
 {
-	struct server_policy policy = { 0 };
-	struct targets_next *next = NULL;
-	struct push how = { .policy = args->policy };
-	uint64_t begun_ns = gw_now_ns();
-	int r;
+	const struct report *rep = &push->report;
+	struct server *s = push->server;
 
-	report_init(rep, NULL);
-	r = server_policy_read(s, args->policy, s->policy.generation + 1, rep, &policy);
-	if (r < 0)
-		return refuse_policy(s, rep, r, error);
-	r = server_policy_prepare(s, &policy, &next);
-	how.compile_ns = gw_now_ns() - begun_ns;
-	if (r < 0) {
-		server_policy_free(&policy);
-		return refuse(error, "internal", "%s", strerror(-r));
+	if (rep->n == 0)
+		return server_refuse(error, "internal", "%s", strerror(-push->r));
+	(void)snprintf(s->error_path, sizeof(s->error_path), "policy%s%s",
+		       rep->errors[0].path[0] ? "." : "", rep->errors[0].path);
+	error->path = s->error_path;
+	return server_refuse(error, report_code_name(rep->errors[0].code), "%s",
+			     rep->errors[0].text);
+}
+
+static int refuse_unknown(const struct push *push, struct control_error *error)
+{
+	error->path = "generation";
+	if (push->order.from == 0)
+		return server_refuse(error, "unknown_generation",
+				     "no policy before generation %u is kept",
+				     push->server->policy.generation);
+	return server_refuse(error, "unknown_generation",
+			     "generation %u is not kept; policy_history lists those that are",
+			     push->order.from);
+}
+
+static int answer(void *owner, const struct document_node *args, struct pack *result,
+		  struct control_error *error)
+{
+	struct push *push = owner;
+	struct server *s = push->server;
+
+	(void)args;
+	switch (push->end) {
+	case PUSH_UNKNOWN:
+		return refuse_unknown(push, error);
+	case PUSH_REFUSED:
+		return refuse_policy(push, error);
+	case PUSH_FAILED:
+		return push->r == -EBADMSG
+			       ? server_refuse(error, "damaged", "generation %u is damaged",
+					       push->order.from)
+			       : server_refuse(error, "internal", "%s", strerror(-push->r));
+	case PUSH_NOT_KEPT:
+		return server_refuse(error, "not_kept", "cannot be written to the state folder: %s",
+				     strerror(-push->r));
+	case PUSH_GOOD:
+		break;
 	}
-	r = args->dry_run ? 1 : keep(s, &policy, &how, error);
-	if (r != 0) { /* Good as it is, or not kept. */
-		targets_forget(s->targets, next);
-		server_policy_free(&policy);
-		if (r < 0)
-			return r;
+	if (push->order.dry_run) {
 		pack_map(result, 3);
 		pack_entry_bool(result, "committed", false);
-		pack_entry_u64(result, "compile_us", how.compile_ns / 1000);
-		pack_inactive(args->policy, result);
+		pack_entry_u64(result, "compile_us", push->compile_ns / 1000);
+		pack_inactive(push, result);
 		return 0;
 	}
-	take(s, &policy, next);
 	(void)wait_for_workers(s); /* Who is late is named in the answer. */
-	pack_push(s, &how, result);
+	pack_push(s, push, result);
 	return 0;
+}
+
+static void free_push(struct push *push)
+{
+	if (push->next)
+		targets_forget(push->server->targets, push->next);
+	server_policy_free(&push->policy);
+	document_free(push->stored);
+	free(push);
+}
+
+/* Back on the control thread. What was kept is offered whatever has happened since. */
+static void done(struct job *job)
+{
+	struct push *push = GW_CONTAINER_OF(job, struct push, job);
+	struct server *s = push->server;
+
+	if (push->end == PUSH_GOOD && !push->order.dry_run)
+		take(s, push);
+	control_answer(push->client, answer, push, 0);
+	free_push(push);
+	targets_thaw(s->targets);
+	s->pushing = false;
+	if (s->reload_waits && s->state != SERVER_STOPPED)
+		server_reload_asked(s);
+}
+
+/* --- Orders. --------------------------------------------------------------------------------- */
+
+static int may_push(const struct server *s, const struct push_order *order,
+		    struct control_error *error)
+{
+	if (s->state != SERVER_SERVING)
+		return server_refuse(error, "state", "the daemon is %s", server_state_name(s));
+	if (!config_has_policy(s->first->config))
+		return server_refuse(error, "no_policy",
+				     "this daemon was started for its upstreams alone; start it "
+				     "with policy or state (--policy FILE, --state DIR) to push "
+				     "policies");
+	if (s->pushing)
+		return server_refuse(error, "busy", "another push is under way; try again");
+	if (!order->expects || order->expected == s->policy.generation)
+		return 0;
+	return server_refuse(error, "stale", "generation %u is in force, not %llu",
+			     s->policy.generation, (unsigned long long)order->expected);
+}
+
+int server_push(struct server *s, const struct push_order *order, struct control_error *error)
+{
+	struct push *push;
+	int r = may_push(s, order, error);
+
+	if (r < 0)
+		return r;
+	push = calloc(1, sizeof(*push));
+	if (!push)
+		return server_refuse(error, "internal", "out of memory");
+	push->job = (struct job){ run, done };
+	push->server = s;
+	push->client = control_asking(s->control);
+	push->order = *order;
+	push->receive_ns = control_receive_ns(s->control);
+	report_init(&push->report, NULL);
+	targets_freeze(s->targets);
+	s->pushing = true;
+	r = jobs_give(s->jobs, &push->job);
+	GW_ASSERT(r == 0); /* Each client of the control socket waits for one at most. */
+	return CONTROL_LATER;
 }
 
 int server_run_push_policy(void *owner, const struct document_node *args, struct pack *result,
 			   struct control_error *error)
 {
-	struct server *s = owner;
-	struct push_args given = { 0 };
-	struct report *rep;
-	int r;
+	struct push_order order = { 0 };
+	int r = read_args(args, &order, error);
 
-	if (s->state != SERVER_SERVING)
-		return refuse(error, "state", "the daemon is %s", server_state_name(s));
-	if (!config_has_policy(s->first->config))
-		return refuse(error, "no_policy",
-			      "this daemon was started for its upstreams alone; start it with "
-			      "policy or state (--policy FILE, --state DIR) to push policies");
-	r = read_args(args, &given, error);
-	if (r == 0)
-		r = check_generation(s, &given, error);
-	if (r < 0)
-		return r;
-	rep = malloc(sizeof(*rep));
-	if (!rep)
-		return refuse(error, "internal", "out of memory");
-	r = push(s, &given, rep, result, error);
-	free(rep);
-	return r;
-}
-
-int server_run_get_policy(void *owner, const struct document_node *args, struct pack *result,
-			  struct control_error *error)
-{
-	struct server *s = owner;
-
-	(void)args;
-	if (!s->policy.written)
-		return refuse(error, "no_policy",
-			      "none was pushed: the upstreams of the command line are in force");
-	pack_map(result, 2);
-	pack_entry_u64(result, "generation", s->policy.generation);
-	pack_key(result, "policy");
-	writer_put(&result->w, slice_make(s->policy.packed, s->policy.packed_len));
-	return 0;
-}
-
-uint32_t server_reply_extra(void *owner)
-{
-	const struct server *s = owner;
-
-	return s->policy.packed_len;
+	(void)result;
+	return r < 0 ? r : server_push(owner, &order, error);
 }

@@ -86,7 +86,9 @@ void server_reload_asked(struct server *s)
 {
 	struct report rep;
 
-	(void)reload(s, &rep); /* Logged. */
+	s->reload_waits = s->pushing;
+	if (!s->pushing)
+		(void)reload(s, &rep); /* Logged. */
 }
 
 static bool is_adopted(const struct server *s)
@@ -142,12 +144,10 @@ static int run_reload(void *owner, const struct document_node *args, struct pack
 	int r;
 
 	(void)args;
-	if (s->state != SERVER_SERVING) {
-		error->code = "state";
-		(void)snprintf(error->message, sizeof(error->message), "the daemon is %s",
-			       server_state_name(s));
-		return -EINVAL;
-	}
+	if (s->state != SERVER_SERVING)
+		return server_refuse(error, "state", "the daemon is %s", server_state_name(s));
+	if (s->pushing)
+		return server_refuse(error, "busy", "a push is under way; try again");
 	r = reload(s, &rep);
 	if (r < 0)
 		return refuse(&rep, r, error);
@@ -165,5 +165,13 @@ const struct control_command server_commands[SERVER_N_COMMANDS] = {
 	{ "push_policy",
 	  "policy, and maybe expect_generation, dry_run: have all workers judge by it",
 	  server_run_push_policy },
-	{ "get_policy", "the policy in force, as it was pushed", server_run_get_policy },
+	{ "get_policy",
+	  "maybe generation: the policy in force or one that is kept, as it was pushed",
+	  server_run_get_policy },
+	{ "policy_history", "the policies that are kept, the latest first",
+	  server_run_policy_history },
+	{ "rollback_policy",
+	  "maybe generation, expect_generation: push one that is kept once more; without a number "
+	  "the one before",
+	  server_run_rollback_policy },
 };

@@ -101,7 +101,7 @@ static int open_home(struct server *s)
 	r = ring_open(&ring, &s->ring);
 	if (r < 0)
 		return fail("ring", r);
-	ring_on_post(s->ring, server_worker_ended, s);
+	ring_on_post(s->ring, server_posted, s);
 	r = ring_enable(s->ring);
 	if (r < 0)
 		return fail("ring", r);
@@ -138,6 +138,13 @@ static int open_admin(struct server *s)
 		LOG_INFO, "admin_listening",
 		LOG_STR("address", slice_make(text, ring_addr_format(admin_addr(s->admin), text))));
 	return 0;
+}
+
+static int open_jobs(struct server *s)
+{
+	int r = jobs_open(s->ring, &s->jobs);
+
+	return r < 0 ? fail("jobs thread", r) : 0;
 }
 
 static int open_control(struct server *s)
@@ -370,9 +377,10 @@ static int take_config(struct server *s, struct config *config, struct certs *ce
 
 static int run_steps(struct server *s)
 {
-	static int (*const steps[])(
-		struct server *) = { open_log,   read_environment, reserve,      open_home,
-				     open_admin, open_control,     open_targets, start_workers };
+	static int (*const steps[])(struct server *) = {
+		open_log,  read_environment, reserve,      open_home,    open_admin,
+		open_jobs, open_control,     open_targets, start_workers
+	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(steps); i++) {
 		int r = steps[i](s);
@@ -413,6 +421,8 @@ static void close_home(struct server *s)
 {
 	uint64_t until_ns = gw_now_ns() + CLOSE_WAIT_NS;
 
+	if (s->jobs)
+		jobs_free(s->jobs);
 	if (s->admin)
 		admin_close(s->admin);
 	if (s->origin)

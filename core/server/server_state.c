@@ -160,17 +160,24 @@ static void ticked(struct ring_timer *timer)
 	ring_timer_set(s->ring, timer, ring_now_ns(s->ring) + TICK_NS);
 }
 
-/* A worker's last word. */
-void server_worker_ended(void *owner, uint64_t index)
+static void worker_ended(struct server *s, uint64_t index)
 {
-	struct server *s = owner;
-
 	GW_ASSERT(index < s->n_running && s->rings[index]);
 	s->rings[index] = NULL;
 	tell_one(&s->workers[index], WORKER_LEAVE);
 	s->n_ended++;
 	if (s->n_ended == s->n_running)
 		server_enter(s, SERVER_STOPPED);
+}
+
+void server_posted(void *owner, uint64_t word)
+{
+	struct server *s = owner;
+
+	if (word >= JOBS_WORD)
+		jobs_posted(s->jobs, word);
+	else
+		worker_ended(s, word);
 }
 
 /* --- Signals. -------------------------------------------------------------------------------- */

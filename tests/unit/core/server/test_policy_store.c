@@ -177,6 +177,18 @@ static void a_write_that_was_cut_short_counts_for_nothing(void **state)
 	(void)empty_folder();
 }
 
+static void one_that_was_not_accepted_may_join(void **state)
+{
+	(void)state;
+	assert_int_equal(policy_store_write_older(slice_of(folder), 1, SLICE("policy 1")), 0);
+	assert_list((const int32_t[]){ 1, 0 });
+	assert_int_equal(access(file, F_OK), -1); /* A start does not begin with it. */
+	write_one(2);
+	assert_list((const int32_t[]){ 2, 1, 0 });
+	assert_one(1, 0);
+	assert_int_equal(empty_folder(), 2);
+}
+
 static void names_by_others_are_left_alone(void **state)
 {
 	static const char *const names[] = { "policy.old",       "policy.01", "policy.0",
@@ -287,6 +299,7 @@ int main(void)
 		cmocka_unit_test(sixteen_are_kept),
 		cmocka_unit_test(each_says_when_it_was_accepted),
 		cmocka_unit_test(a_write_that_was_cut_short_counts_for_nothing),
+		cmocka_unit_test(one_that_was_not_accepted_may_join),
 		cmocka_unit_test(names_by_others_are_left_alone),
 		cmocka_unit_test(a_damaged_one_is_passed_over),
 	};
