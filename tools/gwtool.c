@@ -261,7 +261,14 @@ static const struct command commands[] = {
 	  run_check_config },
 	{ "push-policy", "FILE [--dry-run] [--expect-generation N]",
 	  "have all workers judge by this policy from now on; all or nothing", gwtool_push_policy },
-	{ "get-policy", "", "the policy in force, as it was pushed", gwtool_get_policy },
+	{ "get-policy", "[GENERATION]",
+	  "the policy in force, or one that the state folder keeps, as it was pushed",
+	  gwtool_get_policy },
+	{ "history", "", "the policies that the state folder keeps, the latest first",
+	  gwtool_history },
+	{ "rollback", "[GENERATION] [--expect-generation N]",
+	  "push one of those once more, as a new generation; without a number the one before",
+	  gwtool_rollback },
 	{ "check-policy", "FILE", "is this a good policy? The daemon need not run",
 	  gwtool_check_policy },
 	{ "schema", "config|policy [--reference|--limits]",
@@ -288,7 +295,9 @@ static int run_help(const struct call *call)
 		   "  gwtool status\n"
 		   "  gwtool --json status | jq .connections\n"
 		   "  gwtool check-config /etc/sluice/sluice.yaml\n"
-		   "  gwtool push-policy policy.yaml");
+		   "  gwtool push-policy policy.yaml\n"
+		   "  gwtool history\n"
+		   "  gwtool rollback");
 	return EXIT_OK;
 }
 

@@ -38,4 +38,5 @@ int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *
 int gwtool_tell_verdict(const struct call *call, const char *file, int r, const struct report *rep);
 
 /* gwtool_policy.c */
-gwtool_command_fn gwtool_check_policy, gwtool_push_policy, gwtool_get_policy;
+gwtool_command_fn gwtool_check_policy, gwtool_push_policy, gwtool_get_policy, gwtool_history,
+	gwtool_rollback;

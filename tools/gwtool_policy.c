@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Policies: checked offline, pushed, asked for. */
+/* Policies: checked offline, pushed, asked for, pushed again. */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,10 +119,73 @@ int gwtool_push_policy(const struct call *call)
 	return r;
 }
 
+/* --- What the daemon keeps. ------------------------------------------------------------------ */
+
+/* Which of the policies; NULL: it was not said. */
+struct choice {
+	const char *number, *expected;
+	uint64_t generation, expected_generation;
+};
+
+static void put_choice(struct pack *p, const void *owner)
+{
+	const struct choice *choice = owner;
+
+	pack_map(p, (choice->number != NULL) + (choice->expected != NULL));
+	if (choice->number)
+		pack_entry_u64(p, "generation", choice->generation);
+	if (choice->expected)
+		pack_entry_u64(p, "expect_generation", choice->expected_generation);
+}
+
+static int read_number(const char *what, const char *text, uint64_t *ret)
+{
+	return text && slice_to_u64(slice_of(text), ret) < 0 ? gwtool_usage(what, text) : EXIT_OK;
+}
+
+static int read_choice(const struct call *call, bool may_expect, struct choice *choice)
+{
+	int r;
+
+	for (int i = 0; i < call->argc; i++) {
+		const char *arg = call->argv[i];
+
+		if (may_expect && strcmp(arg, "--expect-generation") == 0 && i + 1 < call->argc)
+			choice->expected = call->argv[++i];
+		else if (arg[0] == '-' || choice->number)
+			return gwtool_usage("unknown argument, or one without its value: ", arg);
+		else
+			choice->number = arg;
+	}
+	r = read_number("a generation is a number, not ", choice->number, &choice->generation);
+	return r != EXIT_OK ? r
+			    : read_number("--expect-generation takes a number, not ",
+					  choice->expected, &choice->expected_generation);
+}
+
+static int ask_for(const struct call *call, const char *command, bool may_expect, const char *pick)
+{
+	struct choice choice = { 0 };
+	struct gwtool_question question = { command, put_choice, &choice };
+	int r = read_choice(call, may_expect, &choice);
+
+	return r == EXIT_OK ? gwtool_ask_and_print(call, &question, pick) : r;
+}
+
 int gwtool_get_policy(const struct call *call)
 {
+	return ask_for(call, "get_policy", false, "policy");
+}
+
+int gwtool_rollback(const struct call *call)
+{
+	return ask_for(call, "rollback_policy", true, NULL);
+}
+
+int gwtool_history(const struct call *call)
+{
 	if (call->argc)
-		return gwtool_usage("get-policy takes no argument: ", call->argv[0]);
-	return gwtool_ask_and_print(call, &(struct gwtool_question){ .command = "get_policy" },
-				    "policy");
+		return gwtool_usage("history takes no argument: ", call->argv[0]);
+	return gwtool_ask_and_print(call, &(struct gwtool_question){ .command = "policy_history" },
+				    NULL);
 }
