@@ -128,7 +128,7 @@ static void free_edition(struct targets *t, struct edition *edition)
 
 void targets_release(struct targets *t, const struct policy_table *table)
 {
-	for (;;) {
+	while (!t->frozen) { /* Else another thread looks for the latest. */
 		struct edition *oldest = list_entry(list_first(&t->editions), struct edition, link);
 
 		if (oldest == latest(t) || oldest->table->edition >= table->edition)

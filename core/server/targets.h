@@ -58,7 +58,7 @@ bool targets_are_known(const struct targets *targets);
 /* The latest; NULL before the first. */
 const struct policy_table *targets_table(const struct targets *targets);
 
-/* No seat uses anything older than 'table' any more. */
+/* No seat uses anything older than 'table' any more. Frozen targets keep all until the next time. */
 void targets_release(struct targets *targets, const struct policy_table *table);
 void targets_free(struct targets *targets);
 uint64_t targets_n_failures(const struct targets *targets);

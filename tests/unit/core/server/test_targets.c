@@ -418,8 +418,12 @@ static void what_is_learnt_when_frozen_counts_later(void **state)
 	assert_int_equal(n_offers, 2);
 	assert_int_equal(endpoint(1)->n_addrs, 2);
 	targets_freeze(targets);
+	targets_release(targets, offered);
+	assert_ptr_not_equal(list_first(&targets->editions), list_last(&targets->editions));
 	targets_thaw(targets);
 	assert_int_equal(n_offers, 2); /* Nothing new, no new table. */
+	targets_release(targets, offered);
+	assert_ptr_equal(list_first(&targets->editions), list_last(&targets->editions));
 	targets_freeze(targets);
 	timer->fire(timer);
 	answer(0, 1, 9, 30);
