@@ -4,8 +4,9 @@
  * frame is answered, and nothing more is read until the reply is with the kernel. So a client can
  * make us hold one frame and one reply, and requests are answered in order by themselves.
  *
- * What a command answers later is waited for with nothing armed and without a deadline (WAITING);
- * whether the client has hung up meanwhile shows when it is answered.
+ * A long frame is read by a job, and a command may answer later. Both are waited for with nothing
+ * armed and without a deadline (WAITING); whether the client has hung up meanwhile shows when it is
+ * answered.
  *
  * A client that has violated the protocol gets one last reply and is closed (LAST_WORDS, GONE). One
  * that keeps us waiting in the middle of a frame is STALLED until its receive is called back, as
@@ -23,14 +24,16 @@
 #include "core/base/list.h"
 #include "core/server/control.h"
 #include "core/server/control_request.h"
+#include "core/server/jobs.h"
 #include "ring/ring.h"
 #include "ring/ring_buf.h"
 #include "ring/ring_net.h"
 
 enum {
 	LENGTH_SIZE = 4,
-	SMALL = LENGTH_SIZE + 64 * 1024 + RING_BUF_DATA, /* Room that every client has. */
-	MEMBERS_MAX = 64,                                /* Of the group. */
+	SHORT = 64 * 1024,                           /* A frame that is read at once. */
+	SMALL = LENGTH_SIZE + SHORT + RING_BUF_DATA, /* Room that every client has. */
+	MEMBERS_MAX = 64,                            /* Of the group. */
 	NAMES_SIZE = 16 * 1024,
 };
 
@@ -43,7 +46,7 @@ enum {
 #define CLIENT_STATES(X)                                                                   \
 	X(READING,    TO(SENDING) | TO(WAITING) | TO(STALLED) | TO(LAST_WORDS) | TO(GONE)) \
 	X(STALLED,    TO(LAST_WORDS) | TO(GONE))                                           \
-	X(WAITING,    TO(SENDING) | TO(GONE))                                              \
+	X(WAITING,    TO(WAITING) | TO(SENDING) | TO(LAST_WORDS) | TO(GONE))               \
 	X(SENDING,    TO(READING) | TO(SENDING) | TO(WAITING) | TO(LAST_WORDS) | TO(GONE)) \
 	X(LAST_WORDS, TO(GONE))                                                            \
 	X(GONE,       0)
@@ -73,7 +76,9 @@ struct control_client {
 	char *in, *out; /* One receive beyond a frame; a reply. */
 	uint32_t in_len, in_size, out_len, out_size;
 	uint64_t begun_ns;              /* When the frame began to come. */
+	struct job reading;             /* The request, from a long frame. */
 	struct control_request request; /* That is being answered. */
+	uint64_t receive_ns;            /* Of its frame. */
 };
 
 struct control {
@@ -85,7 +90,6 @@ struct control {
 	struct ring_op accept;
 	struct ring_timer retry; /* When accepting was ended by a shortage. */
 	struct list_counted clients;
-	uint64_t receive_ns;           /* Of the frame that is being answered. */
 	struct control_client *asking; /* Whose command runs; or NULL. */
 	struct control_client *large;  /* Who says more than SMALL: one at a time; or NULL. */
 	bool has_group;
@@ -275,23 +279,48 @@ static void reply(struct control_client *client, const struct pack *p, enum clie
 	client_enter(client, next);
 }
 
-static void answer_frame(struct control_client *client)
+static void answer_request(struct control_client *client)
 {
 	struct control *ctl = client->control;
 	const struct control_options *opt = &ctl->opt;
-	struct slice frame = slice_make(client->in + LENGTH_SIZE, frame_len(client));
 	struct pack p = begin_reply(client, opt->reply_extra ? opt->reply_extra(opt->owner) : 0);
 	int r;
 
-	ctl->receive_ns = gw_now_ns() - client->begun_ns;
-	client->begun_ns += ctl->receive_ns; /* Of the next, which may be here. */
 	ctl->asking = client;
-	r = control_request_answer(opt, frame, &client->request, &p);
+	r = control_request_answer(opt, &client->request, &p);
 	ctl->asking = NULL;
 	if (r == CONTROL_LATER)
 		client_enter(client, CLIENT_WAITING);
 	else
 		reply(client, &p, r < 0 ? CLIENT_LAST_WORDS : CLIENT_SENDING);
+}
+
+static void read_frame(struct job *job)
+{
+	struct control_client *client = GW_CONTAINER_OF(job, struct control_client, reading);
+
+	control_request_read(slice_make(client->in + LENGTH_SIZE, frame_len(client)),
+			     &client->request);
+}
+
+static void frame_read(struct job *job)
+{
+	answer_request(GW_CONTAINER_OF(job, struct control_client, reading));
+}
+
+static void answer_frame(struct control_client *client)
+{
+	struct jobs *jobs = client->control->opt.jobs;
+
+	client->receive_ns = gw_now_ns() - client->begun_ns;
+	client->begun_ns += client->receive_ns; /* Of the next, which may be here. */
+	client->reading = (struct job){ read_frame, frame_read };
+	if (jobs && frame_len(client) > SHORT && jobs_give(jobs, &client->reading) == 0) {
+		client_enter(client, CLIENT_WAITING);
+		return;
+	}
+	read_frame(&client->reading);
+	answer_request(client);
 }
 
 void control_answer(struct control_client *client, control_command_fn *run, void *owner,
@@ -553,7 +582,7 @@ struct control_client *control_asking(const struct control *ctl)
 
 uint64_t control_receive_ns(const struct control *ctl)
 {
-	return ctl->receive_ns;
+	return control_asking(ctl)->receive_ns;
 }
 
 void control_close(struct control *ctl)

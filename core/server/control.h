@@ -5,14 +5,14 @@
  * A frame is 4 bytes of length, big-endian, not counting themselves, then one msgpack map:
  * {v: 1, id, command, args} asks; {v: 1, id, ok: true, result} or {v: 1, id, ok: false,
  * error: {code, path, message}} answers. An answer that takes long holds up its own connection and
- * no other. What is not a well-formed request is answered with an
- * error and the connection is closed; a well-formed one that is refused leaves it open.
+ * no other. What is not a well-formed request is answered with an error and the connection is
+ * closed; a well-formed one that is refused leaves it open.
  *
  * Only root, the daemon's own user and the members of the configured group are served. 16
  * connections at a time; half a frame or an unread reply (5 s) or silence (60 s) ends one.
  *
- * Ownership: control_open() makes everything; after control_close() the memory goes by itself
- * with the last answer of the ring, and 'closed' is called.
+ * Ownership: control_open() makes everything; after control_close() the memory goes by itself with
+ * the last answer of the ring, and 'closed' is called. The jobs' thread has ended before that.
  *
  * Threads: the control thread's. Commands run there, between two answers of the ring.
  */
@@ -25,6 +25,7 @@
 #include "core/document/document.h"
 #include "core/document/pack.h"
 
+struct jobs;
 struct ring;
 struct control;
 struct control_client;
@@ -75,6 +76,7 @@ struct control_options {
 	const struct control_command
 		*commands; /* More than "status" and "help", which are always there. */
 	uint32_t n_commands;
+	struct jobs *jobs;    /* Read what is long (64 KiB); or NULL: that is done here. */
 	uint64_t patience_ns; /* For the rest of a frame, and for a reply to be read; 0: 5 s. */
 };
 
@@ -94,7 +96,7 @@ size_t control_path(struct slice configured, char path[CONTROL_PATH_MAX], const 
 GW_MUST_USE int control_open(struct ring *ring, const struct control_options *opt,
 			     struct control **ret_control);
 
-/* How long the frame that is being answered took, from its first byte to its last. */
+/* How long the frame of the command that runs took, from its first byte to its last. */
 uint64_t control_receive_ns(const struct control *ctl);
 
 /* Who asks for the command that runs. */

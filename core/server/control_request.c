@@ -183,26 +183,29 @@ void control_request_refuse(struct pack *reply, const char *code, const char *me
 	reply_error(reply, &(struct control_request){ 0 }, code, "", message);
 }
 
-int control_request_answer(const struct control_options *opt, struct slice frame,
-			   struct control_request *ret_req, struct pack *reply)
+void control_request_read(struct slice frame, struct control_request *ret_req)
 {
 	struct control_request *req = ret_req;
-	struct report rep;
-	int r;
 
 	*req = (struct control_request){ 0 };
-	report_init(&rep, NULL);
-	r = decode_read(frame, &rep, &req->doc);
-	if (r == 0)
-		r = read_request(&rep, document_root(req->doc), req);
-	if (r == 0)
+	report_init(&req->report, NULL);
+	req->error = decode_read(frame, &req->report, &req->doc);
+	if (req->error == 0)
+		req->error = read_request(&req->report, document_root(req->doc), req);
+}
+
+int control_request_answer(const struct control_options *opt, const struct control_request *req,
+			   struct pack *reply)
+{
+	const struct report_error *why = &req->report.errors[0];
+
+	if (req->error == 0)
 		return run_command(opt, req, reply);
-	if (rep.n)
-		reply_error(reply, req, report_code_name(rep.errors[0].code), rep.errors[0].path,
-			    rep.errors[0].text);
+	if (req->report.n)
+		reply_error(reply, req, report_code_name(why->code), why->path, why->text);
 	else
 		reply_error(reply, req, "limit", "", "out of memory");
-	return r;
+	return req->error;
 }
 
 void control_request_finish(const struct control_request *req, control_command_fn *run, void *owner,

@@ -44,5 +44,5 @@ void jobs_posted(struct jobs *jobs, uint64_t word);
 /* Given, and not done. */
 uint32_t jobs_n_given(const struct jobs *jobs);
 
-/* End the thread. None is given any more. */
+/* End the thread. What is given still runs, but none is done any more. */
 void jobs_free(struct jobs *jobs);

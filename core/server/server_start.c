@@ -159,6 +159,7 @@ static int open_control(struct server *s)
 		.commands = server_commands,
 		.n_commands = SERVER_N_COMMANDS,
 		.closed = control_closed,
+		.jobs = s->jobs,
 	};
 	size_t len = control_path(s->settings->config->control.path, path, &why);
 	uint64_t until_ns = gw_now_ns() + ADDRESS_WAIT_NS;
@@ -423,6 +424,7 @@ static void close_home(struct server *s)
 
 	if (s->jobs)
 		jobs_free(s->jobs);
+	s->jobs = NULL;
 	if (s->admin)
 		admin_close(s->admin);
 	if (s->origin)

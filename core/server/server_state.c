@@ -174,10 +174,10 @@ void server_posted(void *owner, uint64_t word)
 {
 	struct server *s = owner;
 
-	if (word >= JOBS_WORD)
-		jobs_posted(s->jobs, word);
-	else
+	if (word < JOBS_WORD)
 		worker_ended(s, word);
+	else if (s->jobs) /* Else it was for a start that has failed. */
+		jobs_posted(s->jobs, word);
 }
 
 /* --- Signals. -------------------------------------------------------------------------------- */

@@ -21,6 +21,7 @@
 
 static struct {
 	struct ring *ring;
+	struct jobs *jobs; /* Or NULL. */
 	struct control *control;
 	char folder[64], path[96];
 	uint32_t n_status, n_closed;
@@ -127,6 +128,7 @@ static int open_control(const char *group, uint64_t patience_ns)
 		.closed = on_closed,
 		.commands = commands,
 		.n_commands = ARRAY_SIZE(commands),
+		.jobs = world.jobs,
 		.patience_ns = patience_ns,
 	};
 
@@ -137,6 +139,13 @@ static void turn(uint32_t n)
 {
 	while (n--)
 		assert_int_equal(ring_turn(world.ring, 2 * MS), 0);
+}
+
+static void told_home(void *owner, uint64_t word)
+{
+	assert_ptr_equal(owner, &world);
+	if (world.jobs)
+		jobs_posted(world.jobs, word);
 }
 
 static int make_world(void **state)
@@ -151,6 +160,7 @@ static int make_world(void **state)
 		print_message("no io_uring here: %s\n", strerror(-r));
 		return -1;
 	}
+	ring_on_post(world.ring, told_home, &world);
 	assert_int_equal(ring_enable(world.ring), 0);
 	(void)snprintf(world.folder, sizeof(world.folder), "/tmp/sluice-control-XXXXXX");
 	assert_non_null(mkdtemp(world.folder));
@@ -825,6 +835,67 @@ static void a_close_waits_for_no_answer(void **state)
 	assert_int_equal(start(state), 0);
 }
 
+/* --- Long frames, read elsewhere. ------------------------------------------------------------ */
+
+static int start_with_jobs(void **state)
+{
+	assert_int_equal(jobs_open(world.ring, &world.jobs), 0);
+	return start(state);
+}
+
+static int stop_with_jobs(void **state)
+{
+	jobs_free(world.jobs);
+	world.jobs = NULL;
+	return stop(state);
+}
+
+/* 'head', then as many more zeros as make a long text, then 'tail'. */
+static void ask_long(int fd, const char *head, const char *tail)
+{
+	static char yaml[SHORT * 2];
+
+	memset(yaml, '0', sizeof(yaml));
+	memcpy(yaml, head, strlen(head));
+	memcpy(yaml + SHORT + 1000, tail, strlen(tail) + 1);
+	ask(fd, yaml);
+}
+
+static void long_frames_are_read_elsewhere(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	ask_long(fd, "{v: 1, id: 1, command: fail, args: {a: 1, b: x", "}}");
+	ask(fd, "{v: 1, id: 2, command: status}");
+	while (!jobs_n_given(world.jobs))
+		turn(1);
+	assert_int_equal(world.control->clients.n, 1);
+	assert_string_equal(hear(fd), "{\"v\":1,\"id\":1,\"ok\":false,\"error\":{\"code\":"
+				      "\"semantic\",\"path\":\"args.x\",\"message\":\"2 args\"}}");
+	assert_string_equal(hear(fd), STATUS_OK(2));
+	ask_long(fd, "{v: 1, id: 3, command: later, args: {a: x", "}}");
+	turn_until_asked();
+	answer_later(say_args, &world.asker, 0);
+	assert_string_equal(hear(fd), "{\"v\":1,\"id\":3,\"ok\":true,\"result\":1}");
+	ask_long(fd, "{v: 2, id: 4, command: status, args: {a: x", "}}");
+	assert_non_null(strstr(hear(fd), "only version 1 is spoken here"));
+	assert_string_equal(hear(fd), "end");
+	close(fd);
+}
+
+/* The frame of a client that is not there any more when it has been read. */
+static void a_close_while_one_is_read(void **state)
+{
+	int fd = dial();
+
+	(void)state;
+	ask_long(fd, "{v: 1, id: 1, command: fail, args: {a: x", "}}");
+	while (!jobs_n_given(world.jobs))
+		turn(1);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -848,6 +919,10 @@ int main(void)
 		WITH_CONTROL(who_waits_is_not_timed_out),
 		WITH_CONTROL(who_has_gone_is_answered_in_vain),
 		WITH_CONTROL(a_close_waits_for_no_answer),
+		cmocka_unit_test_setup_teardown(long_frames_are_read_elsewhere, start_with_jobs,
+						stop_with_jobs),
+		cmocka_unit_test_setup_teardown(a_close_while_one_is_read, start_with_jobs,
+						stop_with_jobs),
 		cmocka_unit_test(only_stale_sockets_are_replaced),
 		cmocka_unit_test(groups_must_exist),
 		cmocka_unit_test(strangers_may_not_ask),

@@ -164,6 +164,21 @@ static void one_that_is_done_may_be_given_anew(void **state)
 	assert_int_equal(w.n_ran, MANY);
 }
 
+static void what_is_given_at_the_end_still_runs(void **state)
+{
+	struct task tasks[3];
+
+	(void)state;
+	for (uint32_t i = 0; i < ARRAY_SIZE(tasks); i++) {
+		tasks[i] = task_of(i);
+		assert_int_equal(jobs_give(w.jobs, &tasks[i].job), 0);
+	}
+	jobs_free(w.jobs);
+	assert_int_equal(w.n_ran, ARRAY_SIZE(tasks));
+	assert_int_equal(w.n_done, 0);
+	assert_int_equal(jobs_open(w.home, &w.jobs), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -171,6 +186,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(so_many_at_a_time_and_in_order, begin, end),
 		cmocka_unit_test_setup_teardown(the_next_job_holds_none_back, begin, end),
 		cmocka_unit_test_setup_teardown(one_that_is_done_may_be_given_anew, begin, end),
+		cmocka_unit_test_setup_teardown(what_is_given_at_the_end_still_runs, begin, end),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
