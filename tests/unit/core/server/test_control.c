@@ -11,6 +11,7 @@
 
 #include <signal.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "core/document/decode.h"
@@ -707,27 +708,6 @@ static void members_are_looked_up(void **state)
 	assert_int_equal(ctl.members[ctl.n_members - 1], 0);
 }
 
-static void paths_are_chosen(void **state)
-{
-	char path[CONTROL_PATH_MAX], want[CONTROL_PATH_MAX];
-	const char *why;
-
-	(void)state;
-	assert_int_equal(control_path(SLICE("/x/y.sock"), path, &why), 9);
-	assert_string_equal(path, "/x/y.sock");
-	assert_int_equal(control_path(SLICE(""), path, &why), 0);
-	assert_null(why);
-	(void)snprintf(want, sizeof(want), "%s/sluice/control.sock", world.folder);
-	assert_int_equal(path_in(world.folder, path), strlen(want));
-	assert_string_equal(path, want);
-	assert_int_equal(path_in("/nonexistent", path), 0);
-	assert_int_equal(path_in("/proc", path), 0);
-	(void)snprintf(want, sizeof(want), "%s/sluice", world.folder);
-	assert_int_equal(rmdir(want), 0);
-}
-
-#define WITH_CONTROL(test) cmocka_unit_test_setup_teardown(test, start, stop)
-
 /* --- Answers that come later. --------------------------------------------------------------- */
 
 static void turn_until_asked(void)
@@ -896,6 +876,8 @@ static void a_close_while_one_is_read(void **state)
 	close(fd);
 }
 
+#define WITH_CONTROL(test) cmocka_unit_test_setup_teardown(test, start, stop)
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -927,7 +909,6 @@ int main(void)
 		cmocka_unit_test(groups_must_exist),
 		cmocka_unit_test(strangers_may_not_ask),
 		cmocka_unit_test(members_are_looked_up),
-		cmocka_unit_test(paths_are_chosen),
 	};
 
 	return cmocka_run_group_tests(tests, make_world, end_world);
