@@ -229,7 +229,7 @@ static bool links_are_unknown(int error)
 /* Its second name, for when it is not the last one any more. A damaged one needs none. */
 static int name_last(struct slice folder, const char *last)
 {
-	struct head head;
+	struct head head = { 0 };
 	char path[PATH_MAX];
 	int r = read_path(last, &head, NULL, NULL);
 
@@ -291,7 +291,7 @@ int policy_store_write_older(struct slice folder, uint32_t generation, struct sl
 int policy_store_read(struct slice folder, uint32_t *ret_generation, struct slice *ret_bytes)
 {
 	char path[PATH_MAX], *bytes = NULL;
-	struct head head;
+	struct head head = { 0 };
 	int r = path_in(folder, "policy", path);
 
 	if (r == 0)
@@ -307,7 +307,7 @@ int policy_store_read(struct slice folder, uint32_t *ret_generation, struct slic
 static int read_older(struct slice folder, uint32_t generation, struct slice *ret_bytes)
 {
 	char path[PATH_MAX], *bytes = NULL;
-	struct head head;
+	struct head head = { 0 };
 	int r = path_of(folder, generation, path);
 
 	if (r == 0)
