@@ -108,12 +108,12 @@ static int tell_error(const struct document_node *error)
 	return EXIT_FAILED;
 }
 
-int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
-			 const char *pick)
+int gwtool_ask_result(const struct call *call, const struct gwtool_question *question,
+		      struct document **ret_reply, const struct document_node **ret_result)
 {
 	char usual[GWTOOL_PATH_MAX];
 	const char *path = call->socket;
-	const struct document_node *result, *part;
+	const struct document_node *result;
 	struct document *reply;
 	bool ok;
 	int r;
@@ -125,9 +125,27 @@ int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *
 	r = gwtool_ask(path, question, &reply, &result, &ok);
 	if (r < 0)
 		return explain_failure(path, r);
-	part = ok && pick && !call->json ? document_get(result, slice_of(pick)) : NULL;
-	r = ok ? gwtool_print(call->json ? put_json : put_people, part ? part : result)
-	       : tell_error(result);
+	if (!ok) {
+		r = tell_error(result);
+		document_free(reply);
+		return r;
+	}
+	*ret_reply = reply;
+	*ret_result = result;
+	return EXIT_OK;
+}
+
+int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
+			 const char *pick)
+{
+	const struct document_node *result, *part;
+	struct document *reply;
+	int r = gwtool_ask_result(call, question, &reply, &result);
+
+	if (r != EXIT_OK)
+		return r;
+	part = pick && !call->json ? document_get(result, slice_of(pick)) : NULL;
+	r = gwtool_print(call->json ? put_json : put_people, part ? part : result);
 	document_free(reply);
 	return r;
 }
@@ -271,6 +289,9 @@ static const struct command commands[] = {
 	  gwtool_rollback },
 	{ "check-policy", "FILE", "is this a good policy? The daemon need not run",
 	  gwtool_check_policy },
+	{ "diff-policy", "FILE | OLD NEW",
+	  "what FILE would change of the policy in force, or NEW of OLD; exits with 1 when anything",
+	  gwtool_diff_policy },
 	{ "schema", "config|policy [--reference|--limits]",
 	  "sluice.yaml or a policy as a JSON Schema, or as a page of Markdown", run_schema },
 	{ "help", "", "this", run_help },

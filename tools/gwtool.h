@@ -30,6 +30,13 @@ int gwtool_usage(const char *why, const char *what);
 typedef void gwtool_put_fn(struct writer *w, const void *what);
 int gwtool_print(gwtool_put_fn *put, const void *what);
 
+/*
+ * Ask the daemon. EXIT_OK, and the reply is the caller's to free; or what to exit with, and why was
+ * said.
+ */
+int gwtool_ask_result(const struct call *call, const struct gwtool_question *question,
+		      struct document **ret_reply, const struct document_node **ret_result);
+
 /* Ask the daemon, and print what it says; 'pick' chooses a part of the result for people, or NULL. */
 int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
 			 const char *pick);
@@ -40,3 +47,8 @@ int gwtool_tell_verdict(const struct call *call, const char *file, int r, const 
 /* gwtool_policy.c */
 gwtool_command_fn gwtool_check_policy, gwtool_push_policy, gwtool_get_policy, gwtool_history,
 	gwtool_rollback;
+/* The file as a document, if it is a good policy. 0; -EINVAL, and rep says why; -ENOMEM. */
+GW_MUST_USE int gwtool_load_policy(const char *file, struct report *rep, struct document **ret_doc);
+
+/* gwtool_diff.c */
+gwtool_command_fn gwtool_diff_policy;

@@ -13,8 +13,7 @@
 
 enum { FILE_MAX = 8 << 20 };
 
-/* The file as a document, if it is a good policy. 0; -EINVAL, and rep says why; -ENOMEM. */
-static int load(const char *file, struct report *rep, struct document **ret_doc)
+int gwtool_load_policy(const char *file, struct report *rep, struct document **ret_doc)
 {
 	struct written_policy *policy = NULL;
 	size_t len;
@@ -47,7 +46,7 @@ int gwtool_check_policy(const struct call *call)
 
 	if (call->argc != 1)
 		return gwtool_usage("check-policy takes one argument: ", "the file");
-	r = load(call->argv[0], &rep, &doc);
+	r = gwtool_load_policy(call->argv[0], &rep, &doc);
 	if (r == 0)
 		inactive_find(&policy_schema, document_root(doc), warn, NULL);
 	document_free(doc);
@@ -106,7 +105,7 @@ int gwtool_push_policy(const struct call *call)
 
 	if (r != EXIT_OK)
 		return r;
-	r = load(push.file, &rep, &doc);
+	r = gwtool_load_policy(push.file, &rep, &doc);
 	if (r < 0)
 		return gwtool_tell_verdict(call, push.file, r, &rep);
 	push.policy = document_root(doc);

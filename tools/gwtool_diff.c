@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Two policies beside each other: the one in force and a file, or two files. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/document/diff.h"
+#include "core/document/encode.h"
+#include "policy/read.h"
+#include "tools/gwtool.h"
+
+enum { ROOM = 8 << 20 }; /* For a policy as msgpack: no file is larger. */
+
+/* As it is printed. */
+struct telling {
+	struct writer *w;
+	bool json;
+	uint32_t n;
+};
+
+struct pair {
+	const struct document_node *before, *after;
+	bool json;
+	uint32_t *n;
+	int *r;
+};
+
+static void tell(void *owner, const struct diff_change *change)
+{
+	struct telling *telling = owner;
+
+	if (telling->json && telling->n)
+		writer_char(telling->w, ',');
+	(telling->json ? diff_put_json : diff_put)(telling->w, change);
+	telling->n++;
+}
+
+static void put_changes(struct writer *w, const void *what)
+{
+	const struct pair *pair = what;
+	struct telling telling = { .w = w, .json = pair->json };
+
+	if (pair->json)
+		writer_char(w, '[');
+	*pair->r = diff_documents(&policy_schema, pair->before, pair->after, tell, &telling);
+	if (pair->json)
+		writer_lit(w, "]\n");
+	*pair->n = telling.n;
+}
+
+static int compare(const struct call *call, const struct document_node *before,
+		   const struct document_node *after)
+{
+	uint32_t n = 0;
+	int r = 0, printed = gwtool_print(put_changes,
+					  &(struct pair){ before, after, call->json, &n, &r });
+
+	if (r < 0)
+		(void)fputs("gwtool: out of memory\n", stderr);
+	return r < 0 || n ? EXIT_FAILED : printed;
+}
+
+static int load(const struct call *call, const char *file, struct document **ret_doc)
+{
+	static struct report rep;
+	int r = gwtool_load_policy(file, &rep, ret_doc);
+
+	return r < 0 ? gwtool_tell_verdict(call, file, r, &rep) : EXIT_OK;
+}
+
+/* Bytes that it has as msgpack. */
+static size_t size_of(const struct document_node *policy)
+{
+	char *buf = malloc(ROOM);
+	struct pack p = pack_make(buf, buf ? ROOM : 0);
+	size_t size;
+
+	encode_msgpack(&p, policy);
+	size = p.w.overflow ? ROOM : writer_len(&p.w);
+	free(buf);
+	return size;
+}
+
+/* What a later daemon knows and this program does not must not count as equal. */
+static int check_known(const struct document_node *policy)
+{
+	static struct report rep;
+	struct written_policy *written = NULL;
+	int r;
+
+	report_init(&rep, "the policy in force");
+	r = policy ? policy_read(policy, size_of(policy), &rep, &written) : -EINVAL;
+	policy_read_free(written);
+	if (r == 0)
+		return EXIT_OK;
+	report_print(&rep, stderr);
+	(void)fputs("gwtool: this program does not understand the daemon's policy\n", stderr);
+	return EXIT_FAILED;
+}
+
+static int compare_with_daemon(const struct call *call, const struct document_node *after)
+{
+	const struct document_node *result, *before;
+	struct document *reply;
+	int r = gwtool_ask_result(call, &(struct gwtool_question){ .command = "get_policy" },
+				  &reply, &result);
+
+	if (r != EXIT_OK)
+		return r;
+	before = result->kind == DOCUMENT_MAP ? document_get(result, SLICE("policy")) : NULL;
+	r = check_known(before);
+	if (r == EXIT_OK)
+		r = compare(call, before, after);
+	document_free(reply);
+	return r;
+}
+
+static int compare_files(const struct call *call, const struct document_node *after)
+{
+	struct document *before = NULL;
+	int r = load(call, call->argv[0], &before);
+
+	if (r == EXIT_OK)
+		r = compare(call, document_root(before), after);
+	document_free(before);
+	return r;
+}
+
+int gwtool_diff_policy(const struct call *call)
+{
+	struct document *after = NULL;
+	int r;
+
+	if (call->argc < 1 || call->argc > 2)
+		return gwtool_usage("diff-policy takes one file, ", "or two");
+	r = load(call, call->argv[call->argc - 1], &after);
+	if (r == EXIT_OK)
+		r = call->argc == 1 ? compare_with_daemon(call, document_root(after))
+				    : compare_files(call, document_root(after));
+	document_free(after);
+	return r;
+}
