@@ -82,6 +82,12 @@ void rate_word_take(struct rate_word *word, struct rate_lease *lease, const stru
 		take_lease(word, lease, rule, now_ns, n_workers, ret_answer);
 }
 
+void rate_word_look(const struct rate_word *word, const struct gcra_rule *rule, uint64_t now_ns,
+		    struct gcra_answer *ret_answer)
+{
+	(void)rate_pair_take(rate_cell_read(&word->cell), rule, now_ns, 1, ret_answer);
+}
+
 void rate_word_settle(struct rate_word *word, struct rate_lease *lease,
 		      const struct gcra_rule *rule, uint64_t now_ns)
 {

@@ -46,6 +46,13 @@ void rate_word_take(struct rate_word *word, struct rate_lease *lease, const stru
 		    uint64_t now_ns, uint32_t n_workers, struct gcra_answer *ret_answer);
 
 /*
+ * What a token would be answered that is taken of the word alone, and nothing is taken: what
+ * workers hold in leases counts as used.
+ */
+void rate_word_look(const struct rate_word *word, const struct gcra_rule *rule, uint64_t now_ns,
+		    struct gcra_answer *ret_answer);
+
+/*
  * Gives back what the lease has left, whatever its age. The worker's tick calls it every 10 ms, and
  * its end; rate_word_take() does by itself when the lease is too old or the rule has changed.
  */

@@ -52,7 +52,7 @@ int gwtool_print(gwtool_put_fn *put, const void *what)
 	return r;
 }
 
-static void put_json(struct writer *w, const void *what)
+void gwtool_put_json(struct writer *w, const void *what)
 {
 	encode_json(w, what);
 	writer_char(w, '\n');
@@ -145,7 +145,7 @@ int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *
 	if (r != EXIT_OK)
 		return r;
 	part = pick && !call->json ? document_get(result, slice_of(pick)) : NULL;
-	r = gwtool_print(call->json ? put_json : put_people, part ? part : result);
+	r = gwtool_print(call->json ? gwtool_put_json : put_people, part ? part : result);
 	document_free(reply);
 	return r;
 }
@@ -292,6 +292,9 @@ static const struct command commands[] = {
 	{ "diff-policy", "FILE | OLD NEW",
 	  "what FILE would change of the policy in force, or NEW of OLD; exits with 1 when anything",
 	  gwtool_diff_policy },
+	{ "explain", "METHOD URL [-H 'Name: value']... [--client IP]",
+	  "what would become of such a request now, and why; nothing is sent or taken",
+	  gwtool_explain },
 	{ "schema", "config|policy [--reference|--limits]",
 	  "sluice.yaml or a policy as a JSON Schema, or as a page of Markdown", run_schema },
 	{ "help", "", "this", run_help },
@@ -317,6 +320,7 @@ static int run_help(const struct call *call)
 		   "  gwtool --json status | jq .connections\n"
 		   "  gwtool check-config /etc/sluice/sluice.yaml\n"
 		   "  gwtool push-policy policy.yaml\n"
+		   "  gwtool explain GET https://api.example.com/v1/users --client 192.0.2.7\n"
 		   "  gwtool history\n"
 		   "  gwtool rollback");
 	return EXIT_OK;

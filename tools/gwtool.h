@@ -29,6 +29,8 @@ int gwtool_usage(const char *why, const char *what);
 /* To standard output, from a writer that is large enough. EXIT_OK or EXIT_FAILED. */
 typedef void gwtool_put_fn(struct writer *w, const void *what);
 int gwtool_print(gwtool_put_fn *put, const void *what);
+/* Of a document's node, on one line. */
+gwtool_put_fn gwtool_put_json;
 
 /*
  * Ask the daemon. EXIT_OK, and the reply is the caller's to free; or what to exit with, and why was
@@ -52,3 +54,6 @@ GW_MUST_USE int gwtool_load_policy(const char *file, struct report *rep, struct 
 
 /* gwtool_diff.c */
 gwtool_command_fn gwtool_diff_policy;
+
+/* gwtool_explain.c */
+gwtool_command_fn gwtool_explain;

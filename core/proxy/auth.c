@@ -172,32 +172,62 @@ static enum jwt_fault verify(struct proxy *proxy, const struct auth_request *req
 	return verdict.fault;
 }
 
+static enum reason show_token(const struct http_head *head, struct slice *ret_token)
+{
+	const struct http_field *field = http_head_find(head, HTTP_FIELD_AUTHORIZATION);
+
+	if (!field || jwt_bearer(http_text(head, field->value), ret_token) != JWT_FAULT_NONE)
+		return REASON_JWT_MISSING;
+	return ret_token->len > JWT_TOKEN_MAX ? REASON_JWT_TOO_LARGE : REASON_NONE;
+}
+
+static int64_t now_s(void)
+{
+	return (int64_t)(gw_wall_ns() / GW_NS_PER_S);
+}
+
 static enum reason judge_token(struct proxy *proxy, const struct auth_request *request,
 			       const struct policy_auth *auth, struct slice *ret_facts)
 {
-	const struct http_field *field = http_head_find(request->head, HTTP_FIELD_AUTHORIZATION);
-	int64_t now_s = (int64_t)(gw_wall_ns() / GW_NS_PER_S);
 	struct jwt_cache_verdict known;
 	struct jwt_cache_key key;
 	const struct jwt_rules *rules;
 	struct slice token;
 	uint64_t id;
+	enum reason reason = show_token(request->head, &token);
 
-	if (!field || jwt_bearer(http_text(request->head, field->value), &token) != JWT_FAULT_NONE)
-		return REASON_JWT_MISSING;
-	if (token.len > JWT_TOKEN_MAX)
-		return REASON_JWT_TOO_LARGE;
+	if (reason != REASON_NONE)
+		return reason;
 	rules = keyring_rules(proxy->shared->keyring, auth->ring, proxy->worker, &id);
 	if (jwt_cache_key(proxy->auth.cache, id, token, &key) < 0)
 		return REASON_OVERLOAD_MEMORY;
-	if (jwt_cache_find(proxy->auth.cache, &key, now_s, &known)) {
+	if (jwt_cache_find(proxy->auth.cache, &key, now_s(), &known)) {
 		metric_inc(proxy->metrics, METRIC_JWT_KNOWN);
 		*ret_facts = known.value;
 		return reason_of(known.fault);
 	}
 	if (!limits_may_fail(proxy, request->client))
 		return REASON_RATE_LIMITED;
-	return reason_of(verify(proxy, request, auth, rules, token, &key, now_s, ret_facts));
+	return reason_of(verify(proxy, request, auth, rules, token, &key, now_s(), ret_facts));
+}
+
+/* With keys of the first worker, which are shared for as long as this takes. */
+static enum reason look_at_token(struct auth *scratch, const struct keyring *keyring,
+				 const struct auth_request *request,
+				 const struct policy_auth *auth, struct slice *ret_facts)
+{
+	const struct jwt_rules *rules;
+	struct slice token;
+	uint64_t id;
+	enum reason reason = show_token(request->head, &token);
+
+	if (reason != REASON_NONE)
+		return reason;
+	rules = keyring_rules(keyring, auth->ring, 0, &id);
+	reason = reason_of(jwt_verify(rules, token, now_s(), &scratch->jwt));
+	if (reason == REASON_NONE)
+		*ret_facts = write_facts(scratch, request->table, auth);
+	return reason == REASON_NONE && ret_facts->len == 0 ? REASON_JWT_TOO_LARGE : reason;
 }
 
 /* --- Keys and certificates. ------------------------------------------------------------------ */
@@ -250,23 +280,49 @@ static enum reason judge_certificate(const struct auth_request *request,
 	return REASON_CLIENT_IDENTITY;
 }
 
+/* By other means than a token. */
+static enum reason judge_otherwise(const struct auth_request *request,
+				   struct auth_client *client)
+{
+	if (client->by->by == POLICY_BY_API_KEY)
+		return judge_key(request, client->by, &client->name);
+	return judge_certificate(request, client->by);
+}
+
+static enum reason judge_scopes(const struct auth_request *request, enum reason reason,
+				struct slice facts)
+{
+	return reason == REASON_NONE && !has_scopes(request, facts) ? REASON_JWT_SCOPE : reason;
+}
+
 enum reason auth_judge(struct proxy *proxy, const struct auth_request *request,
 		       struct auth_client *ret_client)
 {
-	const struct policy_auth *auth = table_route_auth(request->table, request->route);
+	struct auth_client *client = ret_client;
 	enum reason reason;
 
-	*ret_client = (struct auth_client){ .by = auth };
-	if (!auth)
+	*client = (struct auth_client){ .by = table_route_auth(request->table, request->route) };
+	if (!client->by)
 		return REASON_NONE;
-	if (auth->by == POLICY_BY_API_KEY)
-		return judge_key(request, auth, &ret_client->name);
-	if (auth->by == POLICY_BY_CERTIFICATE)
-		return judge_certificate(request, auth);
-	reason = judge_token(proxy, request, auth, &ret_client->facts);
-	if (reason == REASON_NONE && !has_scopes(request, ret_client->facts))
-		return REASON_JWT_SCOPE;
-	return reason;
+	if (client->by->by != POLICY_BY_JWT)
+		return judge_otherwise(request, client);
+	reason = judge_token(proxy, request, client->by, &client->facts);
+	return judge_scopes(request, reason, client->facts);
+}
+
+enum reason auth_look(struct auth *scratch, const struct keyring *keyring,
+		      const struct auth_request *request, struct auth_client *ret_client)
+{
+	struct auth_client *client = ret_client;
+	enum reason reason;
+
+	*client = (struct auth_client){ .by = table_route_auth(request->table, request->route) };
+	if (!client->by)
+		return REASON_NONE;
+	if (client->by->by != POLICY_BY_JWT)
+		return judge_otherwise(request, client);
+	reason = look_at_token(scratch, keyring, request, client->by, &client->facts);
+	return judge_scopes(request, reason, client->facts);
 }
 
 /* --- Telling. -------------------------------------------------------------------------------- */

@@ -54,6 +54,14 @@ enum reason auth_judge(struct proxy *proxy, const struct auth_request *request,
 		       struct auth_client *ret_client);
 
 /*
+ * The same for who only asks what it would be: with scratch of its own, which needs no init, and
+ * nothing is counted or kept. For any thread.
+ */
+struct keyring;
+enum reason auth_look(struct auth *scratch, const struct keyring *keyring,
+		      const struct auth_request *request, struct auth_client *ret_client);
+
+/*
  * What the service is told, and no client can say, on whatever route: fields by which any of the
  * policy's auths tells who asks go, lines come.
  */

@@ -4,18 +4,11 @@
 #include "core/proxy/exchange.h"
 #include "core/proxy/forward.h"
 #include "core/proxy/proxy.h"
+#include "core/proxy/question.h"
 
 #define ALLOW "allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n"
 
 /* --- Judging. -------------------------------------------------------------------------------- */
-
-static bool is_health(const struct exchange *ex, const struct http_head *head)
-{
-	struct slice path = ex->proxy->options->health_path;
-
-	return path.len && (head->method == HTTP_GET || head->method == HTTP_HEAD) &&
-	       slice_eq(http_text(head, head->path), path);
-}
 
 static void answer_health(struct exchange *ex)
 {
@@ -23,20 +16,6 @@ static void answer_health(struct exchange *ex)
 		exchange_reply(ex, 503, SLICE("draining\n"), SLICE(""));
 	else
 		exchange_reply(ex, 200, SLICE("ok\n"), SLICE(""));
-}
-
-/* OPTIONS that are meant for us: for no resource, or not to go any further (RFC 9110 7.6.2). */
-static bool is_ours(const struct http_head *head)
-{
-	const struct http_field *field;
-	uint64_t left;
-
-	if (head->method != HTTP_OPTIONS)
-		return false;
-	if (head->asterisk)
-		return true;
-	field = http_head_find(head, HTTP_FIELD_MAX_FORWARDS);
-	return field && slice_to_u64(http_text(head, field->value), &left) == 0 && left == 0;
 }
 
 static bool is_idempotent(uint8_t method)
@@ -200,25 +179,20 @@ static void count_anomalies(struct proxy *proxy, const struct http_head *head)
 			metric_inc_label(proxy->metrics, METRIC_ANOMALIES, anomalies[i].label);
 }
 
-static bool field_of(const void *owner, struct slice name, struct slice *ret_value)
-{
-	return http_only_field(owner, name, ret_value);
-}
-
 /* --- Answers that a route gives. -------------------------------------------------------------- */
 
 enum {
-	LOCATION_MAX = 1536, /* Bytes of a redirect's line; 414 above. */
-	OTHERS_MAX = 400,    /* Of all that each answer has. */
+	LOCATION_LINE = HANDLING_LOCATION_MAX + 12,
+	OTHERS_MAX = 400, /* Bytes of all that each answer has. */
 };
 
-_Static_assert(LOCATION_MAX + HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT &&
+_Static_assert(LOCATION_LINE + HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT &&
 		       2 * HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT,
 	       "a redirect with all its rules has room, and a preflight's answer");
 
 static void redirect(struct exchange *ex, const struct handling *handling)
 {
-	char text[LOCATION_MAX];
+	char text[LOCATION_LINE];
 	struct writer out = writer_make(text, sizeof(text));
 	struct exchange_answer answer = { .status = handling->rules->answer.status };
 
@@ -347,14 +321,7 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 			    const struct exchange_client *who)
 {
 	const struct policy_table *table = proxy_table(ex->proxy);
-	struct policy_request request = {
-		.method = http_text(head, head->method_text),
-		.host = http_text(head, head->host),
-		.path = http_text(head, head->path),
-		.content_length = head->body == HTTP_BODY_LENGTH ? head->content_length : 0,
-		.field = field_of,
-		.head = head,
-	};
+	struct policy_request request = question_of(head);
 
 	ex->verdict = policy_decide(table, &request);
 	ex->account.generation = ex->verdict.generation;
@@ -373,11 +340,11 @@ static bool is_misdirected(const struct http_head *head, const struct exchange_c
 void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who)
 {
 	count_anomalies(ex->proxy, head);
-	if (is_health(ex, head))
+	if (question_is_health(ex->proxy->options, head))
 		answer_health(ex);
 	else if (is_misdirected(head, who))
 		exchange_refuse(ex, 421, REASON_MISDIRECTED, ACCOUNT_BY_CLIENT);
-	else if (is_ours(head))
+	else if (question_is_ours(head))
 		exchange_reply(ex, 204, SLICE(""), SLICE(ALLOW));
 	else if (forward_is_loop(ex->proxy, head))
 		exchange_refuse(ex, 508, REASON_LOOP_DETECTED, ACCOUNT_BY_CLIENT);

@@ -42,6 +42,8 @@ enum reason handling_request(const struct handling *h, struct http_head *head,
 enum reason handling_rewrite(const struct handling *h, struct writer *room,
 			     struct http_rewrite *ret_rewrite);
 
+enum { HANDLING_LOCATION_MAX = 1524 }; /* 414 above. */
+
 /* Where a redirect leads, into 'out'. */
 void handling_location(const struct handling *h, struct writer *out);
 /* May its origin's pages use the route? What a preflight is told then goes to 'out'. */

@@ -71,7 +71,7 @@ static struct slice number_key(uint32_t number, char text[KEY_MAX])
 	return slice_make(text, sizeof(number));
 }
 
-static struct slice field_key(const struct http_head *head, struct slice name)
+struct slice limits_field(const struct http_head *head, struct slice name)
 {
 	struct slice value;
 
@@ -85,7 +85,7 @@ static struct slice key_of(const struct limits_request *request, const struct po
 	case POLICY_BY_CLIENT_IP:
 		return client_key(request->client, text);
 	case POLICY_BY_HEADER:
-		return field_key(request->head, table_text(request->table, limit->field));
+		return limits_field(request->head, table_text(request->table, limit->field));
 	case POLICY_BY_ROUTE:
 		return number_key(request->route->slot, text);
 	case POLICY_BY_SERVICE:
@@ -253,7 +253,7 @@ static void tell(const struct policy_table *table, const struct policy_limit *li
 }
 
 /* Those of the client itself, which it pays whoever it turns out to be. */
-static bool is_first(const struct policy_limit *limit)
+bool limits_is_first(const struct policy_limit *limit)
 {
 	return limit->by == POLICY_BY_CLIENT_IP || limit->by == POLICY_BY_HEADER;
 }
@@ -289,7 +289,7 @@ bool limits_take(struct proxy *proxy, const struct limits_request *request, bool
 	const struct policy_route *route = request->route;
 
 	for (uint32_t i = 0; i < route->limits.n; i++)
-		if (is_first(table_route_limit(request->table, route, i)) == first &&
+		if (limits_is_first(table_route_limit(request->table, route, i)) == first &&
 		    !take(proxy, request, i, taken, out, ret_retry_s))
 			return false;
 	return true;
@@ -321,4 +321,32 @@ void limits_failed(struct proxy *proxy, const struct peer *client)
 
 	(void)rate_table_take(shared->table, failure_tag(proxy, client), &shared->failures,
 			      ring_now_ns(proxy->ring), 1, &answer);
+}
+
+/* --- Looking. -------------------------------------------------------------------------------- */
+
+static void look_at_word(const struct limits_shared *shared, const struct policy_limit *limit,
+			 uint64_t now_ns, struct gcra_answer *ret_answer)
+{
+	static const struct rate_word full;
+	uint64_t owner =
+		atomic_load_explicit(&shared->words[limit->slot].owner, memory_order_acquire);
+
+	rate_word_look(owner == limit->identity ? &shared->words[limit->slot].word : &full,
+		       &limit->rule, now_ns, ret_answer);
+}
+
+void limits_look(const struct limits_shared *shared, const struct limits_request *request,
+		 uint32_t i, uint64_t now_ns, struct gcra_answer *ret_answer)
+{
+	const struct policy_limit *limit = table_route_limit(request->table, request->route, i);
+	char text[KEY_MAX];
+	uint64_t tag;
+
+	if (limit->by == POLICY_BY_ALL) {
+		look_at_word(shared, limit, now_ns, ret_answer);
+		return;
+	}
+	tag = rate_table_tag(shared->table, limit->identity, key_of(request, limit, text));
+	(void)rate_table_look(shared->table, tag, &limit->rule, now_ns, 1, ret_answer);
 }

@@ -71,5 +71,18 @@ bool limits_take(struct proxy *proxy, const struct limits_request *request, bool
 bool limits_may_fail(const struct proxy *proxy, const struct peer *client);
 void limits_failed(struct proxy *proxy, const struct peer *client);
 
+/*
+ * Of the route's i-th limit, what the request would be told if it came now; nothing is taken. What
+ * workers hold of a bucket that everybody draws from counts as used. Threads: any.
+ */
+void limits_look(const struct limits_shared *shared, const struct limits_request *request,
+		 uint32_t i, uint64_t now_ns, struct gcra_answer *ret_answer);
+
+/* The field's value when it is there once, and empty: by what BY_HEADER goes. */
+/* Is it among those that are asked before it is known who asks? */
+bool limits_is_first(const struct policy_limit *limit);
+
+struct slice limits_field(const struct http_head *head, struct slice name);
+
 /* Gives back what leases have left. At the end; else it happens by itself. */
 void limits_settle(struct proxy *proxy);

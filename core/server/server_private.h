@@ -140,8 +140,11 @@ __attribute__((format(printf, 3, 4))) int server_refuse(struct control_error *er
 control_command_fn server_run_get_policy, server_run_rollback_policy, server_run_policy_history;
 uint32_t server_reply_extra(void *owner);
 
+/* server_explain.c */
+control_command_fn server_run_explain;
+
 /* server_reload.c */
-enum { SERVER_N_COMMANDS = 5 };
+enum { SERVER_N_COMMANDS = 6 };
 extern const struct control_command server_commands[SERVER_N_COMMANDS];
 /* Whether certificates of upstreams are verified: as loud as it may be when they are not. */
 void server_tell_trust(struct server *s);

@@ -174,4 +174,7 @@ const struct control_command server_commands[SERVER_N_COMMANDS] = {
 	  "maybe generation, expect_generation: push one that is kept once more; without a number "
 	  "the one before",
 	  server_run_rollback_policy },
+	{ "explain",
+	  "method, url, and maybe fields, client: what would become of such a request, and why",
+	  server_run_explain },
 };

@@ -342,10 +342,31 @@ static void misuse_traps(void **state)
 	assert_traps(take_for_nobody);
 }
 
+static void looking_takes_nothing(void **state)
+{
+	struct gcra_rule rule = rule_of(1, 2);
+	struct gcra_answer a;
+
+	(void)state;
+	new_word();
+	for (uint32_t taken = 0; taken <= 2; taken++) {
+		uint64_t before = word.cell.tat_ns;
+
+		for (int i = 0; i < 3; i++)
+			rate_word_look(&word, &rule, AN_HOUR, &a);
+		assert_int_equal(a.admitted, taken < 2);
+		assert_int_equal(a.remaining, taken ? 0 : 1);
+		assert_int_equal(a.retry_after_ns, taken < 2 ? 0 : GW_NS_PER_S);
+		assert_int_equal(word.cell.tat_ns, before);
+		assert_int_equal(take(&rule, 0, AN_HOUR), taken < 2);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest list[] = {
 		cmocka_unit_test(leases_fit_rate_and_stock),
+		cmocka_unit_test(looking_takes_nothing),
 		cmocka_unit_test(a_lease_is_charged_at_once_and_used_alone),
 		cmocka_unit_test(what_is_left_comes_back),
 		cmocka_unit_test(an_old_lease_is_given_back_by_the_next_take),

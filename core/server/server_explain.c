@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/*
+ * 'explain': a request that nobody sends. Its head is written out as a client would write it, and
+ * then read by the parser, so that it is judged and refused exactly as a real one.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/base/clock.h"
+#include "core/server/explain.h"
+#include "core/server/server_private.h"
+
+enum {
+	TEXT_MAX = HTTP_HEAD_MAX + 4096, /* Longer than any head may be. */
+	FIELDS_MAX = 256,
+};
+
+/* What is asked for: the command's arguments. */
+struct question {
+	struct slice method, url, client;
+	const struct document_node *fields; /* NULL: none. */
+};
+
+__attribute__((format(printf, 4, 5))) static int
+refuse(struct control_error *error, const char *code, const char *path, const char *format, ...)
+{
+	va_list args;
+
+	error->code = code;
+	error->path = path;
+	va_start(args, format);
+	(void)vsnprintf(error->message, sizeof(error->message), format, args);
+	va_end(args);
+	return -EINVAL;
+}
+
+/* --- Arguments. ------------------------------------------------------------------------------ */
+
+/* What has several lines is no part of a head, but several. */
+static bool is_line(const struct document_node *node)
+{
+	return node->kind == DOCUMENT_TEXT && node->text.len > 0 &&
+	       slice_find(node->text, '\n') == SLICE_NONE &&
+	       slice_find(node->text, '\r') == SLICE_NONE;
+}
+
+static bool are_lines(const struct document_node *list)
+{
+	if (list->kind != DOCUMENT_LIST || list->n > FIELDS_MAX)
+		return false;
+	for (const struct document_node *node = list->first; node; node = node->next)
+		if (!is_line(node))
+			return false;
+	return true;
+}
+
+static int read_arg(const struct document_node *node, struct question *q,
+		    struct control_error *error)
+{
+	struct {
+		const char *name;
+		struct slice *text;
+	} texts[] = { { "method", &q->method }, { "url", &q->url }, { "client", &q->client } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
+		if (!slice_eq(node->key, slice_of(texts[i].name)))
+			continue;
+		if (!is_line(node))
+			return refuse(error, "value", texts[i].name, "must be a text of one line");
+		*texts[i].text = node->text;
+		return 0;
+	}
+	if (!slice_eq(node->key, SLICE("fields")))
+		return refuse(error, "unknown_key", "",
+			      "explain takes method, url, fields (a list) and client");
+	if (!are_lines(node))
+		return refuse(error, "value", "fields",
+			      "must be a list of at most %d texts, each one line: \"name: value\"",
+			      FIELDS_MAX);
+	q->fields = node;
+	return 0;
+}
+
+static int read_args(const struct document_node *args, struct question *q,
+		     struct control_error *error)
+{
+	int r = 0;
+
+	for (const struct document_node *node = args ? args->first : NULL; r == 0 && node;
+	     node = node->next)
+		r = read_arg(node, q, error);
+	if (r == 0 && !q->method.len)
+		r = refuse(error, "missing_key", "method", "the argument \"method\" is missing");
+	if (r == 0 && !q->url.len)
+		r = refuse(error, "missing_key", "url", "the argument \"url\" is missing");
+	return r;
+}
+
+/* --- The head. ------------------------------------------------------------------------------- */
+
+/* "http://host:port/path?query" as a client takes it apart; or only what is behind the host. */
+struct url {
+	bool has_scheme, secure;
+	struct slice authority, target;
+};
+
+static struct url take_apart(struct slice text)
+{
+	static const struct slice schemes[] = { SLICE_INIT("http://"), SLICE_INIT("https://") };
+	struct url url = { .target = text };
+
+	for (size_t i = 0; i < ARRAY_SIZE(schemes); i++) {
+		struct slice rest = slice_drop(text, schemes[i].len);
+		size_t end = 0;
+
+		if (!slice_starts_with_nocase(text, schemes[i]))
+			continue;
+		while (end < rest.len && rest.ptr[end] != '/' && rest.ptr[end] != '?')
+			end++;
+		url = (struct url){ true, i == 1, slice_take(rest, end), slice_drop(rest, end) };
+	}
+	return url;
+}
+
+static bool names_host(const struct document_node *fields)
+{
+	for (const struct document_node *node = fields ? fields->first : NULL; node;
+	     node = node->next)
+		if (slice_starts_with_nocase(node->text, SLICE("host:")))
+			return true;
+	return false;
+}
+
+/* A Host among the fields goes before the URL's. What does not fit is more than a head may have. */
+static uint32_t write_head(const struct question *q, const struct url *url, char text[TEXT_MAX])
+{
+	struct writer w = writer_make(text, TEXT_MAX);
+
+	writer_put(&w, q->method);
+	writer_char(&w, ' ');
+	if (url->authority.len && (!url->target.len || url->target.ptr[0] != '/'))
+		writer_char(&w, '/');
+	writer_put(&w, url->target);
+	writer_lit(&w, " HTTP/1.1\r\n");
+	if (url->authority.len && !names_host(q->fields))
+		writer_field(&w, SLICE("host"), url->authority);
+	for (const struct document_node *node = q->fields ? q->fields->first : NULL; node;
+	     node = node->next) {
+		writer_put(&w, node->text);
+		writer_lit(&w, "\r\n");
+	}
+	writer_lit(&w, "\r\n");
+	return w.overflow ? 0 : (uint32_t)writer_len(&w);
+}
+
+/* --- The command. ---------------------------------------------------------------------------- */
+
+static bool is_secure(const struct config *config, uint32_t listener)
+{
+	return config->listeners[listener].tls.n_certificates > 0;
+}
+
+/* The first listener that speaks as the URL says; else the first. */
+static uint32_t listener_of(const struct config *config, const struct url *url)
+{
+	for (uint32_t i = 0; url->has_scheme && i < config->n_listeners; i++)
+		if (is_secure(config, i) == url->secure)
+			return i;
+	return 0;
+}
+
+static int answer(struct server *s, const struct question *q, struct peer peer, struct pack *result,
+		  struct control_error *error)
+{
+	struct url url = take_apart(q->url);
+	uint32_t by = listener_of(s->settings->config, &url);
+	struct listener listener = { .spec = s->listeners[by].how };
+	struct explain_place place = {
+		.proxy = s->proxy,
+		.options = &s->settings->options,
+		.table = targets_table(s->targets),
+		.limits = s->shared->limits,
+		.keyring = s->shared->keyring,
+		.listener = &listener,
+		.peer = peer,
+		.secure = url.has_scheme ? url.secure : is_secure(s->settings->config, by),
+		.now_ns = gw_now_ns(),
+	};
+	struct explanation *e = malloc(sizeof(*e) + TEXT_MAX);
+	char *text = (char *)(e + 1);
+	uint32_t len;
+
+	if (!e)
+		return refuse(error, "internal", "", "out of memory");
+	len = write_head(q, &url, text);
+	if (len) {
+		explain(&place, text, len, e);
+		explain_pack(&place, e, result);
+	}
+	free(e);
+	return len ? 0
+		   : refuse(error, "limit", "", "no request may be so long (headers_too_large)");
+}
+
+int server_run_explain(void *owner, const struct document_node *args, struct pack *result,
+		       struct control_error *error)
+{
+	struct server *s = owner;
+	struct question q = { .client = SLICE("127.0.0.1") };
+	struct peer peer;
+	int r = read_args(args, &q, error);
+
+	if (r < 0)
+		return r;
+	if (peer_parse(q.client, &peer) < 0)
+		return refuse(error, "value", "client", "must be an IP address");
+	if (!targets_table(s->targets))
+		return refuse(error, "state", "", "the daemon is %s", server_state_name(s));
+	return answer(s, &q, peer, result, error);
+}
