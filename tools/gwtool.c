@@ -108,20 +108,24 @@ static int tell_error(const struct document_node *error)
 	return EXIT_FAILED;
 }
 
+const char *gwtool_socket(const struct call *call, char usual[GWTOOL_PATH_MAX])
+{
+	if (call->socket)
+		return call->socket;
+	gwtool_ask_path(usual);
+	return usual;
+}
+
 int gwtool_ask_result(const struct call *call, const struct gwtool_question *question,
 		      struct document **ret_reply, const struct document_node **ret_result)
 {
 	char usual[GWTOOL_PATH_MAX];
-	const char *path = call->socket;
+	const char *path = gwtool_socket(call, usual);
 	const struct document_node *result;
 	struct document *reply;
 	bool ok;
 	int r;
 
-	if (!path) {
-		gwtool_ask_path(usual);
-		path = usual;
-	}
 	r = gwtool_ask(path, question, &reply, &result, &ok);
 	if (r < 0)
 		return explain_failure(path, r);
@@ -292,6 +296,9 @@ static const struct command commands[] = {
 	{ "diff-policy", "FILE | OLD NEW",
 	  "what FILE would change of the policy in force, or NEW of OLD; exits with 1 when anything",
 	  gwtool_diff_policy },
+	{ "watch", "FILE [--interval 1s]",
+	  "push FILE, and again whenever its content has changed; a line for each outcome",
+	  gwtool_watch },
 	{ "explain", "METHOD URL [-H 'Name: value']... [--client IP]",
 	  "what would become of such a request now, and why; nothing is sent or taken",
 	  gwtool_explain },

@@ -32,6 +32,9 @@ int gwtool_print(gwtool_put_fn *put, const void *what);
 /* Of a document's node, on one line. */
 gwtool_put_fn gwtool_put_json;
 
+/* Where the daemon is asked: what the command line says, or the usual place. */
+const char *gwtool_socket(const struct call *call, char usual[GWTOOL_PATH_MAX]);
+
 /*
  * Ask the daemon. EXIT_OK, and the reply is the caller's to free; or what to exit with, and why was
  * said.
@@ -52,8 +55,16 @@ gwtool_command_fn gwtool_check_policy, gwtool_push_policy, gwtool_get_policy, gw
 /* The file as a document, if it is a good policy. 0; -EINVAL, and rep says why; -ENOMEM. */
 GW_MUST_USE int gwtool_load_policy(const char *file, struct report *rep, struct document **ret_doc);
 
+/* The same of bytes that came from it. */
+GW_MUST_USE int gwtool_read_policy(const char *file, struct slice text, struct report *rep,
+				   struct document **ret_doc);
+enum { GWTOOL_POLICY_MAX = 8 << 20 }; /* Bytes of a file. */
+
 /* gwtool_diff.c */
 gwtool_command_fn gwtool_diff_policy;
 
 /* gwtool_explain.c */
 gwtool_command_fn gwtool_explain;
+
+/* gwtool_watch.c */
+gwtool_command_fn gwtool_watch;

@@ -11,19 +11,15 @@
 #include "policy/read.h"
 #include "tools/gwtool.h"
 
-enum { FILE_MAX = 8 << 20 };
-
-int gwtool_load_policy(const char *file, struct report *rep, struct document **ret_doc)
+int gwtool_read_policy(const char *file, struct slice text, struct report *rep,
+		       struct document **ret_doc)
 {
 	struct written_policy *policy = NULL;
-	size_t len;
-	int r;
+	int r = document_parse(file, text, rep, ret_doc);
 
-	report_init(rep, file);
-	r = document_load(file, FILE_MAX, rep, ret_doc, &len);
 	if (r < 0)
 		return r;
-	r = policy_read(document_root(*ret_doc), len, rep, &policy);
+	r = policy_read(document_root(*ret_doc), text.len, rep, &policy);
 	policy_read_free(policy);
 	if (r < 0) {
 		document_free(*ret_doc);
@@ -36,6 +32,20 @@ static void warn(void *owner, struct slice path)
 {
 	(void)owner;
 	(void)fprintf(stderr, "%.*s: nothing acts on it yet\n", SLICE_ARG(path));
+}
+
+int gwtool_load_policy(const char *file, struct report *rep, struct document **ret_doc)
+{
+	struct slice text;
+	int r;
+
+	report_init(rep, file);
+	r = document_fetch(file, GWTOOL_POLICY_MAX, rep, &text);
+	if (r < 0)
+		return r;
+	r = gwtool_read_policy(file, text, rep, ret_doc);
+	free((void *)(uintptr_t)text.ptr); /* Slices are const; this one was malloced. */
+	return r;
 }
 
 int gwtool_check_policy(const struct call *call)

@@ -40,28 +40,38 @@ static int read_file(const char *path, size_t max, struct slice *ret_text)
 	return r;
 }
 
+int document_fetch(const char *path, size_t max, struct report *rep, struct slice *ret_text)
+{
+	static const struct slice whole;
+	int r = read_file(path, max, ret_text);
+
+	if (r == 0 || r == -ENOMEM)
+		return r;
+	if (r == -EFBIG)
+		report_add(rep, REPORT_TOO_LARGE, nowhere, whole,
+			   "is longer than the %zu bytes that are allowed", max);
+	else
+		report_add(rep, REPORT_FILE, nowhere, whole, "cannot be read: %s", strerror(-r));
+	return -EINVAL;
+}
+
+int document_parse(const char *path, struct slice text, struct report *rep,
+		   struct document **ret_doc)
+{
+	return slice_ends_with(slice_of(path), SLICE(".json")) ? json_read(text, rep, ret_doc)
+							       : yaml_read(text, rep, ret_doc);
+}
+
 int document_load(const char *path, size_t max, struct report *rep, struct document **ret_doc,
 		  size_t *ret_len)
 {
-	struct slice text = { 0 };
-	int r = read_file(path, max, &text);
+	struct slice text;
+	int r = document_fetch(path, max, rep, &text);
 
-	if (r == -ENOMEM)
+	if (r < 0)
 		return r;
-	if (r == -EFBIG) {
-		report_add(rep, REPORT_TOO_LARGE, nowhere, text,
-			   "is longer than the %zu bytes that are allowed", max);
-		return -EINVAL;
-	}
-	if (r < 0) {
-		report_add(rep, REPORT_FILE, nowhere, text, "cannot be read: %s", strerror(-r));
-		return -EINVAL;
-	}
 	*ret_len = text.len;
-	if (slice_ends_with(slice_of(path), SLICE(".json")))
-		r = json_read(text, rep, ret_doc);
-	else
-		r = yaml_read(text, rep, ret_doc);
+	r = document_parse(path, text, rep, ret_doc);
 	free((void *)(uintptr_t)text.ptr); /* Slices are const; this one was malloced above. */
 	return r;
 }

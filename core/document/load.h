@@ -15,3 +15,9 @@
  */
 GW_MUST_USE int document_load(const char *path, size_t max, struct report *rep,
 			      struct document **ret_doc, size_t *ret_len);
+
+/* The two halves of it, for who wants the bytes as well. They are malloced. */
+GW_MUST_USE int document_fetch(const char *path, size_t max, struct report *rep,
+			       struct slice *ret_text);
+GW_MUST_USE int document_parse(const char *path, struct slice text, struct report *rep,
+			       struct document **ret_doc);

@@ -25,12 +25,16 @@ def run(t, argv, stdin=b"", timeout_s=30, env=None):
                           timeout=timeout_s, env=env, check=False)
 
 
-def gwtool(t, *argv):
-    """Exit code, what it prints, what it complains of."""
+def gwtool_path(t):
     program = os.environ.get("GWTOOL") or os.path.join(os.path.dirname(PROGRAM), "gwtool")
     if not os.access(program, os.X_OK):
         t.skip(f"no gwtool at {program}")
-    p = subprocess.run([program, *argv], capture_output=True, timeout=20, check=False)
+    return program
+
+
+def gwtool(t, *argv):
+    """Exit code, what it prints, what it complains of."""
+    p = subprocess.run([gwtool_path(t), *argv], capture_output=True, timeout=20, check=False)
     return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
