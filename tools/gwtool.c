@@ -17,11 +17,6 @@
 
 enum { OUTPUT_MAX = 64 << 20 }; /* Reserved, not used, by anything but the longest reply. */
 
-struct command {
-	const char *name, *arguments, *help;
-	gwtool_command_fn *run;
-};
-
 int gwtool_usage(const char *why, const char *what)
 {
 	(void)fprintf(stderr, "gwtool: %s%s\n", why, what);
@@ -274,7 +269,7 @@ static int run_check_config(const struct call *call)
 
 static int run_help(const struct call *call);
 
-static const struct command commands[] = {
+const struct gwtool_command gwtool_commands[] = {
 	{ "status", "", "what the daemon is doing", run_status },
 	{ "reload", "",
 	  "have it read its configuration, certificates and keys again; all or nothing",
@@ -304,7 +299,16 @@ static const struct command commands[] = {
 	  gwtool_explain },
 	{ "schema", "config|policy [--reference|--limits]",
 	  "sluice.yaml or a policy as a JSON Schema, or as a page of Markdown", run_schema },
+	{ "completion", "bash|zsh", "a script by which that shell completes all this",
+	  gwtool_completion },
 	{ "help", "", "this", run_help },
+};
+const size_t gwtool_n_commands = ARRAY_SIZE(gwtool_commands);
+
+const struct gwtool_option gwtool_options[GWTOOL_N_OPTIONS] = {
+	{ "--socket", "PATH", "the daemon's control socket" },
+	{ "--json", NULL, "print JSON, one value on one line" },
+	{ "--help", NULL, "this" },
 };
 
 static int run_help(const struct call *call)
@@ -312,16 +316,20 @@ static int run_help(const struct call *call)
 	(void)call;
 	(void)puts("usage: gwtool [--socket PATH] [--json] COMMAND\n\n"
 		   "Ask a running sluice, and check what will be given to it.\n");
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
-		(void)printf("  %s%s%s\n      %s\n", commands[i].name,
-			     commands[i].arguments[0] ? " " : "", commands[i].arguments,
-			     commands[i].help);
-	(void)puts("\n  --socket PATH  the daemon's control socket; otherwise\n"
-		   "                 /run/sluice/control.sock or\n"
-		   "                 $XDG_RUNTIME_DIR/sluice/control.sock\n"
-		   "  --json         print JSON, one value on one line\n\n"
-		   "Exit codes: 0 done, 1 failed, 2 wrong usage, 77 no permission, 78 wrong\n"
-		   "configuration.\n\n"
+	for (size_t i = 0; i < gwtool_n_commands; i++)
+		(void)printf("  %s%s%s\n      %s\n", gwtool_commands[i].name,
+			     gwtool_commands[i].arguments[0] ? " " : "",
+			     gwtool_commands[i].arguments, gwtool_commands[i].help);
+	(void)puts("");
+	for (size_t i = 0; i < GWTOOL_N_OPTIONS; i++)
+		(void)printf("  %s %-*s  %s\n", gwtool_options[i].flag,
+			     12 - (int)strlen(gwtool_options[i].flag),
+			     gwtool_options[i].value ? gwtool_options[i].value : "",
+			     gwtool_options[i].help);
+	(void)puts("\nWithout --socket: /run/sluice/control.sock, or\n"
+		   "$XDG_RUNTIME_DIR/sluice/control.sock.\n\n"
+		   "Exit codes: 0 done, 1 failed (or: there are differences), 2 wrong usage,\n"
+		   "77 no permission, 78 wrong configuration.\n\n"
 		   "Examples:\n"
 		   "  gwtool status\n"
 		   "  gwtool --json status | jq .connections\n"
@@ -335,13 +343,13 @@ static int run_help(const struct call *call)
 
 static int run(const char *name, const struct call *call)
 {
-	const char *names[ARRAY_SIZE(commands) + 1] = { NULL };
+	const char *names[ARRAY_SIZE(gwtool_commands) + 1] = { NULL };
 	int near;
 
-	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
-		names[i] = commands[i].name;
+	for (size_t i = 0; i < gwtool_n_commands; i++) {
+		names[i] = gwtool_commands[i].name;
 		if (strcmp(name, names[i]) == 0)
-			return commands[i].run(call);
+			return gwtool_commands[i].run(call);
 	}
 	near = path_nearest(slice_of(name), names);
 	if (near >= 0)

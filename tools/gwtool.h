@@ -23,6 +23,23 @@ struct call {
 
 typedef int gwtool_command_fn(const struct call *call);
 
+struct gwtool_command {
+	const char *name, *arguments, *help; /* Arguments as gwtool_completion.c reads them. */
+	gwtool_command_fn *run;
+};
+
+/* In front of the command. */
+struct gwtool_option {
+	const char *flag;
+	const char *value; /* Its name; NULL: it takes none. */
+	const char *help;
+};
+
+enum { GWTOOL_N_OPTIONS = 3 };
+extern const struct gwtool_command gwtool_commands[];
+extern const size_t gwtool_n_commands;
+extern const struct gwtool_option gwtool_options[GWTOOL_N_OPTIONS];
+
 /* Says what is wrong with the command line. EXIT_USAGE. */
 int gwtool_usage(const char *why, const char *what);
 
@@ -68,3 +85,6 @@ gwtool_command_fn gwtool_explain;
 
 /* gwtool_watch.c */
 gwtool_command_fn gwtool_watch;
+
+/* gwtool_completion.c */
+gwtool_command_fn gwtool_completion;
