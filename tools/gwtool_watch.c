@@ -262,12 +262,9 @@ static int read_args(const struct call *call, struct watch *w)
 
 int gwtool_watch(const struct call *call)
 {
-	static struct watch w;
-	int r;
+	struct watch w = { .call = call, .interval_ns = INTERVAL_NS };
+	int r = read_args(call, &w);
 
-	w.call = call;
-	w.interval_ns = INTERVAL_NS;
-	r = read_args(call, &w);
 	if (r != EXIT_OK)
 		return r;
 	(void)sigemptyset(&w.ends); /* These fail for numbers that are no signals. */
