@@ -232,7 +232,7 @@ static void go(struct watch *w)
 	w->due = due || found > 0;
 	while (found > 0 && !w->ending) {
 		wait_for(w, SETTLE_NS);
-		found = w->ending ? 0 : look(w);
+		found = look(w);
 	}
 	if (w->due && found == 0 && !w->ending)
 		judge(w);

@@ -136,6 +136,7 @@ static const struct {
 	{ "no file, told once", "", 0, { "", "", "a", "a" }, "waiting a:pushed " },
 	{ "the same file comes back", "a", 0, { "a", "", "", "a", "a", "a" }, "a:pushed waiting " },
 	{ "it goes while it settles", "a", 0, { "", "a", "a" }, "waiting a:pushed " },
+	{ "another comes then", "a", 0, { "", "", "b", "b" }, "waiting b:pushed " },
 	{ "it is to end while it settles", "a", 0, { NULL }, "" },
 };
 
