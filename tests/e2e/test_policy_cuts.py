@@ -33,6 +33,16 @@ def frame_of_gwtool(t, p):
     return frame
 
 
+def write_open_end(p, n_routes):
+    """A policy whose last byte is a number, and good whatever stands there: that it is missing is
+    seen from the length alone.
+    """
+    services = {"b": {"endpoints": [{"address": p.address(p.b)}], "pool": {"max_idle": 7}}}
+    with open(p.file, "w", encoding="utf-8") as f:
+        json.dump({"version": 1, "routes": [{"name": f"r{i}", "service": "b"} for i in range(n_routes)],
+                   "services": services}, f)
+
+
 def generation(p):
     with Control(p.g.control_path) as c:
         return c.ask("get_policy")["result"]["generation"]
@@ -54,9 +64,9 @@ def cut_by_half_closing(p, data):
 
 def test_cut_at_each_byte(t):
     p = Place(t, OLD)
-    p.write([("a", {}, "b")] + [(f"r{i}", {"path": f"/{i}"}, "a") for i in range(40 if t.full else 0)])
+    write_open_end(p, 40 if t.full else 1)
     frame = frame_of_gwtool(t, p)
-    t.check(len(frame) > 150, f"a frame of {len(frame)} bytes")
+    t.check(len(frame) > 100, f"a frame of {len(frame)} bytes")
     for n in range(len(frame)):
         cut_by_closing(p, frame[:n])
         r = cut_by_half_closing(p, frame[:n])
