@@ -3,6 +3,7 @@
 #include <math.h>
 
 #include "core/document/document.h"
+#include "core/document/form.h"
 #include "core/document/path.h"
 #include "core/document/prescan.h"
 #include "core/document/wire.h"
@@ -107,7 +108,7 @@ static int check_key(struct scan *s, struct level *level)
 	if (t.kind != WIRE_TEXT)
 		return refuse(s, REPORT_TYPE, "a key must be a text");
 	level->key = t.text;
-	level->has_key = true;
+	level->has_key = form_is_text(t.text); /* Else no path may name it: it goes into replies. */
 	return 0;
 }
 

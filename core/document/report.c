@@ -23,10 +23,14 @@ void report_init(struct report *rep, const char *source)
 	rep->n_all = 0;
 }
 
-/* "..." at the end of what was cut, so that nobody takes it for the whole. */
+/* "..." at the end of what was cut, so that nobody takes it for the whole, behind a whole character. */
 static void mark_cut(char *buf, size_t size)
 {
-	memcpy(buf + size - 4, "...", 4);
+	size_t at = size - 4;
+
+	while (at > 0 && ((unsigned char)buf[at] & 0xc0) == 0x80)
+		at--;
+	memcpy(buf + at, "...", 4);
 }
 
 static void copy_cut(char *buf, size_t size, struct slice text)

@@ -50,6 +50,11 @@ static const struct {
 	  BYTES("\x81\xa1"
 		"a"),
 	  "f: a: ends within a value" },
+	{ "the same, its key no text",
+	  BYTES("\x81\xa1"
+		"a\x81\xa2"
+		"b\xff"),
+	  "f: a: ends within a value" },
 	{ "a map that ends early",
 	  BYTES("\x82\xa1"
 		"a\x01\xa1"),
