@@ -15,21 +15,26 @@ from harness.programs import gwtool_path
 OLD = [("a", {}, "a")]
 
 
-def frame_of_gwtool(t, p):
-    """The bytes that gwtool sends for a push of the place's file."""
-    path = t.path("ear.sock")
+def hear(path, argv_of):
+    """The frame that a program sends to a socket at the path, and the program, which gets no answer."""
     with socket.socket(socket.AF_UNIX) as ear:
         ear.bind(path)
         ear.listen(1)
         ear.settimeout(10)
-        tool = subprocess.Popen([gwtool_path(t), "--socket", path, "push-policy", p.file],
-                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        tool = subprocess.Popen(argv_of(path), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         conn, _ = ear.accept()
         with conn:
             frame = b""
             while len(frame) < 4 or len(frame) < 4 + int.from_bytes(frame[:4], "big"):
                 frame += conn.recv(65536)
-        t.equal(tool.wait(10), 77, "gwtool, when nobody answers")
+    return frame, tool
+
+
+def frame_of_gwtool(t, p):
+    """The bytes that gwtool sends for a push of the place's file."""
+    frame, tool = hear(t.path("ear.sock"), lambda path: [gwtool_path(t), "--socket", path,
+                                                         "push-policy", p.file])
+    t.equal(tool.wait(10), 77, "gwtool, when nobody answers")
     return frame
 
 
@@ -152,5 +157,8 @@ def test_many_hang_up_at_once(t):
             c.sock.sendall(frame[:len(frame) * (k + 1) // 16])
         t.equal(p.push()["generation"], i + 2, "a push beside them")
         for c in held:
+            c.sock.shutdown(socket.SHUT_WR)
+            t.equal(c.reply()["error"]["code"], "truncated", "half a frame")
+            t.equal(c.reply(), None, "and the end")  # Its place is free then.
             c.close()
     t.equal(p.ask("/"), "b", "in force")
