@@ -7,9 +7,14 @@ from harness import programs
 from harness.control import Control, unpack
 from harness.place import Place
 
+LONG = "long-" * 20  # 32 to 255 bytes are written in another way than fewer, or more.
+PAGE = "\u00fc" * 300
+
 
 def policy(p, side):
-    """Numbers, booleans, nothing, short and long texts, small maps and a long list."""
+    """Numbers, texts, lists and maps of all the lengths that a policy can have."""
+    spare = {f"s{i}": {"endpoints": [], "pool": {"max_idle": n}}
+             for i, n in enumerate([0, 127, 128, 255, 256, 65535] * 3)}
     routes = [{"name": f"r{i}", "match": {"path_prefix": f"/r{i}"}, "service": side,
                "max_body": f"{i + 1}KiB"} for i in range(20)]
     return {
@@ -17,13 +22,13 @@ def policy(p, side):
         "enabled": True,
         "services": {"a": {"endpoints": [{"address": p.address(p.a)}],
                            "pool": {"max_idle": 300, "max_requests": 70000}},
-                     "b": {"endpoints": [{"address": p.address(p.b)}], "pool": None}},
+                     "b": {"endpoints": [{"address": p.address(p.b)}], "pool": None}, **spare},
         "limits": {"many": {"key": "all", "rate": "1000000/s", "burst": 1000000, "fields": False}},
         "routes": routes + [
             {"name": "all", "service": side, "limits": ["many"], "security_headers": True,
-             "response_headers": {"set": {"x-side": "${service}"}}},
+             "response_headers": {"set": {"x-side": "${service}", "x-long": LONG}}},
             {"name": "page", "match": {"path": "/page"},
-             "respond": {"status": 503, "content_type": "text/html", "body": "\u00fc" * 300}}]}
+             "respond": {"status": 503, "content_type": "text/html", "body": PAGE}}]}
 
 
 def push_by_python(t, p, wanted, **options):
@@ -49,8 +54,9 @@ def check_in_force(t, p, wanted, side, what):
     for ask in ("/r7/x", "/elsewhere"):
         t.equal(p.ask(ask), side, f"{what}: {ask}")
     r = t.client(p.g).ask("GET", "/page", host="h")
-    t.equal((r.status, r.body.decode()), (503, "\u00fc" * 300), f"{what}: a page")
-    t.equal(t.client(p.g).ask("GET", "/x", host="h").get("x-side"), side, f"{what}: a field")
+    t.equal((r.status, r.body.decode()), (503, PAGE), f"{what}: a page")
+    r = t.client(p.g).ask("GET", "/x", host="h")
+    t.equal((r.get("x-side"), r.get("x-long")), (side, LONG), f"{what}: fields")
     code, out, _ = programs.gwtool(t, "--socket", p.g.control_path, "--json", "get-policy")
     t.equal((code, json.loads(out)["policy"]), (0, wanted), f"{what}: what gwtool gets")
 
