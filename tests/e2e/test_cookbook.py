@@ -83,7 +83,9 @@ class Stage:
         return c.ask(method, path, list(fields), host=host, body=body)
 
     def h2(self, path, fields=(), body=None, method="POST"):
-        return self.t.h2client(self.g).ask(method, path, list(fields), body=body, authority="h")
+        c = self.t.h2client(self.g)
+        c.wait(lambda: c.n_settings and not c.due)  # What they allow holds from their ACK on.
+        return c.ask(method, path, list(fields), body=body, authority="h")
 
     def n_seen(self):
         return {a: len(o.messages) for a, o in self.origins.items()}
