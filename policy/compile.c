@@ -71,16 +71,14 @@ static void put_service(struct build *b, const struct draft_service *from)
 	if (b->blob.failed)
 		return;
 	to = (struct policy_service *)blob_at(&b->blob, table_of(b)->services.at) + from->slot;
-	*to = (struct policy_service){
-		.name = name,
-		.endpoints = endpoints,
-		.max_idle = from->max_idle,
-		.max_idle_all = from->max_idle_all,
-		.max_requests = from->max_requests,
-		.protocol = from->protocol,
-		.trust = from->trust,
-		.timeouts = from->timeouts,
-	};
+	to->name = name;
+	to->endpoints = endpoints;
+	to->max_idle = from->max_idle;
+	to->max_idle_all = from->max_idle_all;
+	to->max_requests = from->max_requests;
+	to->protocol = from->protocol;
+	to->trust = from->trust;
+	to->timeouts = from->timeouts;
 }
 
 static void put_services(struct build *b)
@@ -134,6 +132,20 @@ static struct policy_part put_indices(struct build *b, const uint16_t *from, uin
 	return list;
 }
 
+/* In place, here and below: what lies between fields stays zero, and equal tables equal as bytes. */
+static void put_limit(const struct draft_limit *from, struct policy_limit *to)
+{
+	to->slot = from->slot;
+	to->by = from->by;
+	to->told = from->told;
+	to->identity = from->identity;
+	to->rule.interval_ns = from->rule.interval_ns;
+	to->rule.tolerance_ns = from->rule.tolerance_ns;
+	to->rule.burst = from->rule.burst;
+	to->rule.edition = from->rule.edition;
+	to->rule.edition_from_ns = from->rule.edition_from_ns;
+}
+
 static void put_limits(struct build *b)
 {
 	const struct policy_draft *draft = b->draft;
@@ -145,17 +157,15 @@ static void put_limits(struct build *b)
 	table_of(b)->limits = limits;
 	for (uint32_t i = 0; i < draft->n_limits; i++) {
 		const struct draft_limit *from = &draft->limits[i];
-		struct policy_limit limit = { .slot = from->slot,
-					      .by = from->by,
-					      .told = from->told,
-					      .name = blob_text(&b->blob, from->name),
-					      .field = blob_text(&b->blob, from->field),
-					      .identity = from->identity,
-					      .rule = from->rule };
+		struct policy_part name = blob_text(&b->blob, from->name);
+		struct policy_part field = blob_text(&b->blob, from->field);
 		struct policy_limit *to = blob_at(&b->blob, limits.at);
 
-		if (to)
-			to[i] = limit;
+		if (!to)
+			return;
+		to[i].name = name;
+		to[i].field = field;
+		put_limit(from, &to[i]);
 	}
 }
 
@@ -178,6 +188,33 @@ static struct slice path_of(const struct draft_match *match)
 	return match->path;
 }
 
+static void put_route(struct build *b, const struct draft_route *from, uint32_t at)
+{
+	struct policy_part name = blob_text(&b->blob, from->name);
+	struct policy_part methods = put_methods(b, &from->match);
+	struct policy_part fields = put_fields(b, &from->match);
+	struct policy_part handling = compile_handling(&b->blob, from->handling);
+	struct policy_part limits = put_indices(b, from->limits, from->n_limits);
+	struct policy_part scopes = blob_texts(&b->blob, from->scopes.list, from->scopes.n);
+	struct policy_route *to = blob_at(&b->blob, at);
+
+	if (!to)
+		return;
+	to->name = name;
+	to->methods = methods;
+	to->fields = fields;
+	to->handling = handling;
+	to->limits = limits;
+	to->scopes = scopes;
+	to->slot = from->slot;
+	to->service = from->service;
+	to->auth = from->auth;
+	to->prefix_len = from->match.is_exact ? UINT16_MAX : (uint16_t)path_of(&from->match).len;
+	to->max_body = from->max_body;
+	to->retry = from->retry;
+	to->upgrades = from->upgrades;
+}
+
 static void put_routes(struct build *b)
 {
 	const struct policy_draft *draft = b->draft;
@@ -187,29 +224,9 @@ static void put_routes(struct build *b)
 	if (b->blob.failed)
 		return;
 	table_of(b)->routes = routes;
-	for (uint32_t i = 0; i < draft->n_routes; i++) {
-		const struct draft_route *from = &draft->routes[i];
-		struct policy_route route = {
-			.slot = from->slot,
-			.service = from->service,
-			.name = blob_text(&b->blob, from->name),
-			.methods = put_methods(b, &from->match),
-			.fields = put_fields(b, &from->match),
-			.handling = compile_handling(&b->blob, from->handling),
-			.limits = put_indices(b, from->limits, from->n_limits),
-			.scopes = blob_texts(&b->blob, from->scopes.list, from->scopes.n),
-			.auth = from->auth,
-			.prefix_len = from->match.is_exact ? UINT16_MAX
-							   : (uint16_t)path_of(&from->match).len,
-			.max_body = from->max_body,
-			.retry = from->retry,
-			.upgrades = from->upgrades,
-		};
-		struct policy_route *to = blob_at(&b->blob, routes.at);
-
-		if (to)
-			to[i] = route;
-	}
+	for (uint32_t i = 0; i < draft->n_routes; i++)
+		put_route(b, &draft->routes[i],
+			  routes.at + i * (uint32_t)sizeof(struct policy_route));
 }
 
 /* --- Hosts. ---------------------------------------------------------------------------------- */

@@ -16,8 +16,8 @@
 
 enum {
 	ARENA_LEAST = 1024 * 1024,
-	ARENA_PER_BYTE =
-		48, /* "- {a: b}" makes a structure of a route; pages not touched cost nothing. */
+	/* "- {name: a, service: b}" makes a structure of a route; pages not touched cost nothing. */
+	ARENA_PER_BYTE = 64,
 };
 
 struct block {
@@ -362,6 +362,8 @@ int policy_read(const struct document_node *root, size_t room, struct report *re
 		return -ENOMEM;
 	arena_init(&block->arena, block->bytes, size);
 	r = bind_fill(&policy_schema, root, &block->arena, rep, &block->policy);
+	if (r == -ENOMEM && rep->n_all > 0)
+		r = -EINVAL; /* Elements that say nothing take room, too: that is what is wrong. */
 	if (r == 0)
 		r = short_form_expand(&block->policy, &block->arena, rep);
 	if (r == 0)

@@ -85,5 +85,6 @@ int short_form_expand(struct written_policy *p, struct arena *arena, struct repo
 		r = add_limit(p, arena);
 	for (uint32_t i = 0; r == 0 && i < p->n_routes; i++)
 		r = put_in_front(&routes[i], arena);
+	p->rate_limit = 0; /* It is said by the limit now. */
 	return r;
 }

@@ -104,15 +104,19 @@ static bool answer(const uint8_t *data, size_t len)
 {
 	char *frame = malloc(len), *room = malloc(REPLY_ROOM);
 	struct pack reply = pack_make(room, REPLY_ROOM);
+	struct control_request req = { 0 };
 	uint32_t before = n_runs;
 	int r;
 
 	GW_ASSERT(frame && room);
 	memcpy(frame, data, len);
-	r = control_request_answer(&options, slice_make(frame, len), &reply);
+	control_request_read(slice_make(frame, len), &req);
+	r = control_request_answer(&options, &req, &reply);
+	GW_ASSERT(r != CONTROL_LATER);
 	GW_ASSERT(r == 0 || n_runs == before);
 	GW_ASSERT(n_runs <= before + 1);
 	check_reply(slice_make(frame, len), writer_slice(&reply.w), r == 0);
+	control_request_free(&req);
 	free(room);
 	free(frame);
 	return r == 0;
