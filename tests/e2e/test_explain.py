@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """gwtool explain: what it says of a request is what becomes of that request."""
+import hashlib
 import json
 
 from harness import certs
 from harness.control import Control
 from harness.place import Place
 from harness.programs import gwtool
+from harness.tokens import Secret
 from harness.upstream import response
 
 SCHEME = "https" if certs.EVERYWHERE else "http"
@@ -227,6 +229,36 @@ def test_limits_are_looked_at_and_not_taken(t):
     t.equal((other["key"], other["left"]), ("other", 2), "another's bucket")
     other = explain(t, p.g, "GET", f"{SCHEME}://h/ip", client="2001:db8::5:6")["limits"][0]
     t.equal((other["key"], other["left"]), ("2001:db8::/64", 3), "another client's")
+
+
+def test_who_asks(t):
+    """Tokens and keys are judged as they are for real requests, and nothing is counted."""
+    key = Secret()
+    p = Place(t, [], state=False)
+    p.write([("r", {}, "a", {"auth": "people", "scopes": ["read"], "limits": ["user"]}),
+             ("k", {"path": "/k"}, "a", {"auth": "programs"})],
+            limits={"user": {"key": "claim:sub", "rate": "5/h"}},
+            auth={"people": {"jwt": {"keys": [key.as_key()], "claims_to_headers": {"sub": "x-user"}}},
+                  "programs": {"api_keys": {"keys": {"web": hashlib.sha256(b"s").hexdigest()},
+                                            "name_header": "x-client"}}})
+    p.push()
+    for path, field, good in (("/", None, False), ("/", key.token(scope="read"), True),
+                              ("/", key.token(scope="write"), False), ("/", "x.y.z", False)):
+        fields = [("Authorization", f"Bearer {field}"), ("X-User", "root")] if field else []
+        e = explain(t, p.g, "GET", f"{SCHEME}://h{path}", fields)
+        r = t.client(p.g).ask("GET", path, fields, host="h")
+        t.equal((e["auth"]["name"], e["auth"]["by"], e["auth"]["good"]), ("people", "jwt", good), "who")
+        t.equal(e["reason"], None if good else json.loads(r.body)["reason"], f"{field}")
+        if good:
+            t.equal([line for line in e["request_fields"]["set"] if line.startswith("x-user")],
+                    ["x-user: alice"], "told")
+            t.equal([(x["by"], x["key"], x["left"]) for x in e["limits"]], [("claim", "alice", 5)],
+                    "its limit")
+    e = explain(t, p.g, "GET", f"{SCHEME}://h/k", [("X-Api-Key", "s")])
+    t.equal((e["auth"]["good"], e["auth"]["client"], e["action"]), (True, "web", "forward"), "a key")
+    t.equal(explain(t, p.g, "GET", f"{SCHEME}://h/k")["reason"], "api_key_missing", "none")
+    out = explain(t, p.g, "GET", f"{SCHEME}://h/k", flags=())
+    t.check("programs (api_keys): not good" in out, out)
 
 
 def test_a_limit_with_a_new_key_begins_anew(t):
