@@ -71,8 +71,9 @@ static void put_host(struct writer *out, const struct http_head *head, struct sl
 	writer_lit(out, "\r\n");
 }
 
-void h1_write_request(struct writer *out, const struct http_head *head, const struct http_rewrite *rewrite,
-		      struct slice extra, const struct h1_framing *framing)
+void h1_write_request(struct writer *out, const struct http_head *head,
+		      const struct http_rewrite *rewrite, struct slice extra,
+		      const struct h1_framing *framing)
 {
 	GW_ASSERT(head->path.len > 0 && framing->body != HTTP_BODY_UNTIL_CLOSE);
 	writer_put(out, http_text(head, head->method_text));

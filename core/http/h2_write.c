@@ -130,7 +130,8 @@ static bool wants_trailers(const struct http_head *head)
 }
 
 void h2_write_request(struct writer *out, const struct http_head *head, struct slice scheme,
-		      const struct http_rewrite *rewrite, struct slice extra, const struct h1_framing *framing)
+		      const struct http_rewrite *rewrite, struct slice extra,
+		      const struct h1_framing *framing)
 {
 	GW_ASSERT(head->path.len > 0 && framing->body != HTTP_BODY_UNTIL_CLOSE);
 	put_pair(out, SLICE(":method"), http_text(head, head->method_text));

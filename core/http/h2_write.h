@@ -18,7 +18,8 @@
 
 /* A request: 'scheme' is "http" or "https", the rest as for h1_write_request(). */
 void h2_write_request(struct writer *out, const struct http_head *head, struct slice scheme,
-		      const struct http_rewrite *rewrite, struct slice extra, const struct h1_framing *framing);
+		      const struct http_rewrite *rewrite, struct slice extra,
+		      const struct h1_framing *framing);
 
 /* A response, final or informational. */
 void h2_write_response(struct writer *out, const struct http_head *head, struct slice extra,

@@ -109,8 +109,8 @@ static void record(struct proxy *proxy, const struct account *a, const struct ac
 	r->text.sni_len = copy(r->text.sni, ACCOUNT_HOST, slice_make(text->sni, text->sni_len));
 	r->text.route_len =
 		copy(r->text.route, POLICY_NAME_MAX, slice_make(text->route, text->route_len));
-	r->text.service_len =
-		copy(r->text.service, POLICY_NAME_MAX, slice_make(text->service, text->service_len));
+	r->text.service_len = copy(r->text.service, POLICY_NAME_MAX,
+				   slice_make(text->service, text->service_len));
 	r->wall_ns = gw_wall_ns() - (a->ended_ns - a->begun_ns);
 	r->worker = proxy->worker;
 	log_commit(proxy->log);

@@ -213,8 +213,8 @@ static enum reason judge_token(struct proxy *proxy, const struct auth_request *r
 
 /* With keys of the first worker, which are shared for as long as this takes. */
 static enum reason look_at_token(struct auth *scratch, const struct keyring *keyring,
-				 const struct auth_request *request,
-				 const struct policy_auth *auth, struct slice *ret_facts)
+				 const struct auth_request *request, const struct policy_auth *auth,
+				 struct slice *ret_facts)
 {
 	const struct jwt_rules *rules;
 	struct slice token;
@@ -281,8 +281,7 @@ static enum reason judge_certificate(const struct auth_request *request,
 }
 
 /* By other means than a token. */
-static enum reason judge_otherwise(const struct auth_request *request,
-				   struct auth_client *client)
+static enum reason judge_otherwise(const struct auth_request *request, struct auth_client *client)
 {
 	if (client->by->by == POLICY_BY_API_KEY)
 		return judge_key(request, client->by, &client->name);

@@ -35,8 +35,8 @@ enum {
 	CLIENTS_MAX = 262144, /* Per worker. */
 	CLIENTS_FEW = 4096,   /* Fewer than this are warned of although nobody asked for more. */
 	CLIENT_MEMORY =
-		32 * 1024, /* At the most, besides buffers, with its request and its upstream. */
-	UPSTREAMS_MIN = 1024,   /* Where descriptors allow: few clients may use many endpoints. */
+		32 * 1024,    /* At the most, besides buffers, with its request and its upstream. */
+	UPSTREAMS_MIN = 1024, /* Where descriptors allow: few clients may use many endpoints. */
 	BUFS_MIN = 256,
 	BUFS_MAX = 65536,
 	FILES_SLACK = 16,

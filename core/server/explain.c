@@ -182,8 +182,9 @@ static bool find_endpoint(const struct explain_place *place, struct explanation 
 /* --- The whole. ------------------------------------------------------------------------------ */
 
 static explain_step *const steps[] = {
-	ask_gateway, ask_policy,      look_at_clients_limits, answer_preflight, identify,
-	look_at_other_limits, answer_by_route, encode,	      find_endpoint,
+	ask_gateway,      ask_policy, look_at_clients_limits,
+	answer_preflight, identify,   look_at_other_limits,
+	answer_by_route,  encode,     find_endpoint,
 };
 
 /* False: it is no head that a client may send. */

@@ -55,9 +55,9 @@ struct explanation {
 	const struct policy_route *route; /* NULL: none. */
 	struct handling handling;
 	struct http_rewrite rewrite;
-	struct slice extra;    /* Lines that the request gets, */
-	struct slice lines;    /* and its answer: of CORS. */
-	struct slice location; /* REDIRECT. */
+	struct slice extra;        /* Lines that the request gets, */
+	struct slice lines;        /* and its answer: of CORS. */
+	struct slice location;     /* REDIRECT. */
 	struct auth_client client; /* Who it is, if it was asked, */
 	enum reason denied;        /* and why it may not. */
 	struct auth auth;          /* Scratch. */

@@ -139,8 +139,7 @@ static struct slice limit_key(const struct explain_place *place, const struct ex
 			       : table_text(place->table,
 					    table_service(place->table, e->route->service)->name);
 	case POLICY_BY_CLAIM:
-		return auth_claim(place->table, &e->client,
-				  table_text(place->table, limit->field));
+		return auth_claim(place->table, &e->client, table_text(place->table, limit->field));
 	case POLICY_BY_ALL:
 	case POLICY_N_LIMIT_BYS:
 		break;
@@ -151,12 +150,11 @@ static struct slice limit_key(const struct explain_place *place, const struct ex
 static void pack_limit(const struct explain_place *place, const struct explanation *e, uint32_t i,
 		       struct pack *p)
 {
-	static const char *const names[POLICY_N_LIMIT_BYS] = { [POLICY_BY_ALL] = "all",
-							       [POLICY_BY_CLIENT_IP] = "client_ip",
-							       [POLICY_BY_HEADER] = "header",
-							       [POLICY_BY_ROUTE] = "route",
-							       [POLICY_BY_SERVICE] = "service",
-							       [POLICY_BY_CLAIM] = "claim" };
+	static const char *const names[POLICY_N_LIMIT_BYS] = {
+		[POLICY_BY_ALL] = "all",         [POLICY_BY_CLIENT_IP] = "client_ip",
+		[POLICY_BY_HEADER] = "header",   [POLICY_BY_ROUTE] = "route",
+		[POLICY_BY_SERVICE] = "service", [POLICY_BY_CLAIM] = "claim"
+	};
 	const struct policy_limit *limit = table_route_limit(place->table, e->route, i);
 	const struct gcra_answer *answer = &e->limits[i];
 	char text[PEER_TEXT + 4];

@@ -46,8 +46,8 @@ static void places_are_filled(void **state)
 
 static void only_what_is_allowed_is_a_place(void **state)
 {
-	static const char *const bad[] = { "${", "${host", "${}", "${hosts}", "${HOST}", "${ host}",
-					   "a${host}${b}" };
+	static const char *const bad[] = { "${",      "${host",   "${}",         "${hosts}",
+					   "${HOST}", "${ host}", "a${host}${b}" };
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(bad); i++)

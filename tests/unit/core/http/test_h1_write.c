@@ -92,7 +92,8 @@ static void requests_are_written(void **state)
 	check_written(&out, "GET /x?y HTTP/1.1\r\nhost: a.bc:8080\r\nX-A: 1\r\nEmpty: \r\n"
 			    "content-length: 3\r\n\r\n");
 	out = writer_make(written, sizeof(written));
-	h1_write_request(&out, &head, &(struct http_rewrite){ .host = SLICE("other:1") }, SLICE(""), &framing);
+	h1_write_request(&out, &head, &(struct http_rewrite){ .host = SLICE("other:1") }, SLICE(""),
+			 &framing);
 	check_written(&out, "GET /x?y HTTP/1.1\r\nhost: other:1\r\nX-A: 1\r\nEmpty: \r\n"
 			    "content-length: 3\r\n\r\n");
 }

@@ -71,7 +71,8 @@ static void requests_are_written(void **state)
 
 	framing = (struct h1_framing){ .body = HTTP_BODY_CHUNKED };
 	out = writer_make(pairs, sizeof(pairs));
-	h2_write_request(&out, &head, SLICE("http"), &(struct http_rewrite){ .host = SLICE("up:81") }, SLICE(""), &framing);
+	h2_write_request(&out, &head, SLICE("http"),
+			 &(struct http_rewrite){ .host = SLICE("up:81") }, SLICE(""), &framing);
 	check_pairs(&out, ":method=GET\n:scheme=http\n:authority=up:81\n:path=/x\nx-a=1\nempty=\n");
 }
 
