@@ -106,7 +106,8 @@ static void who_is_not_there_is_told(void **state)
 	assert_int_equal(waitpid(serve((struct slice){ 0 }), NULL, WNOHANG), 0);
 	memset(lengthy, 'x', sizeof(lengthy) - 1);
 	lengthy[sizeof(lengthy) - 1] = '\0';
-	assert_int_equal(gwtool_ask(lengthy, &status_question, &reply, &result, &ok), -ENAMETOOLONG);
+	assert_int_equal(gwtool_ask(lengthy, &status_question, &reply, &result, &ok),
+			 -ENAMETOOLONG);
 	/* Lets the child end. */
 	assert_int_equal(gwtool_ask(path, &status_question, &reply, &result, &ok), -EPIPE);
 	assert_true(wait(NULL) > 0);

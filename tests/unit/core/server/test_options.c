@@ -216,8 +216,9 @@ static void an_upstream_is_needed(void **state)
 	(void)state;
 	assert_int_equal(parse("--listen :1"), 0);
 	assert_int_equal(options_load(&opt, &rep, &config), -EINVAL);
-	assert_string_equal(said(), "no upstream is named: say where requests go with --upstream "
-				    "http://host:port or with a policy, or see it work with --demo");
+	assert_string_equal(said(),
+			    "no upstream is named: say where requests go with --upstream "
+			    "http://host:port or with a policy, or see it work with --demo");
 	assert_int_equal(parse("--demo"), 0);
 	assert_int_equal(options_load(&opt, &rep, &config), 0);
 	assert_int_equal(config->n_upstreams, 0);
