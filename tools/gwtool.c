@@ -58,6 +58,11 @@ static void put_people(struct writer *w, const void *what)
 	encode_yaml(w, what);
 }
 
+int gwtool_print_document(const struct call *call, const struct document_node *root)
+{
+	return gwtool_print(call->json ? put_json : put_people, root);
+}
+
 /* --- Asking the daemon ---------------------------------------------------------------------- */
 
 static struct slice text_of(const struct document_node *map, struct slice key)
@@ -297,6 +302,9 @@ const struct gwtool_command gwtool_commands[] = {
 	{ "explain", "METHOD URL [-H 'Name: value']... [--client IP]",
 	  "what would become of such a request now, and why; nothing is sent or taken",
 	  gwtool_explain },
+	{ "jwks", "FILE [--issuer ISS] [--alg ALG] [--secrets]",
+	  "a JSON Web Key Set as the keys of a policy's auth.NAME.jwt, public parts only",
+	  gwtool_jwks },
 	{ "schema", "config|policy [--reference|--limits]",
 	  "sluice.yaml or a policy as a JSON Schema, or as a page of Markdown", run_schema },
 	{ "completion", "bash|zsh", "a script by which that shell completes all this",

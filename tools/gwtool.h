@@ -59,6 +59,9 @@ const char *gwtool_socket(const struct call *call, char usual[GWTOOL_PATH_MAX]);
 int gwtool_ask_result(const struct call *call, const struct gwtool_question *question,
 		      struct document **ret_reply, const struct document_node **ret_result);
 
+/* As YAML, or JSON where that is wanted. EXIT_OK or EXIT_FAILED. */
+int gwtool_print_document(const struct call *call, const struct document_node *root);
+
 /* Ask the daemon, and print what it says; 'pick' chooses a part of the result for people, or NULL. */
 int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
 			 const char *pick);
@@ -88,3 +91,7 @@ gwtool_command_fn gwtool_watch;
 
 /* gwtool_completion.c */
 gwtool_command_fn gwtool_completion;
+
+gwtool_command_fn gwtool_check_policy, gwtool_push_policy, gwtool_get_policy;
+/* gwtool_jwks.c */
+gwtool_command_fn gwtool_jwks;

@@ -75,3 +75,15 @@ int document_load(const char *path, size_t max, struct report *rep, struct docum
 	free((void *)(uintptr_t)text.ptr); /* Slices are const; this one was malloced above. */
 	return r;
 }
+
+int document_load_json(const char *path, size_t max, struct report *rep, struct document **ret_doc)
+{
+	struct slice text;
+	int r = document_fetch(path, max, rep, &text);
+
+	if (r < 0)
+		return r;
+	r = json_read(text, rep, ret_doc);
+	free((void *)(uintptr_t)text.ptr); /* As above. */
+	return r;
+}

@@ -21,3 +21,7 @@ GW_MUST_USE int document_fetch(const char *path, size_t max, struct report *rep,
 			       struct slice *ret_text);
 GW_MUST_USE int document_parse(const char *path, struct slice text, struct report *rep,
 			       struct document **ret_doc);
+
+/* The same for what is JSON, whatever its name. */
+GW_MUST_USE int document_load_json(const char *path, size_t max, struct report *rep,
+				   struct document **ret_doc);
