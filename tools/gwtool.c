@@ -60,7 +60,7 @@ static void put_people(struct writer *w, const void *what)
 
 int gwtool_print_document(const struct call *call, const struct document_node *root)
 {
-	return gwtool_print(call->json ? put_json : put_people, root);
+	return gwtool_print(call->json ? gwtool_put_json : put_people, root);
 }
 
 /* --- Asking the daemon ---------------------------------------------------------------------- */
@@ -305,6 +305,9 @@ const struct gwtool_command gwtool_commands[] = {
 	{ "jwks", "FILE [--issuer ISS] [--alg ALG] [--secrets]",
 	  "a JSON Web Key Set as the keys of a policy's auth.NAME.jwt, public parts only",
 	  gwtool_jwks },
+	{ "serve", "[--port N|--address HOST:PORT] [--tls-cert F --tls-key F --client-ca F]",
+	  "policies over HTTP: GET and POST /policy, on 127.0.0.1 and $CONFIG_PORT or 9090",
+	  gwtool_serve },
 	{ "schema", "config|policy [--reference|--limits]",
 	  "sluice.yaml or a policy as a JSON Schema, or as a page of Markdown", run_schema },
 	{ "completion", "bash|zsh", "a script by which that shell completes all this",

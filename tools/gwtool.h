@@ -95,3 +95,5 @@ gwtool_command_fn gwtool_completion;
 gwtool_command_fn gwtool_check_policy, gwtool_push_policy, gwtool_get_policy;
 /* gwtool_jwks.c */
 gwtool_command_fn gwtool_jwks;
+/* gwtool_serve.c */
+gwtool_command_fn gwtool_serve;

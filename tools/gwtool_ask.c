@@ -129,7 +129,7 @@ static int receive(int fd, char *buf, size_t len)
 
 static int receive_reply(int fd, struct document **ret_reply)
 {
-	static struct report rep;
+	struct report rep;
 	unsigned char head[LENGTH_SIZE];
 	size_t len;
 	char *frame;

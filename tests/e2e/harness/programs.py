@@ -32,9 +32,10 @@ def gwtool_path(t):
     return program
 
 
-def gwtool(t, *argv):
+def gwtool(t, *argv, env=None):
     """Exit code, what it prints, what it complains of."""
-    p = subprocess.run([gwtool_path(t), *argv], capture_output=True, timeout=20, check=False)
+    p = subprocess.run([gwtool_path(t), *argv], capture_output=True, timeout=20, check=False,
+                       env=env)
     return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
