@@ -348,7 +348,9 @@ static int run_help(const struct call *call)
 		   "  gwtool push-policy policy.yaml\n"
 		   "  gwtool explain GET https://api.example.com/v1/users --client 192.0.2.7\n"
 		   "  gwtool history\n"
-		   "  gwtool rollback");
+		   "  gwtool rollback\n"
+		   "  gwtool jwks jwks.json --issuer https://id.example.com/\n"
+		   "  CONFIG_PORT=9090 gwtool serve");
 	return EXIT_OK;
 }
 
