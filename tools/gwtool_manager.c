@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include <errno.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "core/document/encode.h"
 #include "core/document/json.h"
@@ -12,6 +13,9 @@
 /* Against one who pushes without a pause every second try is lost; so many are not. */
 enum { TRIES_MAX = 32 };
 
+/* The daemon takes one push at a time, and a large one takes it a while: so long is it asked again. */
+enum { BUSY_PAUSE_MS = 20, BUSY_TRIES_MAX = 250 };
+
 /* --- Asking the daemon. ---------------------------------------------------------------------- */
 
 /* Statuses of what the daemon refuses for another reason than what stands in the document. */
@@ -22,6 +26,7 @@ static const struct {
 	{ SLICE_INIT("stale"), 409 },    { SLICE_INIT("no_policy"), 409 },
 	{ SLICE_INIT("state"), 503 },    { SLICE_INIT("not_kept"), 500 },
 	{ SLICE_INIT("internal"), 500 }, { SLICE_INIT("unknown_command"), 500 },
+	{ SLICE_INIT("busy"), 503 },
 };
 
 static struct slice text_of(const struct document_node *map, struct slice key)
@@ -180,20 +185,40 @@ static bool check(const struct push *push)
 	return false;
 }
 
-static void send_policy(struct push *push)
+static bool is_busy(const struct document *reply)
+{
+	const struct document_node *error =
+		reply ? document_get(document_root(reply), SLICE("error")) : NULL;
+
+	return error && error->kind == DOCUMENT_MAP &&
+	       slice_eq(text_of(error, SLICE("code")), SLICE("busy"));
+}
+
+/* False: another push is under way. */
+static bool send_once(struct push *push)
 {
 	const struct gwtool_question question = { .command = "push_policy",
 						  .args = put_args,
 						  .owner = push };
-	const struct document_node *result;
 	struct document *reply = NULL;
+	const struct document_node *result = ask(push->manager, &question, push->answer, &reply);
+	bool busy = !result && is_busy(reply);
 
-	if (!check(push))
-		return;
-	result = ask(push->manager, &question, push->answer, &reply);
 	if (result)
 		gwtool_answer_value(push->answer, 200, result);
 	document_free(reply);
+	return !busy;
+}
+
+static void send_policy(struct push *push)
+{
+	const struct timespec pause = { .tv_nsec = BUSY_PAUSE_MS * 1000000 };
+	int n_tries = 1;
+
+	if (!check(push))
+		return;
+	while (!send_once(push) && n_tries++ < BUSY_TRIES_MAX)
+		(void)nanosleep(&pause, NULL); /* A shorter one does no harm. */
 }
 
 /* What is in force, and its number; or NULL, and the answer says why. */
