@@ -221,13 +221,14 @@ static struct ring **place_of(struct keyring *k, struct slice text)
 int keyring_take(struct keyring *k, const struct written_jwt *jwt, uint16_t *ret_ring)
 {
 	char why[JWT_WHY_MAX];
-	struct ring *ring, **place;
+	struct ring *ring = NULL, **place;
 	uint32_t key;
 	int r = make_ring(jwt, k->n_workers, why, &key, &ring);
 
 	GW_ASSERT(r != -EINVAL); /* It was checked when it was read. */
 	if (r < 0)
 		return r;
+	GW_ASSERT(ring);
 	(void)pthread_mutex_lock(&k->lock);
 	place = place_of(k, ring->text);
 	if (place && !*place) {
@@ -244,17 +245,18 @@ int keyring_take(struct keyring *k, const struct written_jwt *jwt, uint16_t *ret
 	return place ? 0 : -ENOSPC;
 }
 
-void keyring_drop(struct keyring *k, uint16_t i)
+void keyring_drop(struct keyring *keyring, uint16_t ring)
 {
-	struct ring *over = NULL;
+	struct ring **place = &keyring->rings[ring], *over = NULL;
 
-	(void)pthread_mutex_lock(&k->lock);
-	GW_ASSERT(i < KEYRING_MAX && k->rings[i] && k->rings[i]->n_holds > 0);
-	if (--k->rings[i]->n_holds == 0) {
-		over = k->rings[i];
-		k->rings[i] = NULL;
+	GW_ASSERT(ring < KEYRING_MAX);
+	(void)pthread_mutex_lock(&keyring->lock);
+	GW_ASSERT(*place && (*place)->n_holds > 0);
+	if (--(*place)->n_holds == 0) {
+		over = *place;
+		*place = NULL;
 	}
-	(void)pthread_mutex_unlock(&k->lock);
+	(void)pthread_mutex_unlock(&keyring->lock);
 	free_ring(over);
 }
 
@@ -274,10 +276,10 @@ void keyring_drop_table(struct keyring *k, const struct policy_table *table)
 			keyring_drop(k, table_auth(table, i)->ring);
 }
 
-const struct jwt_rules *keyring_rules(const struct keyring *k, uint16_t i, uint32_t worker,
+const struct jwt_rules *keyring_rules(const struct keyring *keyring, uint16_t ring, uint32_t worker,
 				      uint64_t *ret_id)
 {
-	GW_ASSERT(i < KEYRING_MAX && k->rings[i] && worker < k->n_workers);
-	*ret_id = k->rings[i]->id;
-	return &k->rings[i]->rules[worker];
+	GW_ASSERT(ring < KEYRING_MAX && keyring->rings[ring] && worker < keyring->n_workers);
+	*ret_id = keyring->rings[ring]->id;
+	return &keyring->rings[ring]->rules[worker];
 }

@@ -93,13 +93,15 @@ static void draw(const struct written_limit *from, const struct policy_table *be
 		 uint64_t identity, struct draft_limit *to)
 {
 	const struct policy_limit *old = find(before, from->name);
+	struct slice field = SLICE("");
 	int r;
 
 	*to = (struct draft_limit){ .name = from->name,
 				    .told = from->fields,
 				    .identity = identity };
-	r = read_key(from->key, &to->by, &to->field);
+	r = read_key(from->key, &to->by, &field);
 	GW_ASSERT(r == 0);
+	to->field = field;
 	r = limit_rule(from, &to->rule);
 	GW_ASSERT(r == 0); /* Checked when it was read. */
 	if (old && is_same(before, old, to))

@@ -260,12 +260,14 @@ static void diff_rolls(struct diff *d, const struct schema_field *field, const s
 		int order = order_of(before, i, after, j, by_place);
 		const struct named *a = order <= 0 ? &before->at[i++] : NULL;
 		const struct named *b = order >= 0 ? &after->at[j++] : NULL;
+		const struct named *one = a ? a : b;
 		struct writer path = d->path;
 
+		GW_ASSERT(one);
 		if (by_place)
-			path_put_index(&d->path, (a ? a : b)->place);
+			path_put_index(&d->path, one->place);
 		else
-			enter_name(d, (a ? a : b)->name);
+			enter_name(d, one->name);
 		diff_pair(d, field->element, a, b);
 		d->path = path;
 	}

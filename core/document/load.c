@@ -65,7 +65,7 @@ int document_parse(const char *path, struct slice text, struct report *rep,
 int document_load(const char *path, size_t max, struct report *rep, struct document **ret_doc,
 		  size_t *ret_len)
 {
-	struct slice text;
+	struct slice text = { 0 };
 	int r = document_fetch(path, max, rep, &text);
 
 	if (r < 0)
@@ -78,7 +78,7 @@ int document_load(const char *path, size_t max, struct report *rep, struct docum
 
 int document_load_json(const char *path, size_t max, struct report *rep, struct document **ret_doc)
 {
-	struct slice text;
+	struct slice text = { 0 };
 	int r = document_fetch(path, max, rep, &text);
 
 	if (r < 0)

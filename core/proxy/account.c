@@ -80,18 +80,18 @@ static void count(struct proxy *proxy, const struct account *a)
 		metric_inc_keyed(metrics, METRIC_UPSTREAM_ERRORS, 0, a->reason, a->service);
 }
 
-void account_names(const struct account *a, struct account_text *text,
-		   const struct policy_table *table, uint32_t index)
+void account_names(const struct account *account, struct account_text *text,
+		   const struct policy_table *table, uint32_t route)
 {
-	const struct policy_route *route = table_route(table, index);
+	const struct policy_route *taken = table_route(table, route);
 
-	if (!a->sampled)
+	if (!account->sampled)
 		return;
-	text->route_len = copy(text->route, POLICY_NAME_MAX, table_text(table, route->name));
-	if (route->service != POLICY_NO_SERVICE)
+	text->route_len = copy(text->route, POLICY_NAME_MAX, table_text(table, taken->name));
+	if (taken->service != POLICY_NO_SERVICE)
 		text->service_len =
 			copy(text->service, POLICY_NAME_MAX,
-			     table_text(table, table_service(table, route->service)->name));
+			     table_text(table, table_service(table, taken->service)->name));
 }
 
 static void record(struct proxy *proxy, const struct account *a, const struct account_text *text)

@@ -147,19 +147,26 @@ static enum reason reason_of(enum jwt_fault fault)
 	return (enum reason)reasons[fault];
 }
 
+/* A token that is looked at, and by what. */
+struct shown {
+	struct slice token;
+	const struct policy_auth *auth;
+	const struct jwt_rules *rules;
+	struct jwt_cache_key key;
+	int64_t now_s;
+};
+
 /* One that did not come before. Facts too large to be kept are made anew each time. */
 static enum jwt_fault verify(struct proxy *proxy, const struct auth_request *request,
-			     const struct policy_auth *auth, const struct jwt_rules *rules,
-			     struct slice token, const struct jwt_cache_key *key, int64_t now_s,
-			     struct slice *ret_facts)
+			     const struct shown *shown, struct slice *ret_facts)
 {
 	struct auth *a = &proxy->auth;
 	struct jwt_cache_verdict verdict = { 0 };
 
 	metric_inc(proxy->metrics, METRIC_JWT_CHECKED);
-	verdict.fault = jwt_verify(rules, token, now_s, &a->jwt);
+	verdict.fault = jwt_verify(shown->rules, shown->token, shown->now_s, &a->jwt);
 	if (verdict.fault == JWT_FAULT_NONE) {
-		*ret_facts = write_facts(a, request->table, auth);
+		*ret_facts = write_facts(a, request->table, shown->auth);
 		if (ret_facts->len == 0)
 			return JWT_FAULT_TOO_LARGE;
 		verdict.exp_s = a->jwt.exp_s;
@@ -168,7 +175,7 @@ static enum jwt_fault verify(struct proxy *proxy, const struct auth_request *req
 		limits_failed(proxy, request->client);
 	}
 	if (verdict.value.len <= JWT_CACHE_VALUE_MAX)
-		jwt_cache_put(a->cache, key, now_s, &verdict);
+		jwt_cache_put(a->cache, &shown->key, shown->now_s, &verdict);
 	return verdict.fault;
 }
 
@@ -189,26 +196,24 @@ static int64_t now_s(void)
 static enum reason judge_token(struct proxy *proxy, const struct auth_request *request,
 			       const struct policy_auth *auth, struct slice *ret_facts)
 {
+	struct shown shown = { .auth = auth, .now_s = now_s() };
 	struct jwt_cache_verdict known;
-	struct jwt_cache_key key;
-	const struct jwt_rules *rules;
-	struct slice token;
 	uint64_t id;
-	enum reason reason = show_token(request->head, &token);
+	enum reason reason = show_token(request->head, &shown.token);
 
 	if (reason != REASON_NONE)
 		return reason;
-	rules = keyring_rules(proxy->shared->keyring, auth->ring, proxy->worker, &id);
-	if (jwt_cache_key(proxy->auth.cache, id, token, &key) < 0)
+	shown.rules = keyring_rules(proxy->shared->keyring, auth->ring, proxy->worker, &id);
+	if (jwt_cache_key(proxy->auth.cache, id, shown.token, &shown.key) < 0)
 		return REASON_OVERLOAD_MEMORY;
-	if (jwt_cache_find(proxy->auth.cache, &key, now_s(), &known)) {
+	if (jwt_cache_find(proxy->auth.cache, &shown.key, shown.now_s, &known)) {
 		metric_inc(proxy->metrics, METRIC_JWT_KNOWN);
 		*ret_facts = known.value;
 		return reason_of(known.fault);
 	}
 	if (!limits_may_fail(proxy, request->client))
 		return REASON_RATE_LIMITED;
-	return reason_of(verify(proxy, request, auth, rules, token, &key, now_s(), ret_facts));
+	return reason_of(verify(proxy, request, &shown, ret_facts));
 }
 
 /* With keys of the first worker, which are shared for as long as this takes. */

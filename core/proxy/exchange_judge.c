@@ -308,6 +308,7 @@ static void take_route(struct exchange *ex, struct http_head *head,
 {
 	struct judging j;
 
+	j.handling.table = table;
 	j.client.by = NULL;
 	j.taken.set = 0;
 	j.told = writer_make(j.told_text, sizeof(j.told_text));

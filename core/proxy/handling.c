@@ -59,13 +59,13 @@ static struct slice origin_of(const struct handling *h, const struct http_head *
 	return SLICE("");
 }
 
-void handling_begin(struct handling *h, const struct policy_table *table, uint32_t index,
+void handling_begin(struct handling *h, const struct policy_table *table, uint32_t route,
 		    const struct http_head *head, const struct peer *peer, bool secure)
 {
-	const struct policy_route *route = table_route(table, index);
+	const struct policy_route *taken = table_route(table, route);
 
 	h->table = table;
-	h->rules = table_handling(table, route);
+	h->rules = table_handling(table, taken);
 	h->told = SLICE("");
 	if (!h->rules)
 		return;
@@ -76,11 +76,11 @@ void handling_begin(struct handling *h, const struct policy_table *table, uint32
 	h->values[TEMPLATE_METHOD] = http_text(head, head->method_text);
 	h->values[TEMPLATE_PATH] = http_text(head, head->path);
 	h->values[TEMPLATE_QUERY] = http_text(head, head->query);
-	h->values[TEMPLATE_REST] = rest_of(route, http_text(head, head->path));
-	h->values[TEMPLATE_ROUTE] = table_text(table, route->name);
-	if (route->service != POLICY_NO_SERVICE)
+	h->values[TEMPLATE_REST] = rest_of(taken, http_text(head, head->path));
+	h->values[TEMPLATE_ROUTE] = table_text(table, taken->name);
+	if (taken->service != POLICY_NO_SERVICE)
 		h->values[TEMPLATE_SERVICE] =
-			table_text(table, table_service(table, route->service)->name);
+			table_text(table, table_service(table, taken->service)->name);
 	h->values[TEMPLATE_ORIGIN] = origin_of(h, head);
 }
 

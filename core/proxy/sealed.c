@@ -112,6 +112,7 @@ static void shake_failed(struct sealed *s, int r)
 	s->shaken = (int16_t)r;
 	drop_input(s);
 	if (!is_client(s) && tls_failure(&s->tls) == TLS_FAILURE_PLAIN_HTTP && make_room(s)) {
+		GW_ASSERT(s->tls.out);
 		memcpy(s->tls.out, plain_answer, sizeof(plain_answer) - 1);
 		s->tls.out_len = sizeof(plain_answer) - 1;
 	}

@@ -162,6 +162,23 @@ static struct policy_addr policy_addr_of(const struct ring_addr *addr)
 	return out;
 }
 
+/* IP addresses, as a name's are. */
+static bool is_same_addr(const struct policy_addr *a, const struct policy_addr *b)
+{
+	return a->family == b->family && a->port == b->port &&
+	       memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+}
+
+static bool are_known(const struct target *target, const struct policy_addr *found, uint16_t n)
+{
+	if (target->n_addrs != n)
+		return false;
+	for (uint16_t i = 0; i < n; i++)
+		if (!is_same_addr(&target->addrs[i], &found[i]))
+			return false;
+	return true;
+}
+
 static void learnt(struct target *target, const struct ring_addr *addrs, uint32_t n_addrs)
 {
 	struct policy_addr found[POLICY_ADDRS_MAX] = { 0 };
@@ -169,7 +186,7 @@ static void learnt(struct target *target, const struct ring_addr *addrs, uint32_
 
 	for (; n < POLICY_ADDRS_MAX && n < n_addrs; n++)
 		found[n] = policy_addr_of(&addrs[n]);
-	if (target->n_addrs == n && memcmp(target->addrs, found, sizeof(found)) == 0)
+	if (are_known(target, found, n))
 		return;
 	target->n_addrs = n;
 	memcpy(target->addrs, found, sizeof(found));
