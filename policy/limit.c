@@ -104,7 +104,7 @@ static void draw(const struct written_limit *from, const struct policy_table *be
 	to->field = field;
 	r = limit_rule(from, &to->rule);
 	GW_ASSERT(r == 0); /* Checked when it was read. */
-	if (old && is_same(before, old, to))
+	if (old && before && is_same(before, old, to))
 		follow(old, to);
 }
 

@@ -34,8 +34,8 @@ static inline struct policy_table *one_table(const uint8_t ip[4], uint16_t port,
 	struct policy_table *table = NULL;
 	int r;
 
-	for (uint16_t i = 0; i < ONE_ENDPOINTS; i++) {
-		endpoints[i].slot = i;
+	for (uint32_t i = 0; i < ONE_ENDPOINTS; i++) {
+		endpoints[i].slot = (uint16_t)i;
 		endpoints[i].authority = slice_of(authority);
 		endpoints[i].server_name = SLICE("site.test");
 		endpoints[i].n_addrs = 1;

@@ -21,7 +21,7 @@ static struct slice text_of(size_t len)
 
 static void fill_endpoints(struct draft_endpoint *endpoints)
 {
-	for (uint16_t i = 0; i < POLICY_SERVICE_ENDPOINTS_MAX; i++) {
+	for (uint32_t i = 0; i < POLICY_SERVICE_ENDPOINTS_MAX; i++) {
 		struct draft_endpoint *endpoint = &endpoints[i];
 
 		endpoint->slot = (uint16_t)(POLICY_ENDPOINTS_MAX - 1 - i);
