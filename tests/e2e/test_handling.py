@@ -2,10 +2,12 @@
 """What routes do besides passing on: targets, fields, cookies, CORS, answers of their own."""
 import json
 
+from harness import certs
 from harness.h2upstream import H2Upstream
 from harness.place import Place
 from harness.upstream import response
 
+SCHEME = "https" if certs.EVERYWHERE else "http"
 LISTENER = {"protocols": ["h2", "http/1.1"]}
 
 
@@ -149,7 +151,7 @@ def test_fields_of_requests(t):
         m = s.seen()
         for name, want in (("x-tenant", ["blue"]), ("x-more", ["1", "2"]), ("x-debug", []),
                            ("authorization", []), ("x-kept", ["k"]), ("x-money", ["$5"]),
-                           ("x-who", ["127.0.0.1 GET a.test http"]), ("x-path", ["/p|?q"]),
+                           ("x-who", [f"127.0.0.1 GET a.test {SCHEME}"]), ("x-path", ["/p|?q"]),
                            ("x-route", ["r to s"]), ("x-id", values(m, "x-request-id"))):
             t.equal(values(m, name), want, f"{what}: {name}")
         ask("GET", "/p")  # A field whose variable is empty is left out.
