@@ -398,6 +398,6 @@ void auth_challenge(const struct auth_request *request, enum reason reason, stru
 		writer_lit(out, "www-authenticate: ApiKey\r\n");
 	else if (reason == REASON_JWT_MISSING) /* Who shows nothing is not told of an error. */
 		writer_lit(out, "www-authenticate: Bearer\r\n");
-	else if (reason_status(reason) == 401)
+	else if (reason != REASON_NONE && reason_status(reason) == 401)
 		writer_lit(out, "www-authenticate: Bearer error=\"invalid_token\"\r\n");
 }

@@ -53,6 +53,7 @@ enum exchange_state {
 
 enum {
 	EXCHANGE_TEXT = 3072,
+	EXCHANGE_CHALLENGE = POLICY_SCOPES_MAX * (POLICY_NAME_MAX + 1) + 80,
 	EXCHANGE_NARROW = RING_BUF_DATA, /* As much is received at once. */
 	EXCHANGE_WINDOW =
 		2 * RING_BUF_DATA, /* Bytes of one direction that are granted at a time; */
@@ -158,6 +159,8 @@ bool exchange_is_spoken(const struct exchange *ex);
 /* Answer with a status and a reason; cut off when it is too late for that, or status is 0. */
 void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 		     enum account_ender ender);
+/* By the gateway, with complete field lines of at most EXCHANGE_CHALLENGE bytes. */
+void exchange_refuse_with(struct exchange *ex, enum reason reason, struct slice lines);
 /* An answer of ours. */
 struct exchange_answer {
 	uint16_t status;

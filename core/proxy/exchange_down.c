@@ -118,13 +118,12 @@ static void refuse_call(struct exchange *ex, uint16_t status, enum reason reason
 						       .lines = writer_slice(&lines) });
 }
 
-void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
-		     enum account_ender ender)
+static void refuse(struct exchange *ex, uint16_t status, enum reason reason,
+		   enum account_ender ender, struct slice more)
 {
-	char text[STREAM_OWN_TEXT_MAX];
+	char text[STREAM_OWN_TEXT_MAX], lines[EXCHANGE_CHALLENGE + 80];
 	struct writer out = writer_make(text, sizeof(text));
-	char line[80];
-	struct writer lines = writer_make(line, sizeof(line));
+	struct writer fields = writer_make(lines, sizeof(lines));
 
 	if (status == 0 || ex->state >= EXCHANGE_RESPONDING) {
 		exchange_cut(ex, reason, ender);
@@ -140,14 +139,26 @@ void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
 	writer_lit(&out, ",\"reason\":\"");
 	writer_put(&out, reason_label(reason));
 	writer_lit(&out, "\"}\n");
-	put_lines_for(ex, status, &lines);
-	GW_ASSERT(!lines.overflow);
+	put_lines_for(ex, status, &fields);
+	writer_put(&fields, more);
+	GW_ASSERT(!fields.overflow);
 	exchange_answer(
 		ex, &(struct exchange_answer){ .status = status,
 					       .type = SLICE("application/json"),
 					       .text = writer_slice(&out),
-					       .lines = writer_slice(&lines),
+					       .lines = writer_slice(&fields),
 					       .last = reason_connection(reason) != REASON_KEEP });
+}
+
+void exchange_refuse(struct exchange *ex, uint16_t status, enum reason reason,
+		     enum account_ender ender)
+{
+	refuse(ex, status, reason, ender, SLICE(""));
+}
+
+void exchange_refuse_with(struct exchange *ex, enum reason reason, struct slice lines)
+{
+	refuse(ex, (uint16_t)reason_status(reason), reason, ACCOUNT_BY_GATEWAY, lines);
 }
 
 /* --- The upstream's answer. ------------------------------------------------------------------ */

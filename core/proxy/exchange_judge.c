@@ -45,9 +45,9 @@ struct judging {
 	struct auth_client client;
 	struct limits_taken taken;
 	struct peer source;
-	struct writer told;
+	struct writer told, challenge; /* By limits; and what would have been needed. */
 	char told_text[TOLD_MAX];
-	char challenge[POLICY_SCOPES_MAX * (POLICY_NAME_MAX + 1) + 80];
+	char challenge_text[EXCHANGE_CHALLENGE];
 };
 
 static bool keeps_limits(struct exchange *ex, const struct http_head *head, struct judging *j,
@@ -66,7 +66,7 @@ static bool keeps_limits(struct exchange *ex, const struct http_head *head, stru
 	return keeps;
 }
 
-/* REASON_NONE; or why it may not, with what would be needed among what its answer tells. */
+/* REASON_NONE; or why it may not, and what would be needed. */
 static enum reason identify(struct exchange *ex, const struct http_head *head,
 			    const struct exchange_client *who, struct judging *j)
 {
@@ -78,13 +78,9 @@ static enum reason identify(struct exchange *ex, const struct http_head *head,
 		.client = &j->source,
 	};
 	enum reason reason = auth_judge(ex->proxy, &request, &j->client);
-	struct writer out = writer_make(j->challenge, sizeof(j->challenge));
 
-	if (reason == REASON_NONE)
-		return reason;
-	auth_challenge(&request, reason, &out);
-	GW_ASSERT(!out.overflow);
-	j->handling.told = writer_slice(&out);
+	auth_challenge(&request, reason, &j->challenge);
+	GW_ASSERT(!j->challenge.overflow);
 	return reason;
 }
 
@@ -187,8 +183,9 @@ enum {
 };
 
 _Static_assert(LOCATION_LINE + HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT &&
-		       2 * HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT,
-	       "a redirect with all its rules has room, and a preflight's answer");
+		       2 * HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT &&
+		       EXCHANGE_CHALLENGE + HANDLING_TEXT_MAX + OTHERS_MAX <= EXCHANGE_TEXT,
+	       "a redirect with all its rules has room, a preflight's answer, a challenge");
 
 static void redirect(struct exchange *ex, const struct handling *handling)
 {
@@ -273,12 +270,10 @@ static void answer_by_route(struct exchange *ex, struct handling *handling)
 		respond(ex, handling);
 }
 
-static void refuse(struct exchange *ex, const struct handling *handling, uint16_t status,
-		   enum reason reason)
+static void refuse(struct exchange *ex, struct judging *j, enum reason reason)
 {
-	if (handling)
-		ex->handling = handling_response(handling, ex->text);
-	exchange_refuse(ex, status, reason, ACCOUNT_BY_GATEWAY);
+	ex->handling = handling_response(&j->handling, ex->text);
+	exchange_refuse_with(ex, reason, writer_slice(&j->challenge));
 }
 
 static void carry_out(struct exchange *ex, struct http_head *head,
@@ -287,13 +282,13 @@ static void carry_out(struct exchange *ex, struct http_head *head,
 	enum reason reason;
 
 	if (ex->verdict.kind == VERDICT_REFUSE) {
-		refuse(ex, &j->handling, ex->verdict.status, ex->verdict.reason);
+		refuse(ex, j, (enum reason)ex->verdict.reason);
 		return;
 	}
 	ex->account.route = ex->verdict.route;
 	reason = admit(ex, head, who, j);
 	if (reason != REASON_NONE)
-		refuse(ex, &j->handling, (uint16_t)reason_status(reason), reason);
+		refuse(ex, j, reason);
 	else if (ex->verdict.kind == VERDICT_PREFLIGHT)
 		preflight(ex, &j->handling);
 	else if (ex->verdict.kind == VERDICT_ANSWER)
@@ -312,6 +307,7 @@ static void take_route(struct exchange *ex, struct http_head *head,
 	j.client.by = NULL;
 	j.taken.set = 0;
 	j.told = writer_make(j.told_text, sizeof(j.told_text));
+	j.challenge = writer_make(j.challenge_text, sizeof(j.challenge_text));
 	j.source = who->trusted ? forward_source(head, who->peer, who->listener) : *who->peer;
 	handling_begin(&j.handling, table, ex->verdict.index, head, &j.source, who->tls > 0);
 	account_names(&ex->account, &ex->log, table, ex->verdict.index);
@@ -327,7 +323,7 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 	ex->verdict = policy_decide(table, &request);
 	ex->account.generation = ex->verdict.generation;
 	if (ex->verdict.index == POLICY_NO_ROUTE)
-		refuse(ex, NULL, ex->verdict.status, ex->verdict.reason);
+		exchange_refuse(ex, ex->verdict.status, ex->verdict.reason, ACCOUNT_BY_GATEWAY);
 	else
 		take_route(ex, head, who, table);
 }

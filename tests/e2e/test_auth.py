@@ -146,6 +146,23 @@ def test_scopes(t):
             (403, 'Bearer error="insufficient_scope", scope="users:read users:write"'), "told")
 
 
+def test_what_is_needed_is_always_told(t):
+    """Beside rules that fill all room for fields of answers, and limits that tell what is left."""
+    full = {"response_headers": {"set": {"x-long": "y" * 990}}}
+    limits = {"ip": {"rate": "90/h", "fields": True}}
+    d = Door(t, {"main": jwt(Secret())}, [
+        ("full", {"path": "/full"}, dict(full, auth="main", scopes=["a:b"], limits=["ip"])),
+        ("told", {"path": "/told"}, {"auth": "main", "limits": ["ip"]})], limits=limits)
+    for path, token, want in (("/full", None, "Bearer"),
+                              ("/full", Secret().token(),
+                               'Bearer error="insufficient_scope", scope="a:b"'),
+                              ("/told", "x.y.z", 'Bearer error="invalid_token"')):
+        r = d.ask(path, token)
+        t.equal(values(r, "www-authenticate"), [want], f"{path}")
+        t.equal(len(r.get("x-long") or ""), 990 if path == "/full" else 0, f"{path}: the rules")
+    t.check((r.get("ratelimit") or "").startswith('"ip";r='), "what is left")
+
+
 def test_limits_by_claim_and_behind_the_token(t):
     key = Secret()
     d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main", "limits": ["user", "route"]})],
