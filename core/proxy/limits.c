@@ -102,7 +102,11 @@ static struct slice key_of(const struct limits_request *request, const struct po
 
 /* --- Buckets that everybody draws from. ------------------------------------------------------ */
 
-/* A slot that has changed hands begins with a full bucket; who comes first sees to it. */
+/*
+ * A slot that has changed hands begins with a full bucket; who comes first sees to it. Identities
+ * grow (limit.c): a worker that still has the table before draws from the new bucket for these
+ * milliseconds, and does not fill it once more.
+ */
 static void own_word(struct limits_shared *shared, const struct policy_limit *limit)
 {
 	uint64_t owner =
@@ -110,7 +114,7 @@ static void own_word(struct limits_shared *shared, const struct policy_limit *li
 	union rate_cell *cell = &shared->words[limit->slot].word.cell;
 	struct rate_pair before;
 
-	if (GW_LIKELY(owner == limit->identity) ||
+	if (GW_LIKELY(owner >= limit->identity) ||
 	    !atomic_compare_exchange_strong(&shared->words[limit->slot].owner, &owner,
 					    limit->identity))
 		return;
