@@ -6,22 +6,15 @@
 
 #include "core/base/writer.h"
 #include "core/document/path.h"
+#include "policy/complaint.h"
 #include "policy/limit.h"
-
-static const struct report_place nowhere;
 
 /* --- Checking. ------------------------------------------------------------------------------- */
 
 static void add(struct report *rep, const struct written_auth *auth, const char *below,
 		const char *text)
 {
-	char path[REPORT_PATH_MAX];
-	struct writer w = writer_make(path, sizeof(path));
-
-	path_put_key(&w, SLICE("auth"));
-	path_put_key(&w, auth->name);
-	writer_put(&w, slice_of(below));
-	report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w), "%s", text);
+	complaint_named(rep, "auth", auth->name, below, text);
 }
 
 static bool asks_for_certificate(const struct written_auth *a)
@@ -68,17 +61,6 @@ static const struct written_auth *find(const struct written_policy *p, struct sl
 	return NULL;
 }
 
-static void add_route(struct report *rep, uint32_t i, const char *below, const char *text)
-{
-	char path[REPORT_PATH_MAX];
-	struct writer w = writer_make(path, sizeof(path));
-
-	writer_lit(&w, "routes");
-	path_put_index(&w, i);
-	writer_put(&w, slice_of(below));
-	report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w), "%s", text);
-}
-
 static bool needs_claim(const struct written_policy *p, const struct written_route *r)
 {
 	for (uint32_t i = 0; i < r->n_limits; i++)
@@ -96,11 +78,11 @@ static void check_route(const struct written_policy *p, uint32_t i, struct repor
 	bool has_token = auth && auth->jwt.n_keys > 0;
 
 	if (r->auth.len && !auth)
-		add_route(rep, i, ".auth", "is no name in auth of this policy");
+		complaint_route(rep, i, ".auth", "is no name in auth of this policy");
 	if (r->n_scopes && !has_token)
-		add_route(rep, i, ".scopes", "need an auth by jwt");
+		complaint_route(rep, i, ".scopes", "need an auth by jwt");
 	if (needs_claim(p, r) && !has_token)
-		add_route(rep, i, ".limits", "go by a claim, and need an auth by jwt");
+		complaint_route(rep, i, ".limits", "go by a claim, and need an auth by jwt");
 }
 
 /* What the table has room for: those that are told, and those that limits go by. */

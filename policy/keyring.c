@@ -8,7 +8,8 @@
 #include "core/base/clock.h"
 #include "core/base/writer.h"
 
-struct ring {
+/* Not the kernel's: what hangs in the keyring. */
+struct key_ring {
 	uint64_t id;
 	uint32_t n_holds;
 	struct slice text; /* All that it was made of: two with the same are one. */
@@ -22,7 +23,7 @@ struct keyring {
 	pthread_mutex_t lock; /* Of publishers. */
 	uint32_t n_workers;
 	uint64_t n_ids;
-	struct ring *rings[KEYRING_MAX]; /* A table that names one was offered behind it. */
+	struct key_ring *rings[KEYRING_MAX]; /* A table that names one was offered behind it. */
 };
 
 int keyring_create(uint32_t n_workers, struct keyring **ret_keyring)
@@ -112,7 +113,7 @@ static int read_key(const struct written_jwt_key *from, char why[JWT_WHY_MAX],
 			     : jwt_key_read_pem(from->pem, &opt, why, ret_key);
 }
 
-static void free_ring(struct ring *ring)
+static void free_ring(struct key_ring *ring)
 {
 	if (!ring)
 		return;
@@ -126,7 +127,7 @@ static void free_ring(struct ring *ring)
 	free(ring);
 }
 
-static void make_rules(struct ring *ring, const struct written_jwt *jwt, struct slice type,
+static void make_rules(struct key_ring *ring, const struct written_jwt *jwt, struct slice type,
 		       uint32_t n_workers)
 {
 	for (uint32_t i = 0; i < n_workers; i++)
@@ -144,7 +145,7 @@ static void make_rules(struct ring *ring, const struct written_jwt *jwt, struct 
 }
 
 /* Everything but the keys. 0 or -ENOMEM. */
-static int lay_out(struct ring *ring, const struct written_jwt *jwt, uint32_t n_workers)
+static int lay_out(struct key_ring *ring, const struct written_jwt *jwt, uint32_t n_workers)
 {
 	size_t room = text_room(jwt);
 	char *text = malloc(room);
@@ -173,9 +174,9 @@ static int lay_out(struct ring *ring, const struct written_jwt *jwt, uint32_t n_
 
 /* *ret_key is the key that is wrong. */
 static int make_ring(const struct written_jwt *jwt, uint32_t n_workers, char why[JWT_WHY_MAX],
-		     uint32_t *ret_key, struct ring **ret_ring)
+		     uint32_t *ret_key, struct key_ring **ret_ring)
 {
-	struct ring *ring = calloc(1, sizeof(*ring));
+	struct key_ring *ring = calloc(1, sizeof(*ring));
 	int r = ring ? lay_out(ring, jwt, n_workers) : -ENOMEM;
 
 	*ret_key = jwt->n_keys;
@@ -195,7 +196,7 @@ static int make_ring(const struct written_jwt *jwt, uint32_t n_workers, char why
 
 int keyring_check(const struct written_jwt *jwt, char why[JWT_WHY_MAX], uint32_t *ret_key)
 {
-	struct ring *ring;
+	struct key_ring *ring;
 	int r = make_ring(jwt, 1, why, ret_key, &ring);
 
 	if (r == 0)
@@ -205,9 +206,9 @@ int keyring_check(const struct written_jwt *jwt, char why[JWT_WHY_MAX], uint32_t
 
 /* --- Holding them. --------------------------------------------------------------------------- */
 
-static struct ring **place_of(struct keyring *k, struct slice text)
+static struct key_ring **place_of(struct keyring *k, struct slice text)
 {
-	struct ring **free_place = NULL;
+	struct key_ring **free_place = NULL;
 
 	for (uint32_t i = 0; i < KEYRING_MAX; i++) {
 		if (k->rings[i] && slice_eq(k->rings[i]->text, text))
@@ -221,7 +222,7 @@ static struct ring **place_of(struct keyring *k, struct slice text)
 int keyring_take(struct keyring *k, const struct written_jwt *jwt, uint16_t *ret_ring)
 {
 	char why[JWT_WHY_MAX];
-	struct ring *ring = NULL, **place;
+	struct key_ring *ring = NULL, **place;
 	uint32_t key;
 	int r = make_ring(jwt, k->n_workers, why, &key, &ring);
 
@@ -247,7 +248,7 @@ int keyring_take(struct keyring *k, const struct written_jwt *jwt, uint16_t *ret
 
 void keyring_drop(struct keyring *keyring, uint16_t ring)
 {
-	struct ring **place = &keyring->rings[ring], *over = NULL;
+	struct key_ring **place = &keyring->rings[ring], *over = NULL;
 
 	GW_ASSERT(ring < KEYRING_MAX);
 	(void)pthread_mutex_lock(&keyring->lock);

@@ -9,6 +9,7 @@
 #include "core/document/form.h"
 #include "core/document/path.h"
 #include "policy/auth.h"
+#include "policy/complaint.h"
 #include "policy/handling.h"
 #include "policy/limit.h"
 #include "policy/short_form.h"
@@ -131,26 +132,14 @@ static void check_match(const struct written_match *m, uint32_t i, struct report
 
 /* --- What routes do. ------------------------------------------------------------------------- */
 
-/* A rule about two keys, that has no value of its own to show. */
-static void add_rule(struct report *rep, uint32_t i, const char *below, const char *text)
-{
-	char path[REPORT_PATH_MAX];
-	struct writer w = writer_make(path, sizeof(path));
-
-	writer_lit(&w, "routes");
-	path_put_index(&w, i);
-	writer_put(&w, slice_of(below));
-	report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w), "%s", text);
-}
-
 static void check_purpose(const struct written_route *r, uint32_t i, struct report *rep)
 {
 	int n = (r->service.len > 0) + (r->redirect.to.len > 0) + (r->respond.status > 0);
 
 	if (n == 0)
-		add_rule(rep, i, "", "needs one of service, redirect and respond");
+		complaint_route(rep, i, "", "needs one of service, redirect and respond");
 	else if (n > 1)
-		add_rule(rep, i, "", "has more than one of service, redirect and respond");
+		complaint_route(rep, i, "", "has more than one of service, redirect and respond");
 }
 
 static void check_rewrite(const struct written_route *r, uint32_t i, struct report *rep)
@@ -158,11 +147,13 @@ static void check_rewrite(const struct written_route *r, uint32_t i, struct repo
 	const struct written_rewrite *rewrite = &r->rewrite;
 
 	if (rewrite->prefix.len && rewrite->path.len)
-		add_rule(rep, i, ".rewrite", "has prefix and path, which exclude each other");
+		complaint_route(rep, i, ".rewrite",
+				"has prefix and path, which exclude each other");
 	if (rewrite->prefix.len && r->match.path.len)
-		add_rule(rep, i, ".rewrite.prefix", "needs a match by path_prefix, not by path");
+		complaint_route(rep, i, ".rewrite.prefix",
+				"needs a match by path_prefix, not by path");
 	if ((rewrite->prefix.len || rewrite->path.len || rewrite->host.len) && !r->service.len)
-		add_rule(rep, i, ".rewrite", "is of no use without a service");
+		complaint_route(rep, i, ".rewrite", "is of no use without a service");
 }
 
 static bool is_set_twice(const struct schema_pair *set, uint32_t n)
@@ -177,16 +168,18 @@ static bool is_set_twice(const struct schema_pair *set, uint32_t n)
 static void check_headers(const struct written_route *r, uint32_t i, struct report *rep)
 {
 	if (is_set_twice(r->request_headers.set, r->request_headers.n_set))
-		add_rule(rep, i, ".request_headers.set", "has a field twice, in two spellings");
+		complaint_route(rep, i, ".request_headers.set",
+				"has a field twice, in two spellings");
 	if (is_set_twice(r->response_headers.set, r->response_headers.n_set))
-		add_rule(rep, i, ".response_headers.set", "has a field twice, in two spellings");
+		complaint_route(rep, i, ".response_headers.set",
+				"has a field twice, in two spellings");
 }
 
 static void check_cors(const struct written_cors *cors, uint32_t i, struct report *rep)
 {
 	for (uint32_t k = 0; k < cors->n_origins; k++)
 		if (cors->credentials && slice_eq(cors->origins[k], SLICE("*")))
-			add_rule(
+			complaint_route(
 				rep, i, ".cors.credentials",
 				"would let every page of the web act as the user: name the origins");
 }
@@ -204,10 +197,11 @@ static int check_response(const struct written_route *r, uint32_t i, struct repo
 		return -ENOMEM;
 	handling_draw(r, room, size, &handling);
 	if (handling_response_most(&handling) > POLICY_RESPONSE_MAX)
-		add_rule(rep, i, ".response_headers",
-			 "come to more than 1024 bytes, with cors and the values of variables");
+		complaint_route(
+			rep, i, ".response_headers",
+			"come to more than 1024 bytes, with cors and the values of variables");
 	if (handling.cors.preflight.len > POLICY_RESPONSE_MAX)
-		add_rule(rep, i, ".cors", "has methods and headers of more than 1024 bytes");
+		complaint_route(rep, i, ".cors", "has methods and headers of more than 1024 bytes");
 	free(room);
 	return 0;
 }
@@ -261,7 +255,7 @@ static int check_handling(const struct written_route *r, uint32_t i, struct repo
 	check_headers(r, i, rep);
 	check_cors(&r->cors, i, rep);
 	if (r->cookies.n_allow && r->cookies.n_drop)
-		add_rule(rep, i, ".cookies", "has allow and drop, which exclude each other");
+		complaint_route(rep, i, ".cookies", "has allow and drop, which exclude each other");
 	return check_response(r, i, rep);
 }
 

@@ -293,6 +293,17 @@ static enum reason judge_otherwise(const struct auth_request *request, struct au
 	return judge_certificate(request, client->by);
 }
 
+/* True: it needs no token to say, in *ret_reason, whether it may. */
+static bool is_judged(const struct auth_request *request, struct auth_client *client,
+		      enum reason *ret_reason)
+{
+	*client = (struct auth_client){ .by = table_route_auth(request->table, request->route) };
+	if (client->by && client->by->by == POLICY_BY_JWT)
+		return false;
+	*ret_reason = client->by ? judge_otherwise(request, client) : REASON_NONE;
+	return true;
+}
+
 static enum reason judge_scopes(const struct auth_request *request, enum reason reason,
 				struct slice facts)
 {
@@ -305,11 +316,8 @@ enum reason auth_judge(struct proxy *proxy, const struct auth_request *request,
 	struct auth_client *client = ret_client;
 	enum reason reason;
 
-	*client = (struct auth_client){ .by = table_route_auth(request->table, request->route) };
-	if (!client->by)
-		return REASON_NONE;
-	if (client->by->by != POLICY_BY_JWT)
-		return judge_otherwise(request, client);
+	if (is_judged(request, client, &reason))
+		return reason;
 	reason = judge_token(proxy, request, client->by, &client->facts);
 	return judge_scopes(request, reason, client->facts);
 }
@@ -320,11 +328,8 @@ enum reason auth_look(struct auth *scratch, const struct keyring *keyring,
 	struct auth_client *client = ret_client;
 	enum reason reason;
 
-	*client = (struct auth_client){ .by = table_route_auth(request->table, request->route) };
-	if (!client->by)
-		return REASON_NONE;
-	if (client->by->by != POLICY_BY_JWT)
-		return judge_otherwise(request, client);
+	if (is_judged(request, client, &reason))
+		return reason;
 	reason = look_at_token(scratch, keyring, request, client->by, &client->facts);
 	return judge_scopes(request, reason, client->facts);
 }

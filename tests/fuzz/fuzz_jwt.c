@@ -15,6 +15,7 @@
 #include "core/base/writer.h"
 #include "core/crypto/base64url.h"
 #include "core/crypto/jwt.h"
+#include "tests/unit/core/crypto/base64url_put.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t len);
 
@@ -70,21 +71,6 @@ static enum jwt_fault verify(struct slice token, struct jwt *to)
 
 /* --- A token of our own. ----------------------------------------------------------------------- */
 
-static void put_base64url(struct writer *to, struct slice bytes)
-{
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-	for (; bytes.len; bytes = slice_drop(bytes, 3)) {
-		uint32_t n = bytes.len < 3 ? (uint32_t)bytes.len : 3, bits = 0;
-
-		for (uint32_t i = 0; i < 3; i++)
-			bits = bits << 8 | (i < n ? (unsigned char)bytes.ptr[i] : 0);
-		for (uint32_t i = 0; i <= n; i++)
-			writer_char(to, letters[bits >> (18 - 6 * i) & 63]);
-	}
-}
-
 static struct slice mac_of(struct slice text, uint8_t mac[32])
 {
 	unsigned int len;
@@ -101,14 +87,14 @@ static struct slice sign(struct slice text, char *room)
 	uint8_t mac[32];
 
 	(void)slice_split(text, '\0', &header, &payload); /* Without one, the payload is empty. */
-	put_base64url(&to, header);
+	base64url_put(&to, header);
 	writer_char(&to, '.');
-	put_base64url(&to, payload);
+	base64url_put(&to, payload);
 
 	struct slice signature = mac_of(writer_slice(&to), mac);
 
 	writer_char(&to, '.');
-	put_base64url(&to, signature);
+	base64url_put(&to, signature);
 	GW_ASSERT(!to.overflow);
 	return writer_slice(&to);
 }
@@ -141,7 +127,7 @@ static void check_mac(struct slice token)
 	struct writer want = writer_make(text, sizeof(text));
 	uint8_t mac[32];
 
-	put_base64url(&want, mac_of(slice_take(token, dot), mac));
+	base64url_put(&want, mac_of(slice_take(token, dot), mac));
 	if (token.len - dot - 1 == writer_len(&want))
 		GW_ASSERT(slice_eq(slice_drop(token, dot + 1), writer_slice(&want)));
 	else

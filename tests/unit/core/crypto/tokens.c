@@ -53,21 +53,6 @@ EVP_PKEY *jt_pair(enum jwt_alg alg)
 	return pairs[alg];
 }
 
-void jt_base64url(struct writer *to, struct slice bytes)
-{
-	static const char letters[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-	for (; bytes.len; bytes = slice_drop(bytes, 3)) {
-		uint32_t n = bytes.len < 3 ? (uint32_t)bytes.len : 3, bits = 0;
-
-		for (uint32_t i = 0; i < 3; i++)
-			bits = bits << 8 | (i < n ? (unsigned char)bytes.ptr[i] : 0);
-		for (uint32_t i = 0; i <= n; i++)
-			writer_char(to, letters[bits >> (18 - 6 * i) & 63]);
-	}
-}
-
 static struct slice to_raw(struct slice der, int half, unsigned char *raw)
 {
 	const unsigned char *at = (const unsigned char *)der.ptr;
@@ -106,11 +91,11 @@ struct slice jt_join(struct slice header, struct slice payload, struct slice sig
 {
 	struct writer to = writer_make(jt_room(), JT_TEXT);
 
-	jt_base64url(&to, header);
+	base64url_put(&to, header);
 	writer_char(&to, '.');
-	jt_base64url(&to, payload);
+	base64url_put(&to, payload);
 	writer_char(&to, '.');
-	jt_base64url(&to, signature);
+	base64url_put(&to, signature);
 	assert_false(to.overflow);
 	return writer_slice(&to);
 }
@@ -129,7 +114,7 @@ static void put_part(struct writer *to, const char *name, const unsigned char *b
 	writer_lit(to, ",\"");
 	writer_put(to, slice_of(name));
 	writer_lit(to, "\":\"");
-	jt_base64url(to, slice_make(bytes, len));
+	base64url_put(to, slice_make(bytes, len));
 	writer_char(to, '"');
 }
 

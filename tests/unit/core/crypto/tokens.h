@@ -15,13 +15,13 @@
 #include "core/crypto/jwt_key_private.h"
 
 #include "core/base/writer.h"
+#include "tests/unit/core/crypto/base64url_put.h"
 
 /* One key for each algorithm, made once; RSA's are the same. */
 EVP_PKEY *jt_pair(enum jwt_alg alg);
 EVP_PKEY *jt_rsa(unsigned bits);
 EVP_PKEY *jt_secret(const void *bytes, size_t len);
 
-void jt_base64url(struct writer *to, struct slice bytes);
 /* Of the text so far, with r and s in fixed lengths. */
 struct slice jt_sign(enum jwt_alg alg, EVP_PKEY *pair, struct slice text);
 /* The whole token; good until the 8th next call. */
