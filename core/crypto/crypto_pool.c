@@ -99,7 +99,11 @@ int crypto_pool_attach(size_t size, struct crypto_pool **ret_pool)
 	pthread_mutex_unlock(&lock);
 	if (!pool)
 		return -ENOMEM;
-	/* OpenSSL keeps a list of threads, which grows where the next one comes: not in a pool. */
+	/*
+	 * Texts of errors that the thread made before are not the pool's, and would grow in it. And
+	 * OpenSSL keeps a list of threads, which grows where the next one comes: not in a pool.
+	 */
+	OPENSSL_thread_stop();
 	ERR_clear_error();
 	current = pool;
 	*ret_pool = pool;
