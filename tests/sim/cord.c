@@ -22,6 +22,7 @@ struct cord {
 	uint64_t n_said;       /* Sealed bytes that have left; */
 	uint32_t n_sealed, at; /* those that are next. */
 	uint32_t n_read;       /* Payload since the last new keys. */
+	bool renewed;          /* Has asked for new keys. */
 	bool shaken;
 	bool dead;       /* The connection; nothing more comes or goes. */
 	bool end_heard;  /* Said by the other side. */
@@ -191,14 +192,24 @@ static void cord_free(struct cord *c, bool reset)
 	free(c);
 }
 
+/* The other side has ended, too: nothing of it is under way to nobody. */
+static bool hears_end(struct cord *c)
+{
+	while (hear(c))
+		(void)BIO_reset(SSL_get_rbio(c->ssl));
+	return c->dead;
+}
+
 /* Nobody holds it: what was written before the close in order has left, or cannot. */
 static void end_if_said(struct cord *c)
 {
 	finish_if_due(c);
 	if (!c->finished && !c->dead && !c->cut)
 		return;
+	if (c->finished && c->plan.patient && c->renewed && !hears_end(c))
+		return;
 	list_remove(&c->link);
-	cord_free(c, c->dead || c->cut);
+	cord_free(c, !c->finished);
 }
 
 static void go_on(struct cord *c)
@@ -320,6 +331,7 @@ static void renew_keys(struct cord *c, uint32_t n)
 		return;
 	c->n_read = 0;
 	c->plan.seal->n_renewed++;
+	c->renewed = true;
 	GW_ASSERT(SSL_key_update(c->ssl, SSL_KEY_UPDATE_REQUESTED) == 1);
 	GW_ASSERT(SSL_do_handshake(c->ssl) == 1);
 	(void)flush(c);

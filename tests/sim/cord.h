@@ -34,6 +34,7 @@ struct cord_plan {
 	uint32_t cut_at;    /* After so many bytes of its own, if the handshake needs more. */
 	uint64_t spoilt_at; /* This byte of its own is not what it should be; 0: none. */
 	bool rude;          /* Ends without close_notify. */
+	bool patient;       /* Hears out what it has asked for: what comes later is a reset. */
 	uint32_t renews;    /* Wants new keys whenever it has read so much, of TLS 1.3; 0: never. */
 };
 

@@ -405,6 +405,7 @@ struct cord *world_dial(struct world *w, uint32_t first, bool h2, const struct r
 					      .resumes = rng_below(&rng, 2) };
 	plan.rude = rng_below(&rng, 3) == 0;
 	plan.renews = some_renewal(&rng);
+	plan.patient = w->calm;
 	if (!w->calm && rng_below(&rng, 6) == 0)
 		some_cut(&plan, &rng, CORD_STALLS, 400);
 	return cord_dial(w->ring, &w->front, from, &plan);
@@ -431,6 +432,7 @@ struct cord *world_accept(struct world *w, struct sim_end *end)
 					      .asks_again = rng_below(&rng, 6) == 0 };
 	plan.rude = rng_below(&rng, 3) == 0;
 	plan.renews = some_renewal(&rng);
+	plan.patient = w->calm;
 	if (!w->calm && rng_below(&rng, 8) == 0)
 		some_cut(&plan, &rng, CORD_BABBLES, 1300);
 	if (!w->calm && rng_below(&rng, 10) == 0)
