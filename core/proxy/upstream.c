@@ -226,16 +226,25 @@ static enum upstream_got begin_connect(struct proxy *proxy, struct upstream_call
 	return UPSTREAM_COMING;
 }
 
+/* A connection that is made now is for the same service, which speaks what the call is written in. */
+static bool may_connect_again(const struct upstream *u, const struct upstream_call *call)
+{
+	const struct proxy_endpoint *endpoint = upstream_endpoint(u);
+
+	return endpoint->service == call->service && endpoint->protocol == u->protocol &&
+	       endpoint->n_addrs > 0;
+}
+
 /*
  * HTTP/2: a call that got no place on 'u', which serves 'n' others, waits for another connection.
- * So each of them serves somebody.
+ * So each of them serves somebody. Where that one goes, and who judges it, is what holds now.
  */
 static enum reason seek(struct upstream *u, struct upstream_call *call, uint32_t n)
 {
 	uint64_t now_ns = ring_now_ns(u->proxy->ring);
 	enum reason reason;
 
-	if (n == 0 || upstream_has_room(u) || !upstream_is_current(u))
+	if (n == 0 || upstream_has_room(u) || !may_connect_again(u, call))
 		return REASON_OVERLOAD_UPSTREAM;
 	if (now_ns >= u->until_ns)
 		return REASON_UPSTREAM_CONNECT_TIMEOUT;

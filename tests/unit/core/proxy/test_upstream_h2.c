@@ -1325,6 +1325,37 @@ static void connections_to_other_addresses_are_not_used(void **state)
 	}
 }
 
+/* While a connection is made its endpoint moves: those that get no place on it are asked there. */
+static void those_that_wait_move_along(void **state)
+{
+	(void)state;
+	for (uint64_t seed = 1; seed <= STAGE_SEEDS; seed++) {
+		struct sim_host moved;
+		struct guest *g;
+
+		begin(seed);
+		moved = st.host;
+		moved.addr.ip[3] = 99;
+		sim_host_add(st.ring, &moved);
+		g = visit(0);
+		plan.streams_max = 1;
+		get(g);
+		get(g);
+		until(st.proxy->upstreams.n_used == 1);
+		assert_int_equal(n_heard(), 0);
+		st.second = next_table(st.table);
+		policy_endpoint_of(st.second, 0, 0)->addrs[0].ip[3] = 99;
+		adopt();
+		get(g);
+		until(n_heard() == 3);
+		assert_int_equal(st.n_origins, 3);
+		for (uint32_t i = 0; i < st.n_origins; i++)
+			hand_answer_all(&hands[i]);
+		until(n_ok(g) == 3);
+		end();
+	}
+}
+
 /* A request has the form of the protocol that was spoken when it came. */
 static void a_request_is_not_sent_in_another_protocol(void **state)
 {
@@ -1839,6 +1870,7 @@ int main(void)
 		cmocka_unit_test(none_may_idle),
 		cmocka_unit_test(a_drain_ends_connections),
 		cmocka_unit_test(connections_to_other_addresses_are_not_used),
+		cmocka_unit_test(those_that_wait_move_along),
 		cmocka_unit_test(a_request_is_not_sent_in_another_protocol),
 		cmocka_unit_test(used_up_streams_refuse),
 		cmocka_unit_test(a_full_table_is_survived),
