@@ -16,8 +16,6 @@
 #include "core/http/h1_parse.h"
 #include "core/http/head.h"
 
-enum { H2_BLOCK_TEXT = HTTP_HEAD_MAX + 4096 }; /* Spans are 16 bits wide. */
-
 enum h2_section { H2_REQUEST, H2_RESPONSE, H2_TRAILERS };
 
 struct h2_block {
@@ -29,7 +27,7 @@ struct h2_block {
 	uint8_t section;   /* enum h2_section. */
 	uint8_t n_cookies; /* Fields that are pieces of one (RFC 9113 8.2.3). */
 	struct http_head head;
-	char text[H2_BLOCK_TEXT];
+	char text[HTTP_HEAD_TEXT];
 };
 
 void h2_block_begin(struct h2_block *block, enum h2_section section,

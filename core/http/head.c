@@ -117,6 +117,44 @@ enum http_field_class http_field_class(enum http_field_id id)
 	return (enum http_field_class)field_classes[id];
 }
 
+/* --- Copies. --------------------------------------------------------------------------------- */
+
+static size_t last_end(size_t end, struct http_span span)
+{
+	size_t its = (size_t)span.off + span.len;
+
+	return its > end ? its : end;
+}
+
+static size_t text_len(const struct http_head *head)
+{
+	size_t end = 0;
+
+	end = last_end(end, head->method_text);
+	end = last_end(end, head->path);
+	end = last_end(end, head->query);
+	end = last_end(end, head->host);
+	end = last_end(end, head->reason_phrase);
+	for (uint32_t i = 0; i < head->n_fields; i++) {
+		end = last_end(end, head->fields[i].name);
+		end = last_end(end, head->fields[i].value);
+	}
+	return end;
+}
+
+void http_head_copy(struct http_head *ret_head, char *text, const struct http_head *from)
+{
+	size_t len = text_len(from);
+
+	GW_ASSERT(len <= HTTP_HEAD_TEXT);
+	memcpy(ret_head, from,
+	       offsetof(struct http_head, fields) + from->n_fields * sizeof(from->fields[0]));
+	memcpy(text, from->base, len);
+	ret_head->base = text;
+}
+
+/* --- Finding. -------------------------------------------------------------------------------- */
+
 const struct http_field *http_head_find(const struct http_head *head, enum http_field_id id)
 {
 	GW_ASSERT(id < HTTP_N_FIELD_IDS && id != HTTP_FIELD_OTHER);

@@ -25,6 +25,7 @@ enum {
 	HTTP_FIELDS_MAX = 128, /* Room; the configured limit is at most this. */
 	HTTP_HEAD_MAX =
 		61440, /* Bytes; the configured limit is at most this (spans are 16 bits). */
+	HTTP_HEAD_TEXT = HTTP_HEAD_MAX + 4096, /* With what was read or put around it. */
 };
 
 struct http_span {
@@ -137,6 +138,9 @@ static inline struct slice http_text(const struct http_head *head, struct http_s
 {
 	return (struct slice){ head->base + span.off, span.len };
 }
+
+/* The same head with bytes of its own in 'text', which has HTTP_HEAD_TEXT; good as long as they are. */
+void http_head_copy(struct http_head *ret_head, char *text, const struct http_head *from);
 
 /* The first field of that id that is not dropped, or NULL. */
 const struct http_field *http_head_find(const struct http_head *head, enum http_field_id id);

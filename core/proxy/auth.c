@@ -193,27 +193,44 @@ static int64_t now_s(void)
 	return (int64_t)(gw_wall_ns() / GW_NS_PER_S);
 }
 
-static enum reason judge_token(struct proxy *proxy, const struct auth_request *request,
-			       const struct policy_auth *auth, struct slice *ret_facts)
+/* True: what is to be said of it is known without a look at its signature. */
+static bool is_known(struct proxy *proxy, const struct auth_request *request, struct shown *shown,
+		     struct slice *ret_facts, enum reason *ret_reason)
 {
-	struct shown shown = { .auth = auth, .now_s = now_s() };
 	struct jwt_cache_verdict known;
 	uint64_t id;
-	enum reason reason = show_token(request->head, &shown.token);
 
-	if (reason != REASON_NONE)
-		return reason;
-	shown.rules = keyring_rules(proxy->shared->keyring, auth->ring, proxy->worker, &id);
-	if (jwt_cache_key(proxy->auth.cache, id, shown.token, &shown.key) < 0)
-		return REASON_OVERLOAD_MEMORY;
-	if (jwt_cache_find(proxy->auth.cache, &shown.key, shown.now_s, &known)) {
+	*ret_reason = show_token(request->head, &shown->token);
+	if (*ret_reason != REASON_NONE)
+		return true;
+	shown->rules = keyring_rules(proxy->shared->keyring, shown->auth->ring, proxy->worker, &id);
+	if (jwt_cache_key(proxy->auth.cache, id, shown->token, &shown->key) < 0) {
+		*ret_reason = REASON_OVERLOAD_MEMORY;
+		return true;
+	}
+	if (jwt_cache_find(proxy->auth.cache, &shown->key, shown->now_s, &known)) {
 		metric_inc(proxy->metrics, METRIC_JWT_KNOWN);
 		*ret_facts = known.value;
-		return reason_of(known.fault);
+		*ret_reason = reason_of(known.fault);
+		return true;
 	}
-	if (!limits_may_fail(proxy, request->client))
-		return REASON_RATE_LIMITED;
-	return reason_of(verify(proxy, request, &shown, ret_facts));
+	*ret_reason = REASON_RATE_LIMITED;
+	return !limits_may_fail(proxy, request->client);
+}
+
+/* False: not yet. */
+static bool judge_token(struct proxy *proxy, const struct auth_request *request,
+			const struct policy_auth *auth, struct slice *ret_facts,
+			enum reason *ret_reason)
+{
+	struct shown shown = { .auth = auth, .now_s = now_s() };
+
+	if (is_known(proxy, request, &shown, ret_facts, ret_reason))
+		return true;
+	if (request->turn && !turns_ask(&proxy->tokens, request->turn))
+		return false;
+	*ret_reason = reason_of(verify(proxy, request, &shown, ret_facts));
+	return true;
 }
 
 /* With keys of the first worker, which are shared for as long as this takes. */
@@ -310,16 +327,17 @@ static enum reason judge_scopes(const struct auth_request *request, enum reason 
 	return reason == REASON_NONE && !has_scopes(request, facts) ? REASON_JWT_SCOPE : reason;
 }
 
-enum reason auth_judge(struct proxy *proxy, const struct auth_request *request,
-		       struct auth_client *ret_client)
+bool auth_judge(struct proxy *proxy, const struct auth_request *request,
+		struct auth_client *ret_client, enum reason *ret_reason)
 {
 	struct auth_client *client = ret_client;
-	enum reason reason;
 
-	if (is_judged(request, client, &reason))
-		return reason;
-	reason = judge_token(proxy, request, client->by, &client->facts);
-	return judge_scopes(request, reason, client->facts);
+	if (is_judged(request, client, ret_reason))
+		return true;
+	if (!judge_token(proxy, request, client->by, &client->facts, ret_reason))
+		return false;
+	*ret_reason = judge_scopes(request, *ret_reason, client->facts);
+	return true;
 }
 
 enum reason auth_look(struct auth *scratch, const struct keyring *keyring,

@@ -5,7 +5,8 @@
  * A signature is checked on the worker, once: the verdict is kept until the token expires, a minute
  * at most, or until another policy comes. What a good token says and is of use (its scopes, the
  * claims that are told or limited by) is kept with it as a few bytes, the facts, so that no other
- * request looks into the token. A client that shows many bad ones is not looked at for a while.
+ * request looks into the token. A client that shows many bad ones is not looked at for a while;
+ * when many new ones come at once, they wait for their turn (turns.h), and others do not.
  *
  * Threads: the worker's.
  */
@@ -16,6 +17,7 @@
 #include "core/crypto/jwt_cache.h"
 #include "core/http/head.h"
 #include "core/proxy/peer.h"
+#include "core/proxy/turns.h"
 #include "policy/table.h"
 
 struct proxy;
@@ -40,6 +42,7 @@ struct auth_request {
 	const struct http_head *head;
 	const struct tls_identity *identity; /* Of the client's certificate; NULL: none. */
 	const struct peer *client;
+	struct turn *turn; /* Waits when a signature cannot be checked at once; NULL: it can. */
 };
 
 /* Who it is. Good while the request is judged. */
@@ -49,13 +52,16 @@ struct auth_client {
 	struct slice facts;           /* Of a token. */
 };
 
-/* REASON_NONE: it may; else why not. */
-enum reason auth_judge(struct proxy *proxy, const struct auth_request *request,
-		       struct auth_client *ret_client);
+/*
+ * True: *ret_reason is REASON_NONE, it may; else why not. False: nothing is known yet, and the
+ * turn waits (proxy.tokens): ask again, without one, when it comes.
+ */
+GW_MUST_USE bool auth_judge(struct proxy *proxy, const struct auth_request *request,
+			    struct auth_client *ret_client, enum reason *ret_reason);
 
 /*
- * The same for who only asks what it would be: with scratch of its own, which needs no init, and
- * nothing is counted or kept. For any thread.
+ * The same for who only asks what it would be, at once: with scratch of its own, which needs no
+ * init, and nothing is counted or kept. For any thread.
  */
 struct keyring;
 enum reason auth_look(struct auth *scratch, const struct keyring *keyring,

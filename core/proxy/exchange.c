@@ -6,23 +6,26 @@
 #include "core/proxy/proxy.h"
 
 #define TO(state) (1u << EXCHANGE_##state)
-static const uint8_t may_follow[EXCHANGE_N_STATES] = {
+static const uint16_t may_follow[EXCHANGE_N_STATES] = {
 #define X(name, next) [EXCHANGE_##name] = (next),
 	EXCHANGE_STATES(X)
 #undef X
 };
 
 static const uint8_t phase_of[EXCHANGE_N_STATES] = {
-	[EXCHANGE_JUDGING] = ACCOUNT_IN_HEAD,      [EXCHANGE_CONNECTING] = ACCOUNT_IN_CONNECT,
-	[EXCHANGE_SENDING] = ACCOUNT_IN_REQUEST,   [EXCHANGE_RESPONDING] = ACCOUNT_IN_RESPONSE,
-	[EXCHANGE_TUNNEL] = ACCOUNT_IN_TUNNEL,     [EXCHANGE_ENDING] = ACCOUNT_IN_TUNNEL,
-	[EXCHANGE_REPLYING] = ACCOUNT_IN_RESPONSE, [EXCHANGE_OVER] = ACCOUNT_IN_RESPONSE,
+	[EXCHANGE_JUDGING] = ACCOUNT_IN_HEAD,        [EXCHANGE_QUEUED] = ACCOUNT_IN_HEAD,
+	[EXCHANGE_CONNECTING] = ACCOUNT_IN_CONNECT,  [EXCHANGE_SENDING] = ACCOUNT_IN_REQUEST,
+	[EXCHANGE_RESPONDING] = ACCOUNT_IN_RESPONSE, [EXCHANGE_TUNNEL] = ACCOUNT_IN_TUNNEL,
+	[EXCHANGE_ENDING] = ACCOUNT_IN_TUNNEL,       [EXCHANGE_REPLYING] = ACCOUNT_IN_RESPONSE,
+	[EXCHANGE_OVER] = ACCOUNT_IN_RESPONSE,
 };
 
 void exchange_enter(struct exchange *ex, enum exchange_state next)
 {
 	GW_ASSERT(may_follow[ex->state] & (1u << next));
 	ex->state = (uint8_t)next;
+	if (ex->queued && next != EXCHANGE_QUEUED)
+		exchange_leave_queue(ex);
 	if (next != EXCHANGE_OVER) {
 		exchange_wait_begin(ex);
 		return;
@@ -229,6 +232,8 @@ void exchange_check(const struct exchange *ex)
 	flow_check(&ex->up);
 	flow_check(&ex->down);
 	exchange_wait_check(ex);
+	GW_ASSERT((ex->state == EXCHANGE_QUEUED) == (ex->queued != NULL));
+	GW_ASSERT((ex->state == EXCHANGE_QUEUED) == list_node_is_linked(&ex->turn.link));
 	GW_ASSERT(!ex->upstream || ex->call.endpoint >= 0);
 	GW_ASSERT(!ex->upstream || (ex->state >= EXCHANGE_SENDING && ex->state <= EXCHANGE_ENDING));
 	GW_ASSERT(!upstream_is_done(ex)); /* It was released. */

@@ -8,6 +8,7 @@
  *
  *     exchange.c       life: open, states, end
  *     exchange_judge.c the request: judged, and encoded or answered
+ *     exchange_queue.c its head is kept until its token's turn comes
  *     exchange_up.c    sent, tried again
  *     exchange_down.c  the response: passed on, or an answer of our own
  *     exchange_body.c  body bytes of either direction, a tunnel's as well
@@ -26,6 +27,7 @@
 #include "core/proxy/handling.h"
 #include "core/proxy/relay.h"
 #include "core/proxy/stream.h"
+#include "core/proxy/turns.h"
 #include "core/proxy/upstream.h"
 #include "policy/decide.h"
 
@@ -34,7 +36,8 @@ struct tls_identity;
 
 /* clang-format off */
 #define EXCHANGE_STATES(X) \
-	X(JUDGING, TO(CONNECTING) | TO(REPLYING) | TO(OVER))                    \
+	X(JUDGING, TO(QUEUED) | TO(CONNECTING) | TO(REPLYING) | TO(OVER))       \
+	X(QUEUED, TO(CONNECTING) | TO(REPLYING) | TO(OVER))                     /* For its token's turn. */ \
 	X(CONNECTING, TO(SENDING) | TO(REPLYING) | TO(OVER))                    /* For an upstream stream. */ \
 	X(SENDING, TO(RESPONDING) | TO(TUNNEL) | TO(CONNECTING) | TO(REPLYING) | TO(OVER)) /* Until the response's head. */ \
 	X(RESPONDING, TO(OVER))                                                 \
@@ -89,6 +92,8 @@ struct exchange {
 	struct exchange_flow up, down;
 	struct deadline deadline;
 	uint64_t until_ns; /* The client gave it so long; DEADLINE_NEVER: it did not say. */
+	struct turn turn;  /* QUEUED; */
+	struct exchange_queued *queued; /* else NULL. */
 	struct verdict verdict;
 	struct account account;
 	const struct codec *form;      /* Whose form the request was given. */
@@ -150,8 +155,27 @@ void exchange_cut(struct exchange *ex, enum reason reason, enum account_ender en
 /* The upstream's stream, if any, is given up in the middle. */
 void exchange_drop_upstream(struct exchange *ex);
 
-/* Judge a sound head and send it on its way, or answer it. */
+/* Judge a sound head and send it on its way, or answer it, or let it wait for its turn. */
 void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who);
+/* Its turn has come: judge it by what holds now, and wait no more. */
+void exchange_judge_queued(struct exchange *ex, struct http_head *head,
+			   const struct exchange_client *who);
+
+/* What is kept of a request whose turn has not come. */
+struct exchange_queued {
+	struct exchange_client who;
+	struct http_head head;
+	char text[HTTP_HEAD_TEXT];
+};
+
+/* ex->turn waits. False: too many do; it waits no more. */
+GW_MUST_USE bool exchange_queue(struct exchange *ex, const struct http_head *head,
+				const struct exchange_client *who);
+/* From exchange_enter(). */
+void exchange_leave_queue(struct exchange *ex);
+/* turns_come_fn of the exchange's turn. */
+void exchange_turn_comes(struct turn *turn);
+
 void exchange_connect(struct exchange *ex, bool fresh, int32_t avoid);
 /* Before it is called again: upstreams still speak what the request was encoded for. */
 bool exchange_is_spoken(const struct exchange *ex);

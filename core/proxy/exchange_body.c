@@ -340,6 +340,12 @@ static void too_large(struct exchange *ex)
 	}
 }
 
+/* What comes of it is held. */
+static bool waits_for_upstream(const struct exchange *ex)
+{
+	return ex->state == EXCHANGE_QUEUED || ex->state == EXCHANGE_CONNECTING;
+}
+
 void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
 {
 	uint32_t len = buf ? buf->len : 0;
@@ -356,9 +362,9 @@ void exchange_take_body(struct exchange *ex, struct ring_buf *buf, bool end)
 		too_large(ex);
 		return;
 	}
-	if (ex->state == EXCHANGE_CONNECTING || ex->upstream)
+	if (waits_for_upstream(ex) || ex->upstream)
 		ex->up.waiting += len;
-	if (ex->state == EXCHANGE_CONNECTING && buf)
+	if (waits_for_upstream(ex) && buf)
 		list_push_back(&ex->held, &buf->link);
 	else if (ex->upstream)
 		ex->upstream->codec->send_body(ex->upstream, buf, end);
@@ -373,7 +379,7 @@ void exchange_take_trailers(struct exchange *ex, struct slice lines)
 		ex->upstream->codec->send_trailers(ex->upstream, lines);
 		return;
 	}
-	if (ex->state != EXCHANGE_CONNECTING)
+	if (!waits_for_upstream(ex))
 		return;
 	ex->trailers = ring_buf_take(ex->proxy->ring);
 	if (GW_COUNT_IF(!ex->trailers, "trailers_without_buffer"))

@@ -50,25 +50,31 @@ struct judging {
 	char challenge_text[EXCHANGE_CHALLENGE];
 };
 
-static bool keeps_limits(struct exchange *ex, const struct http_head *head, struct judging *j,
-			 bool first)
+static struct limits_request limits_of(const struct exchange *ex, const struct http_head *head,
+				       const struct judging *j)
 {
-	struct limits_request request = {
+	return (struct limits_request){
 		.table = j->handling.table,
 		.route = table_route(j->handling.table, ex->verdict.index),
 		.head = head,
 		.client = &j->source,
 		.known = &j->client,
 	};
+}
+
+static bool keeps_limits(struct exchange *ex, const struct http_head *head, struct judging *j,
+			 bool first)
+{
+	struct limits_request request = limits_of(ex, head, j);
 	bool keeps = limits_take(ex->proxy, &request, first, &j->taken, &j->told, &ex->retry_s);
 
 	j->handling.told = writer_slice(&j->told);
 	return keeps;
 }
 
-/* REASON_NONE; or why it may not, and what would be needed. */
-static enum reason identify(struct exchange *ex, const struct http_head *head,
-			    const struct exchange_client *who, struct judging *j)
+/* True: REASON_NONE; or why it may not, and what would be needed. False: its turn waits. */
+static bool identify(struct exchange *ex, const struct http_head *head,
+		     const struct exchange_client *who, struct judging *j, enum reason *ret_reason)
 {
 	struct auth_request request = {
 		.table = j->handling.table,
@@ -76,27 +82,43 @@ static enum reason identify(struct exchange *ex, const struct http_head *head,
 		.head = head,
 		.identity = who->identity,
 		.client = &j->source,
+		.turn = ex->state == EXCHANGE_JUDGING ? &ex->turn : NULL,
 	};
-	enum reason reason = auth_judge(ex->proxy, &request, &j->client);
 
-	auth_challenge(&request, reason, &j->challenge);
+	if (!auth_judge(ex->proxy, &request, &j->client, ret_reason))
+		return false;
+	auth_challenge(&request, *ret_reason, &j->challenge);
 	GW_ASSERT(!j->challenge.overflow);
-	return reason;
+	return true;
 }
 
-static enum reason admit(struct exchange *ex, const struct http_head *head,
-			 const struct exchange_client *who, struct judging *j)
+/* Until its turn comes: then all of it is judged anew. */
+static bool wait_for_turn(struct exchange *ex, const struct http_head *head,
+			  const struct exchange_client *who, struct judging *j)
 {
-	enum reason reason;
+	struct limits_request request = limits_of(ex, head, j);
 
+	limits_give_back(ex->proxy, &request, &j->taken);
+	return exchange_queue(ex, head, who);
+}
+
+/* False: it waits. */
+static bool admit(struct exchange *ex, const struct http_head *head,
+		  const struct exchange_client *who, struct judging *j, enum reason *ret_reason)
+{
+	*ret_reason = REASON_RATE_LIMITED;
 	if (!keeps_limits(ex, head, j, true))
-		return REASON_RATE_LIMITED;
+		return true;
+	*ret_reason = REASON_NONE;
 	if (ex->verdict.kind == VERDICT_PREFLIGHT) /* It brings no token (Fetch, 4.8). */
-		return REASON_NONE;
-	reason = identify(ex, head, who, j);
-	if (reason != REASON_NONE)
-		return reason;
-	return keeps_limits(ex, head, j, false) ? REASON_NONE : REASON_RATE_LIMITED;
+		return true;
+	if (!identify(ex, head, who, j, ret_reason)) {
+		*ret_reason = REASON_OVERLOAD_TOKENS;
+		return !wait_for_turn(ex, head, who, j);
+	}
+	if (*ret_reason == REASON_NONE && !keeps_limits(ex, head, j, false))
+		*ret_reason = REASON_RATE_LIMITED;
+	return true;
 }
 
 /* --- Encoding. --------------------------------------------------------------------------------- */
@@ -249,6 +271,10 @@ static void pass_on(struct exchange *ex, struct http_head *head, const struct ex
 	enum reason reason;
 
 	ex->account.service = ex->verdict.service;
+	if (ex->up.in > ex->verdict.max_body) { /* It came while its turn did not, */
+		exchange_refuse(ex, 413, REASON_BODY_TOO_LARGE, ACCOUNT_BY_CLIENT);
+		return; /* and another policy did. */
+	}
 	reason = encode(ex, head, who, j);
 	if (reason != REASON_NONE) {
 		exchange_refuse(ex, (uint16_t)reason_status(reason), reason, ACCOUNT_BY_GATEWAY);
@@ -256,7 +282,8 @@ static void pass_on(struct exchange *ex, struct http_head *head, const struct ex
 	}
 	if (head->body == HTTP_BODY_LENGTH)
 		ex->up.length = head->content_length;
-	ex->replayable = ex->verdict.retry && ex->up.ended;
+	ex->replayable = ex->verdict.retry && ex->up.ended && list_is_empty(&ex->held) &&
+			 !ex->trailers;
 	ex->retriable = ex->replayable && is_idempotent(head->method);
 	exchange_connect(ex, false, -1);
 }
@@ -286,7 +313,8 @@ static void carry_out(struct exchange *ex, struct http_head *head,
 		return;
 	}
 	ex->account.route = ex->verdict.route;
-	reason = admit(ex, head, who, j);
+	if (!admit(ex, head, who, j, &reason))
+		return;
 	if (reason != REASON_NONE)
 		refuse(ex, j, reason);
 	else if (ex->verdict.kind == VERDICT_PREFLIGHT)
@@ -326,6 +354,12 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 		exchange_refuse(ex, ex->verdict.status, ex->verdict.reason, ACCOUNT_BY_GATEWAY);
 	else
 		take_route(ex, head, who, table);
+}
+
+void exchange_judge_queued(struct exchange *ex, struct http_head *head,
+			   const struct exchange_client *who)
+{
+	judge_by_policy(ex, head, who);
 }
 
 /* For somebody else than whom the client has shaken hands with (RFC 9110 7.4). */

@@ -204,9 +204,8 @@ static void give_word_back(struct proxy *proxy, const struct policy_limit *limit
 				 &limit->rule, ring_now_ns(proxy->ring));
 }
 
-/* What the limits of the route have given is given back: the request is refused. */
-static void give_back(struct proxy *proxy, const struct limits_request *request,
-		      const struct limits_taken *taken)
+void limits_give_back(struct proxy *proxy, const struct limits_request *request,
+		      struct limits_taken *taken)
 {
 	for (uint32_t i = 0; i < request->route->limits.n; i++) {
 		const struct policy_limit *limit =
@@ -220,6 +219,7 @@ static void give_back(struct proxy *proxy, const struct limits_request *request,
 			(void)rate_table_refund(proxy->shared->limits->table, taken->tags[i],
 						&limit->rule, ring_now_ns(proxy->ring), 1);
 	}
+	taken->set = 0;
 }
 
 /* --- Telling. -------------------------------------------------------------------------------- */
@@ -281,7 +281,7 @@ static bool take(struct proxy *proxy, const struct limits_request *request, uint
 	}
 	retry_s = seconds_up(answer.retry_after_ns);
 	*ret_retry_s = retry_s < 1 ? 1 : retry_s > UINT32_MAX ? UINT32_MAX : (uint32_t)retry_s;
-	give_back(proxy, request, taken);
+	limits_give_back(proxy, request, taken);
 	return false;
 }
 

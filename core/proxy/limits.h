@@ -67,6 +67,10 @@ struct limits_taken {
 bool limits_take(struct proxy *proxy, const struct limits_request *request, bool first,
 		 struct limits_taken *taken, struct writer *out, uint32_t *ret_retry_s);
 
+/* The request is not answered yet: what the first ones have given is not taken. */
+void limits_give_back(struct proxy *proxy, const struct limits_request *request,
+		      struct limits_taken *taken);
+
 /* A client may show so many bad tokens; is another one looked at? */
 bool limits_may_fail(const struct proxy *proxy, const struct peer *client);
 void limits_failed(struct proxy *proxy, const struct peer *client);
@@ -78,10 +82,10 @@ void limits_failed(struct proxy *proxy, const struct peer *client);
 void limits_look(const struct limits_shared *shared, const struct limits_request *request,
 		 uint32_t i, uint64_t now_ns, struct gcra_answer *ret_answer);
 
-/* The field's value when it is there once, and empty: by what BY_HEADER goes. */
 /* Is it among those that are asked before it is known who asks? */
 bool limits_is_first(const struct policy_limit *limit);
 
+/* The field's value when it is there once, and empty: by what BY_HEADER goes. */
 struct slice limits_field(const struct http_head *head, struct slice name);
 
 /* Gives back what leases have left. At the end; else it happens by itself. */

@@ -18,9 +18,15 @@ enum { EXCHANGES_PER_CLIENT = 2 };
 #define H2_MEMORY_PER_CLIENT ((size_t)64 << 10)
 #define H2_MEMORY_PER_STREAM ((size_t)2 << 10)
 
-#define HEAD_SIZE                                                                                  \
-	(sizeof(struct head_block) > sizeof(struct h2_block) ? sizeof(struct head_block)           \
-							     : sizeof(struct h2_block))
+/* All that a slot of 'heads' is used for. */
+union any_head {
+	struct head_block block;
+	struct h2_block h2;
+	struct exchange_queued queued;
+};
+
+/* As long as a handshake takes, about: a signature of ES256 is 77 us. */
+enum { TOKENS_AT_ONCE = 4 };
 
 static int reserve(struct proxy *p)
 {
@@ -35,7 +41,7 @@ static int reserve(struct proxy *p)
 		{ &p->upstreams, sizeof(struct upstream), 64, opt->upstreams_max },
 		{ &p->exchanges, sizeof(struct exchange), 64,
 		  opt->clients_max * EXCHANGES_PER_CLIENT + opt->h2_streams_max },
-		{ &p->heads, HEAD_SIZE, 64, opt->heads_max },
+		{ &p->heads, sizeof(union any_head), 64, opt->heads_max },
 		{ &p->sealed, sizeof(struct sealed), _Alignof(struct sealed),
 		  opt->sealed_max ? opt->sealed_max : 1 },
 		{ &p->h2_streams, sizeof(struct h2_stream), 64,
@@ -75,8 +81,10 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	p->tunnels_until_ns = DEADLINE_NEVER;
 	list_init(&p->listeners);
 	list_counted_init(&p->idle);
-	turns_init(&p->handshakes, p->ring, sealed_turn_comes, p->metrics,
-		   METRIC_TLS_HANDSHAKES_WAITED);
+	turns_init(&p->handshakes, p->ring, p->metrics,
+		   &(struct turns_kind){ sealed_turn_comes, METRIC_TLS_HANDSHAKES_WAITED, 1 });
+	turns_init(&p->tokens, p->ring, p->metrics,
+		   &(struct turns_kind){ exchange_turn_comes, METRIC_JWT_WAITED, TOKENS_AT_ONCE });
 	rng_seed(&p->rng, parts->seed);
 	limits_init(&p->limits);
 	r = reserve(p);
@@ -152,7 +160,8 @@ void proxy_check(const struct proxy *p)
 bool proxy_is_quiet(const struct proxy *p)
 {
 	return list_is_empty(&p->listeners) && p->clients.n_used == 0 && p->upstreams.n_used == 0 &&
-	       p->exchanges.n_used == 0 && turns_are_over(&p->handshakes);
+	       p->exchanges.n_used == 0 && turns_are_over(&p->handshakes) &&
+	       turns_are_over(&p->tokens);
 }
 
 void proxy_drain(struct proxy *p)

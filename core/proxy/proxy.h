@@ -36,12 +36,13 @@ struct tls_client;
 
 /*
  * A head that came in pieces, or one too large for its request's own room. The slab's
- * objects are large enough for HTTP/2's (struct h2_block), too.
+ * objects are large enough for HTTP/2's (struct h2_block) and those of requests that wait for
+ * their turn (struct exchange_waiting), too.
  */
 struct head_block {
 	struct h1_parser parser;
 	uint32_t len;
-	char text[HTTP_HEAD_MAX + 4096];
+	char text[HTTP_HEAD_TEXT];
 };
 
 /* What the operator set, the same for all workers. Spans in nanoseconds; 0 is off. */
@@ -141,6 +142,7 @@ struct proxy {
 	struct clock_date date;
 	uint64_t log_counter;
 	struct turns handshakes; /* Of clients. */
+	struct turns tokens;     /* Of requests: signatures are checked. */
 	struct limits limits;    /* Its part in the shared ones. */
 	struct auth auth;
 	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */

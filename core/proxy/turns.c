@@ -9,6 +9,7 @@ static uint64_t n_answers(const struct turns *turns)
 static void begin(struct turns *turns)
 {
 	turns->begun_ns = ring_now_ns(turns->ring);
+	turns->left = turns->kind.at_once - 1;
 	ring_soon(turns->ring, &turns->over);
 }
 
@@ -31,6 +32,7 @@ static void look(struct ring_op *op, const struct ring_answer *answer)
 	struct list_node *node;
 
 	(void)answer;
+	turns->left = 0;
 	if (!is_over(turns)) {
 		ring_soon(turns->ring, &turns->over);
 		return;
@@ -39,13 +41,18 @@ static void look(struct ring_op *op, const struct ring_answer *answer)
 	if (!node)
 		return;
 	begin(turns);
-	turns->come(list_entry(node, struct turn, link));
+	turns->kind.come(list_entry(node, struct turn, link));
+	while (turns->left > 0 && (node = list_counted_pop_front(&turns->waiting))) {
+		turns->left--;
+		turns->kind.come(list_entry(node, struct turn, link));
+	}
 }
 
-void turns_init(struct turns *turns, struct ring *ring, turns_come_fn *come,
-		struct metric_set *metrics, enum metric_counter waited)
+void turns_init(struct turns *turns, struct ring *ring, struct metric_set *metrics,
+		const struct turns_kind *kind)
 {
-	*turns = (struct turns){ .ring = ring, .come = come, .metrics = metrics, .waited = waited };
+	GW_ASSERT(kind->at_once > 0);
+	*turns = (struct turns){ .ring = ring, .metrics = metrics, .kind = *kind };
 	list_counted_init(&turns->waiting);
 	ring_op_init(&turns->over, look);
 }
@@ -56,8 +63,12 @@ bool turns_ask(struct turns *turns, struct turn *turn)
 		begin(turns);
 		return true;
 	}
+	if (turns->left > 0) {
+		turns->left--;
+		return true;
+	}
 	list_counted_push_back(&turns->waiting, &turn->link);
-	metric_inc(turns->metrics, turns->waited);
+	metric_inc(turns->metrics, turns->kind.waited);
 	return false;
 }
 

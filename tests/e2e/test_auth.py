@@ -4,6 +4,7 @@ import hashlib
 import json
 import time
 
+from harness import h2frames
 from harness.certs import Cert, client_context
 from harness.place import Place
 from harness.tokens import Pair, Secret
@@ -14,9 +15,10 @@ LISTENER = {"protocols": ["h2", "http/1.1"]}
 class Door:
     """A gateway with one service 'a' and such auths; routes: (name, match, more)."""
 
-    def __init__(self, t, auth, routes, listener=None, **rest):
+    def __init__(self, t, auth, routes, listener=None, config=None, **rest):
         self.t = t
-        self.place = Place(t, [], listener=dict(LISTENER, **(listener or {})), state=False)
+        self.place = Place(t, [], listener=dict(LISTENER, **(listener or {})), state=False,
+                           config=config or {})
         self.up = self.place.a
         self.push(auth, routes, **rest)
 
@@ -201,11 +203,87 @@ def test_a_flood_of_bad_tokens(t):
     def ask(who, token):
         return d.verdict("/", token, [("X-Forwarded-For", who)], client=c)
 
-    got = [ask("192.0.2.1", key.token(sub=str(i))[:-6] + "AAAAAA") for i in range(200)]
+    bad = [key.token(sub=str(i))[:-6] + "AAAAAA" for i in range(400)]
+    began = time.monotonic()
+    got = [ask("192.0.2.1", token) for token in bad]
+    looked_at = 101 + 20 * (time.monotonic() - began)  # 100 at once, 20 each second.
     t.equal(got[:100], ["jwt_signature"] * 100, "the first")
-    t.check(got[-1] == "rate_limited" and got.count("rate_limited") > 20, got[-1])
+    t.check(got.count("jwt_signature") <= looked_at, f"{got.count('jwt_signature')} of {looked_at}")
+    t.equal(set(got[100:]) - {"jwt_signature", "rate_limited"}, set(), "the others")
     t.equal(ask("192.0.2.2", key.token()), 200, "another client")
     t.equal(ask("192.0.2.1", key.token()), 200, "a token that is known")
+
+
+def burst(c, asks):
+    """Streams of so many requests (token, body), sent in one go."""
+    out, streams = b"", []
+    for token, body in asks:
+        s = c.open("POST")
+        out += h2frames.headers(s.number, c.encode([*c.pseudo("POST", "/", "h"), (
+            "authorization", f"Bearer {token}")]), False) + h2frames.data(s.number, body, True)
+        s.send_window -= len(body)
+        c.send_window -= len(body)
+        streams.append(s)
+    c.send(out)
+    return streams
+
+
+def test_new_tokens_wait_for_their_turn(t):
+    """All at once; with their bodies, and what they took of a limit given back meanwhile."""
+    key, n = Secret(), 60
+    d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main", "limits": ["few"]})],
+             limits={"few": {"rate": "60/h", "burst": n + 1}})
+    c = t.h2client(d.place.g)
+    c.ask("GET", "/")  # Without a token; that, too, counts as one.
+    asks = [(key.token(sub=str(i)), b"%d-" % i * 40) for i in range(n)]
+    got = [c.take(s).status for s in burst(c, asks)]
+    t.equal(got, [200] * n, "answers")
+    t.equal(sorted(m.body for m in d.up.messages), sorted(body for _, body in asks), "bodies")
+    m = d.place.g.metrics()
+    t.equal(m.sum("gateway_jwt_checked_total"), n, "looked at")
+    t.check(m.sum("gateway_jwt_waited_total") > n / 2, "waited")
+    s, = burst(c, [(key.token(sub="one more"), b"x")])
+    t.equal(json.loads(c.take(s).body)["reason"], "rate_limited", "the limit holds")
+
+
+def test_who_waits_may_leave(t):
+    """Streams are cancelled, connections reset; the others are served, and nothing is left."""
+    key, n = Secret(), 40
+    d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main"})])
+    stays, leaves = t.h2client(d.place.g), t.h2client(d.place.g)
+    for c in (stays, leaves):
+        c.ask("GET", "/")
+    tokens = [key.token(sub=str(i)) for i in range(2 * n)]
+    streams = burst(stays, [(token, b"x") for token in tokens[:n]])
+    burst(leaves, [(token, b"y") for token in tokens[n:]])
+    leaves.reset()
+    for s in streams[::2]:
+        stays.cancel(s)
+    t.equal([stays.take(s).status for s in streams[1::2]], [200] * (n // 2), "the others")
+    t.check(d.place.g.wait_metric(lambda m: m.sum("gateway_requests_active") == 0), "all are over")
+
+
+def test_more_tokens_than_may_wait(t):
+    """Those are told so at once, and may come again."""
+    key = Secret()
+    d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main"})],
+             config={"limits": {"connections": 64}})
+    room, n = 64 // 2, 90  # Half of the heads, the least there are.
+    c = t.h2client(d.place.g)
+    c.ask("GET", "/")
+    asks = [(key.token(sub=str(i)), b"x") for i in range(n)]
+    streams = burst(c, asks)
+    for s in streams:
+        c.take(s)
+    good = [s for s in streams if s.status == 200]
+    shed = [s for s in streams if s.status == 503]
+    t.equal(len(good) + len(shed), n, "answered")
+    t.check(len(good) >= room, f"{len(good)} served")
+    t.equal({json.loads(s.body)["reason"] for s in shed}, {"overload_tokens"}, "why")
+    t.equal({s.get("retry-after") for s in shed}, {"1"}, "when")
+    t.equal(len(d.up.messages), len(good), "nothing of those is passed on")
+    again = burst(c, [asks[i] for i, s in enumerate(streams) if s.status == 503][:room])
+    t.equal({c.take(s).status for s in again} - {200}, set(), "the second time")
 
 
 def test_api_keys(t):

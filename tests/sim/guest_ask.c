@@ -7,6 +7,7 @@
 
 #include "core/http/h2_write.h"
 #include "tests/sim/guest_private.h"
+#include "tests/sim/token.h"
 
 #define MS UINT64_C(1000000)
 
@@ -59,7 +60,7 @@ static void put_flaw(struct writer *out, const struct plan *p)
 
 static void put_request(struct writer *out, const struct plan *p)
 {
-	char text[128], pad[6001];
+	char text[128], pad[6001], token[TOKEN_MAX + 8];
 
 	put(out, ":method", plan_method_name(p->method));
 	put(out, ":scheme", "http");
@@ -74,6 +75,11 @@ static void put_request(struct writer *out, const struct plan *p)
 		memset(pad, 'p', p->pad);
 		pad[p->pad] = '\0';
 		put(out, "x-pad", pad);
+	}
+	if (p->token) {
+		memcpy(token, "Bearer ", 7);
+		token[7 + token_make(p->nonce, p->flaw != PLAN_FLAW_TOKEN, token + 7).len] = '\0';
+		put(out, "authorization", token);
 	}
 	if (p->expect)
 		put(out, "expect", "100-continue");

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "core/base/hash.h"
+#include "tests/sim/token.h"
 
 enum { TEXT_MAX = 512 * 1024 };
 
@@ -90,7 +91,7 @@ static void choose_reply(struct plan *p, struct rng *rng)
 /* Only what means something for this request. */
 static void choose_flaw(struct plan *p, struct rng *rng)
 {
-	p->flaw = (enum plan_flaw)(1 + rng_below(rng, PLAN_N_FLAWS - 1));
+	p->flaw = (enum plan_flaw)(1 + rng_below(rng, PLAN_FLAW_TOKEN - 1));
 	if (p->flaw == PLAN_FLAW_CHUNK_SIZE || p->flaw == PLAN_FLAW_CHUNK_END) {
 		p->method = PLAN_POST;
 		p->http10 = false;
@@ -201,6 +202,17 @@ void plan_add_tunnel(struct plan *p)
 	}
 }
 
+void plan_add_token(struct plan *p, bool calm)
+{
+	struct rng rng;
+
+	rng_seed(&rng, p->nonce ^ 0x746f6b656e);
+	p->token = true;
+	if (!calm && !p->asks_tunnel && p->flaw == PLAN_FLAW_NONE && p->cut == PLAN_CUT_NONE &&
+	    p->trouble == PLAN_TROUBLE_NONE && one_in(&rng, 6))
+		p->flaw = PLAN_FLAW_TOKEN;
+}
+
 /* --- Writing ------------------------------------------------------------------------------- */
 
 __attribute__((format(printf, 2, 3))) static void add(struct plan_bytes *b, const char *format, ...)
@@ -277,6 +289,8 @@ static void end_head(struct plan_bytes *b)
 
 static void add_request_fields(struct plan_bytes *b, const struct plan *p)
 {
+	char token[TOKEN_MAX];
+
 	if (p->flaw != PLAN_FLAW_NO_HOST)
 		add(b, "Host: example.org\r\n");
 	add(b, "X-Nonce: %016" PRIx64 "\r\n", p->nonce);
@@ -285,6 +299,9 @@ static void add_request_fields(struct plan_bytes *b, const struct plan *p)
 		add_fill(b, p->pad);
 		add(b, "\r\n");
 	}
+	if (p->token)
+		add(b, "Authorization: Bearer %.*s\r\n",
+		    SLICE_ARG(token_make(p->nonce, p->flaw != PLAN_FLAW_TOKEN, token)));
 	if (p->flaw == PLAN_FLAW_FOLDED)
 		add(b, "X-Folded: a\r\n b\r\n");
 	if (p->flaw == PLAN_FLAW_BLANK_NAME)

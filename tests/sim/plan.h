@@ -28,7 +28,8 @@
 	X(BLANK_NAME) /* A blank before the colon. */                                              \
 	X(TRAVERSAL)                                                                               \
 	X(HEAD_SIZE)   /* A head larger than any limit. */                                         \
-	X(EXPECTATION) /* One that nobody knows. */
+	X(EXPECTATION) /* One that nobody knows. */                                                \
+	X(TOKEN)       /* Signed by another; only where tokens are shown. */
 
 enum plan_flaw {
 #define X(name) PLAN_FLAW_##name,
@@ -94,6 +95,7 @@ struct plan {
 	bool reply_close, reply_trailers;
 	bool asks_tunnel; /* Behind the head come bytes that are meant for a tunnel. */
 	bool tunnel;      /* The origin grants it; the reply's body is the other way of it. */
+	bool token;       /* It shows one: token.h. */
 	uint8_t n_interim;
 	uint16_t pad; /* Bytes of an additional field. */
 	enum plan_flaw flaw;
@@ -106,6 +108,8 @@ struct plan plan_make(uint64_t nonce, bool calm);
 
 /* Perhaps it asks for a tunnel instead. From dice of its own. */
 void plan_add_tunnel(struct plan *plan);
+/* It shows a token; 'calm': a good one. From dice of its own. */
+void plan_add_token(struct plan *plan, bool calm);
 
 uint8_t plan_byte(uint64_t nonce, bool reply, uint64_t at);
 const char *plan_method_name(enum plan_method method);

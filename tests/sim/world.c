@@ -15,6 +15,7 @@
 #include "tests/sim/guest.h"
 #include "tests/sim/ledger.h"
 #include "tests/sim/origin.h"
+#include "tests/sim/token.h"
 #include "tests/sim/visitor.h"
 
 #define S  GW_NS_PER_S
@@ -39,6 +40,8 @@ enum world_ending world_own_ending(uint16_t status)
 	switch (status) {
 	case 400:
 		return WORLD_OWN_400;
+	case 401:
+		return WORLD_OWN_401;
 	case 408:
 		return WORLD_OWN_408;
 	case 413:
@@ -117,6 +120,8 @@ static void make_ring(struct world *w, bool trace)
 		.trace = trace,
 	};
 
+	if (w->tokens) /* More at once, or nobody would wait for a turn. */
+		sim.batch_ns *= 50;
 	ring.bufs_kept = ring.bufs_max / 2; /* As the server does. */
 	GW_ASSERT(ring_open(&ring, &w->ring) == 0);
 	sim_configure(w->ring, &sim);
@@ -134,7 +139,7 @@ static void some_options(struct world *w, struct proxy_options *opt)
 		.splice_min = below(w, 3) ? 1u << below(w, 16) : UINT64_MAX,
 		.clients_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
 		.upstreams_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
-		.heads_max = w->calm ? 64 : 1 + (uint32_t)below(w, 16),
+		.heads_max = w->calm ? 2 * WORLD_DEALS_MAX : 1 + (uint32_t)below(w, 16),
 		.log_sample = 1,
 		.via = SLICE_INIT("sluice-sim"),
 	};
@@ -154,6 +159,22 @@ static void some_limits(struct world *w)
 	w->tunnels = w->tunnels && !w->trunks;
 	w->tls = rng_below(&rng, 4) == 0;
 	w->tls_up = rng_below(&rng, 4) == 0;
+	w->tokens = rng_below(&rng, 4) == 0;
+}
+
+/* What tokens are judged by. */
+static void token_parts(struct proxy_shared *shared)
+{
+	uint16_t ring;
+
+	shared->keyring = token_keyring(&ring);
+	GW_ASSERT(limits_create(1024, 1, (struct hash_key){ 1, 2 }, &shared->limits) == 0);
+}
+
+/* Few requests come at once here, and many are to wait. */
+static void shorten_turns(struct world *w)
+{
+	w->proxy->tokens.kind.at_once = 1 + (uint32_t)(hash_u64(w->seed ^ 0x746f6b) % 2);
 }
 
 /* In a calm world every peer has a place for its TLS, and each client time for its handshake. */
@@ -228,10 +249,12 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 {
 	struct draft_endpoint endpoints[WORLD_ORIGINS] = { 0 };
 	struct draft_service service = { .name = SLICE_INIT("sim"), .endpoints = endpoints };
+	struct draft_auth auth = { .name = SLICE_INIT("all"), .by = POLICY_BY_JWT };
 	struct draft_route route = { .name = SLICE_INIT("all"),
 				     .match = { .path = SLICE_INIT("/") },
 				     .max_body = w->max_body,
 				     .retry = true,
+				     .auth = w->tokens ? 1 : 0,
 				     .upgrades = w->tunnels ? POLICY_UPGRADE_WEBSOCKET : 0 };
 	struct policy_draft draft = { .generation = generation,
 				      .edition = generation,
@@ -239,11 +262,14 @@ static struct policy_table *make_table(struct world *w, uint32_t generation)
 				      .services = &service,
 				      .n_services = 1,
 				      .routes = &route,
-				      .n_routes = 1 };
+				      .n_routes = 1,
+				      .auths = &auth,
+				      .n_auths = w->tokens ? 1 : 0 };
 	struct policy_table *table = NULL;
 	uint32_t first = (uint32_t)below(w, WORLD_ORIGINS);
 	int r;
 
+	(void)token_keyring(&auth.ring);
 	service.n_endpoints = 1 + (uint32_t)below(w, WORLD_ORIGINS);
 	service.protocol = (uint8_t)protocol(w);
 	service.max_idle = (uint16_t)below(w, 5);
@@ -372,6 +398,8 @@ static void people(struct world *w)
 			w->deals[k].plan = plan_make(w->seed * WORLD_DEALS_MAX + k, w->calm);
 			if (w->tunnels && !is_guest)
 				plan_add_tunnel(&w->deals[k].plan);
+			if (w->tokens)
+				plan_add_token(&w->deals[k].plan, w->calm);
 		}
 		if (is_guest)
 			w->guests[w->n_guests++] = guest_new(w, first, w->n_deals - first);
@@ -560,16 +588,18 @@ static void end(struct world *w, struct ledger *ledger)
 void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	       struct sim_counts *counts)
 {
-	static struct proxy_shared shared;
 	static struct metric_set *metrics;
 	struct world w = { .seed = seed, .front = front, .endings = endings };
+	struct proxy_shared shared = { 0 };
 	struct proxy_options options;
 	struct ledger *ledger;
 	struct listener listener;
+	uint64_t waited;
 	int32_t file;
 
 	if (!metrics)
 		GW_ASSERT(metric_create(0, &metrics) == 0);
+	waited = metrics->counters[METRIC_JWT_WAITED];
 	rng_seed(&w.rng, seed);
 	w.calm = below(&w, 4) == 0;
 	if (w.calm)
@@ -585,6 +615,8 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 		seal_open(&w.seal, seed, w.h2);
 	if (w.tls_up)
 		seal_open_origins(&w.seal_up, hash_u64(seed), WORLD_ORIGINS);
+	if (w.tokens)
+		token_parts(&shared);
 	w.tables[0] = make_table(&w, 1);
 	w.tables[1] = make_table(&w, 2);
 	seat_offer(&w.seat, w.tables[0]);
@@ -595,6 +627,8 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 						      .seat = &w.seat,
 						      .seed = seed },
 			       &w.proxy) == 0);
+	if (w.tokens)
+		shorten_turns(&w);
 	if (w.tls_up)
 		upstream_trust(w.proxy, &w.seal_up.callers[0], 1);
 	ledger = w.logs ? ledger_open(&w) : NULL;
@@ -608,4 +642,6 @@ void world_run(uint64_t seed, bool trace, uint64_t endings[WORLD_N_ENDINGS],
 	live(&w);
 	add_counts(counts, sim_counts(w.ring));
 	end(&w, ledger);
+	w.endings[WORLD_TOKEN_WAITED] += metrics->counters[METRIC_JWT_WAITED] - waited;
+	limits_destroy(shared.limits);
 }

@@ -42,7 +42,7 @@
 #define WORLD_ENDINGS(X) \
 	X(REPLY_WHOLE)     /* An origin's reply, complete. */ \
 	X(REPLY_CUT)       /* It ended early, and so it looked to the visitor. */ \
-	X(OWN_400) X(OWN_408) X(OWN_413) X(OWN_417) X(OWN_431) X(OWN_502) X(OWN_503) X(OWN_504) \
+	X(OWN_400) X(OWN_401) X(OWN_408) X(OWN_413) X(OWN_417) X(OWN_431) X(OWN_502) X(OWN_503) X(OWN_504) \
 	X(CLOSED_UNANSWERED) /* By the gateway, in order. */ \
 	X(RESET_UNANSWERED)  /* By the gateway. */ \
 	X(VISITOR_LEFT)      /* Before its answer. */ \
@@ -75,7 +75,8 @@
 	X(UP_SHUNNED) /* One that is not believed, or refuses what it is offered. */ \
 	X(UP_SPOILT)  /* A bit of what was said, underway. */ \
 	X(UP_UNSAID)  /* A body whose end is a connection's, without close_notify. */ \
-	X(UP_ANEW)    /* The gateway judges them by another client of TLS. */
+	X(UP_ANEW)    /* The gateway judges them by another client of TLS. */ \
+	X(TOKEN_WAITED) /* A request, for its token's turn. */
 /* clang-format on */
 
 enum world_ending {
@@ -121,6 +122,7 @@ struct world {
 	bool tunnels; /* Are asked for, and allowed. */
 	bool h2;      /* Is spoken, by guests among the visitors; */
 	bool trunks;  /* and by origins, in the place of HTTP/1. */
+	bool tokens;  /* Are asked for, and shown: no two requests have the same. */
 	bool tls;     /* Is spoken by all of them, in HTTP/1 and HTTP/2. */
 	bool tls_up;  /* Is spoken by all origins, in HTTP/1 or HTTP/2. */
 	struct seal seal, seal_up;

@@ -97,6 +97,51 @@ static void fields_are_found(void **state)
 	assert_null(http_head_find_name(&head, SLICE("x-fo")));
 }
 
+/* Whichever part is the last one: all its bytes come along, and no others are needed. */
+static void a_copy_stands_alone(void **state)
+{
+	static struct http_head head, copy;
+	static char room[HTTP_HEAD_TEXT];
+	struct http_span *const parts[] = {
+		&head.method_text,     &head.path,
+		&head.query,           &head.host,
+		&head.reason_phrase,   &head.fields[0].name,
+		&head.fields[0].value, &head.fields[1].value,
+	};
+
+	(void)state;
+	for (size_t last = 0; last < ARRAY_SIZE(parts); last++) {
+		char *bytes =
+			malloc(10 * ARRAY_SIZE(parts)); /* No byte more: the sanitizer sees. */
+
+		assert_non_null(bytes);
+		memset(&head, 0, sizeof(head));
+		memset(&copy, 0xff, sizeof(copy));
+		for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+			size_t at = (i + ARRAY_SIZE(parts) - 1 - last) % ARRAY_SIZE(parts);
+
+			memset(bytes + 10 * at, 'a' + (int)i, 10);
+			*parts[i] = (struct http_span){ (uint16_t)(10 * at), 10 };
+		}
+		head.base = bytes;
+		head.n_fields = 2;
+		head.content_length = last;
+		http_head_copy(&copy, room, &head);
+		memset(bytes, 0, 10 * ARRAY_SIZE(parts));
+		free(bytes);
+		assert_ptr_equal(copy.base, room);
+		assert_int_equal(copy.content_length, last);
+		assert_true(slice_eq(http_text(&copy, copy.method_text), SLICE("aaaaaaaaaa")));
+		assert_true(slice_eq(http_text(&copy, copy.path), SLICE("bbbbbbbbbb")));
+		assert_true(slice_eq(http_text(&copy, copy.query), SLICE("cccccccccc")));
+		assert_true(slice_eq(http_text(&copy, copy.host), SLICE("dddddddddd")));
+		assert_true(slice_eq(http_text(&copy, copy.reason_phrase), SLICE("eeeeeeeeee")));
+		assert_true(slice_eq(http_text(&copy, copy.fields[0].name), SLICE("ffffffffff")));
+		assert_true(slice_eq(http_text(&copy, copy.fields[0].value), SLICE("gggggggggg")));
+		assert_true(slice_eq(http_text(&copy, copy.fields[1].value), SLICE("hhhhhhhhhh")));
+	}
+}
+
 static void classes_and_texts(void **state)
 {
 	(void)state;
@@ -117,6 +162,7 @@ int main(void)
 		cmocka_unit_test(ids_are_exact),
 		cmocka_unit_test(one_byte_makes_another_name),
 		cmocka_unit_test(fields_are_found),
+		cmocka_unit_test(a_copy_stands_alone),
 		cmocka_unit_test(classes_and_texts),
 	};
 

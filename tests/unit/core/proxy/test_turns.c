@@ -40,7 +40,8 @@ static int begin(void **state)
 	assert_int_equal(metric_create(0, &metrics), 0);
 	memset(waiters, 0, sizeof(waiters));
 	n_turns = 0;
-	turns_init(&turns, ring, come, metrics, METRIC_TLS_HANDSHAKES_WAITED);
+	turns_init(&turns, ring, metrics,
+		   &(struct turns_kind){ come, METRIC_TLS_HANDSHAKES_WAITED, 1 });
 	return 0;
 }
 
@@ -87,6 +88,29 @@ static void each_turn_has_one(void **state)
 	assert_false(turns_ask(&turns, &waiters[0].turn));
 	turn_once();
 	assert_int_equal(waiters[0].number, N);
+	turn_once();
+}
+
+/* Of light work: so many at once, and in the following turns as many of those who wait. */
+static void a_turn_may_have_a_few(void **state)
+{
+	(void)state;
+	turns.kind.at_once = 2;
+	assert_true(turns_ask(&turns, &waiters[0].turn));
+	assert_true(turns_ask(&turns, &waiters[0].turn));
+	for (uint32_t i = 1; i < 4; i++)
+		assert_false(turns_ask(&turns, &waiters[i].turn));
+	turn_once();
+	assert_int_equal(waiters[1].number, 1);
+	assert_int_equal(waiters[2].number, 1);
+	assert_false(turns_ask(&turns, &waiters[4].turn)); /* Behind those who wait. */
+	turns_leave(&turns, &waiters[4].turn);
+	turn_once();
+	assert_int_equal(waiters[3].number, 2);
+	assert_true(turns_ask(&turns, &waiters[4].turn)); /* That turn has one left. */
+	assert_false(turns_ask(&turns, &waiters[4].turn));
+	turn_once();
+	assert_int_equal(waiters[4].number, 3);
 	turn_once();
 }
 
@@ -162,6 +186,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(each_turn_has_one, begin, end),
 		cmocka_unit_test_setup_teardown(others_have_as_long, begin, end),
 		cmocka_unit_test_setup_teardown(a_late_one_waits, begin, end),
+		cmocka_unit_test_setup_teardown(a_turn_may_have_a_few, begin, end),
 		cmocka_unit_test_setup_teardown(who_leaves_is_passed_over, begin, end),
 	};
 
