@@ -169,8 +169,16 @@ class Stage:
             if not client.wait_end(SETTLE_S):
                 wrong.append("the connection is not closed")
         else:
+            self._await_upstream(case, source)
             wrong += self._goes_on(client, source)
         return wrong + [f"breaks RFC 9113: {v}" for v in client.violations]
+
+    def _await_upstream(self, case, source):
+        """The others of many requests get there, too, before what hangs is cancelled."""
+        n = case["upstream"]
+        if isinstance(n, int) and n > 1:
+            self.origin.upstream.wait(
+                lambda: sum(m.complete for _, m in self.origin.of(source)) >= n, 5.0)
 
     def _goes_on(self, client, source):
         """Another request on the same connection, once there is room for it."""

@@ -122,7 +122,7 @@ def judge_answers(case, answers, ended, client):
     want = ([case["status"]] if case["status"] else []) + case.get("next", [])
     got = [m.status for m in answers]
     if got != want:
-        return [f"answers {got}, want {want}"]
+        return [f"answers {got}, want {want}: {[m.body[:80] for m in answers if m.status >= 400]}"]
     if not answers:
         return []
     wrong = judge_reply(answers[0], case, client)
