@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * digest.h - SHA-256 of a few bytes.
+ * digest.h - SHA-256 of a few bytes, many times.
  *
- * Threads: any. OpenSSL's memory is the thread's (crypto_pool.h).
+ * OpenSSL takes a lock to find an algorithm by its name, and memory for its state: three times as
+ * long as the hash of a key. So a worker has both once.
+ *
+ * Threads: one at a time. OpenSSL's memory is the thread's (crypto_pool.h).
  */
 #pragma once
 
@@ -13,8 +16,12 @@
 
 enum { DIGEST_SHA256 = 32 };
 
-/* 0 or -ENOMEM. */
-GW_MUST_USE int digest_sha256(struct slice bytes, uint8_t ret_digest[DIGEST_SHA256]);
+struct digest;
 
-/* In a time that says nothing about where they differ. */
-bool digest_eq(const void *a, const void *b, size_t len);
+/* 0 or -ENOMEM. */
+GW_MUST_USE int digest_create(struct digest **ret_digest);
+void digest_free(struct digest *digest);
+
+/* Of both, one behind the other. 0 or -ENOMEM. */
+GW_MUST_USE int digest_sha256(struct digest *digest, struct slice first, struct slice second,
+			      uint8_t ret_sha256[DIGEST_SHA256]);

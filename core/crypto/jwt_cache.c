@@ -1,7 +1,4 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include <openssl/err.h> /* First: see tls_private.h. */
-#include <openssl/evp.h>
-
 #include "core/crypto/jwt_cache.h"
 
 #include <errno.h>
@@ -30,8 +27,6 @@ struct part {
 struct jwt_cache {
 	struct part good, bad;
 	uint64_t turn;
-	EVP_MD *sha256;
-	EVP_MD_CTX *hash; /* Used again for each token. */
 };
 
 /* --- Life. ------------------------------------------------------------------------------------- */
@@ -52,14 +47,6 @@ static void part_free(struct part *part)
 	free(part->values);
 }
 
-/* Begun by the worker only: what a hash needs comes out of its pool. */
-static int hash_init(struct jwt_cache *cache)
-{
-	cache->sha256 = EVP_MD_fetch(NULL, "SHA256", NULL);
-	cache->hash = EVP_MD_CTX_new();
-	return cache->sha256 && cache->hash ? 0 : -ENOMEM;
-}
-
 int jwt_cache_create(uint32_t n_good, uint32_t n_bad, struct jwt_cache **ret_cache)
 {
 	struct jwt_cache *cache = calloc(1, sizeof(*cache));
@@ -70,13 +57,10 @@ int jwt_cache_create(uint32_t n_good, uint32_t n_bad, struct jwt_cache **ret_cac
 	r = part_init(&cache->good, n_good, JWT_CACHE_VALUE_MAX);
 	if (r == 0)
 		r = part_init(&cache->bad, n_bad, 0);
-	if (r == 0)
-		r = hash_init(cache);
 	if (r < 0)
 		jwt_cache_free(cache);
 	else
 		*ret_cache = cache;
-	ERR_clear_error();
 	return r;
 }
 
@@ -86,22 +70,13 @@ void jwt_cache_free(struct jwt_cache *cache)
 		return;
 	part_free(&cache->good);
 	part_free(&cache->bad);
-	EVP_MD_CTX_free(cache->hash);
-	EVP_MD_free(cache->sha256);
 	free(cache);
 }
 
-int jwt_cache_key(struct jwt_cache *cache, uint64_t rules, struct slice token,
+int jwt_cache_key(struct digest *digest, uint64_t rules, struct slice token,
 		  struct jwt_cache_key *ret_key)
 {
-	bool done = EVP_DigestInit_ex2(cache->hash, cache->sha256, NULL) &&
-		    EVP_DigestUpdate(cache->hash, &rules, sizeof(rules)) &&
-		    EVP_DigestUpdate(cache->hash, token.ptr, token.len) &&
-		    EVP_DigestFinal_ex(cache->hash, ret_key->sha256, NULL);
-
-	if (!done)
-		ERR_clear_error();
-	return done ? 0 : -ENOMEM;
+	return digest_sha256(digest, slice_make(&rules, sizeof(rules)), token, ret_key->sha256);
 }
 
 /* --- Entries. ---------------------------------------------------------------------------------- */

@@ -16,6 +16,7 @@
 
 #include "core/base/gw_assert.h"
 #include "core/base/slice.h"
+#include "core/crypto/digest.h"
 #include "core/crypto/jwt.h"
 
 enum {
@@ -27,7 +28,7 @@ enum {
 struct jwt_cache;
 
 struct jwt_cache_key {
-	uint8_t sha256[32];
+	uint8_t sha256[DIGEST_SHA256];
 };
 
 /* What is known. */
@@ -42,7 +43,7 @@ GW_MUST_USE int jwt_cache_create(uint32_t n_good, uint32_t n_bad, struct jwt_cac
 void jwt_cache_free(struct jwt_cache *cache);
 
 /* 'rules' is a number that is never used again for other rules. 0 or -ENOMEM. */
-GW_MUST_USE int jwt_cache_key(struct jwt_cache *cache, uint64_t rules, struct slice token,
+GW_MUST_USE int jwt_cache_key(struct digest *digest, uint64_t rules, struct slice token,
 			      struct jwt_cache_key *ret_key);
 
 /* Is the token known at this second? The value is good until the next put or flush. */

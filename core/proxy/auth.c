@@ -12,14 +12,21 @@ enum { GOOD_TOKENS = 4096, BAD_TOKENS = 1024 };
 
 int auth_init(struct auth *auth)
 {
-	return jwt_cache_create(GOOD_TOKENS, BAD_TOKENS, &auth->cache);
+	int r = digest_create(&auth->digest);
+
+	if (r == 0)
+		r = jwt_cache_create(GOOD_TOKENS, BAD_TOKENS, &auth->cache);
+	if (r < 0)
+		auth_fini(auth);
+	return r;
 }
 
 void auth_fini(struct auth *auth)
 {
-	if (auth->cache)
-		jwt_cache_free(auth->cache);
+	jwt_cache_free(auth->cache);
+	digest_free(auth->digest);
 	auth->cache = NULL;
+	auth->digest = NULL;
 }
 
 /* --- Facts. ---------------------------------------------------------------------------------- */
@@ -204,7 +211,7 @@ static bool is_known(struct proxy *proxy, const struct auth_request *request, st
 	if (*ret_reason != REASON_NONE)
 		return true;
 	shown->rules = keyring_rules(proxy->shared->keyring, shown->auth->ring, proxy->worker, &id);
-	if (jwt_cache_key(proxy->auth.cache, id, shown->token, &shown->key) < 0) {
+	if (jwt_cache_key(proxy->auth.digest, id, shown->token, &shown->key) < 0) {
 		*ret_reason = REASON_OVERLOAD_MEMORY;
 		return true;
 	}
@@ -260,19 +267,19 @@ static int by_digest(const void *key, const void *client)
 }
 
 /* What is compared is a hash of what was shown: how long it takes says nothing about a key. */
-static enum reason judge_key(const struct auth_request *request, const struct policy_auth *auth,
-			     struct slice *ret_name)
+static enum reason judge_key(struct digest *digest, const struct auth_request *request,
+			     const struct policy_auth *auth, struct slice *ret_name)
 {
 	const struct policy_table *table = request->table;
 	const struct policy_client *client;
-	uint8_t digest[DIGEST_SHA256];
+	uint8_t sha256[DIGEST_SHA256];
 	struct slice key;
 
 	if (!http_only_field(request->head, table_text(table, auth->header), &key))
 		return REASON_API_KEY_MISSING;
-	if (digest_sha256(key, digest) < 0)
+	if (digest_sha256(digest, key, SLICE(""), sha256) < 0)
 		return REASON_OVERLOAD_MEMORY;
-	client = bsearch(digest, table_at_(table, auth->clients.at), auth->clients.n,
+	client = bsearch(sha256, table_at_(table, auth->clients.at), auth->clients.n,
 			 sizeof(*client), by_digest);
 	if (!client)
 		return REASON_API_KEY_UNKNOWN;
@@ -303,21 +310,22 @@ static enum reason judge_certificate(const struct auth_request *request,
 }
 
 /* By other means than a token. */
-static enum reason judge_otherwise(const struct auth_request *request, struct auth_client *client)
+static enum reason judge_otherwise(struct digest *digest, const struct auth_request *request,
+				   struct auth_client *client)
 {
 	if (client->by->by == POLICY_BY_API_KEY)
-		return judge_key(request, client->by, &client->name);
+		return judge_key(digest, request, client->by, &client->name);
 	return judge_certificate(request, client->by);
 }
 
 /* True: it needs no token to say, in *ret_reason, whether it may. */
-static bool is_judged(const struct auth_request *request, struct auth_client *client,
-		      enum reason *ret_reason)
+static bool is_judged(struct digest *digest, const struct auth_request *request,
+		      struct auth_client *client, enum reason *ret_reason)
 {
 	*client = (struct auth_client){ .by = table_route_auth(request->table, request->route) };
 	if (client->by && client->by->by == POLICY_BY_JWT)
 		return false;
-	*ret_reason = client->by ? judge_otherwise(request, client) : REASON_NONE;
+	*ret_reason = client->by ? judge_otherwise(digest, request, client) : REASON_NONE;
 	return true;
 }
 
@@ -332,7 +340,7 @@ bool auth_judge(struct proxy *proxy, const struct auth_request *request,
 {
 	struct auth_client *client = ret_client;
 
-	if (is_judged(request, client, ret_reason))
+	if (is_judged(proxy->auth.digest, request, client, ret_reason))
 		return true;
 	if (!judge_token(proxy, request, client->by, &client->facts, ret_reason))
 		return false;
@@ -346,7 +354,7 @@ enum reason auth_look(struct auth *scratch, const struct keyring *keyring,
 	struct auth_client *client = ret_client;
 	enum reason reason;
 
-	if (is_judged(request, client, &reason))
+	if (is_judged(scratch->digest, request, client, &reason))
 		return reason;
 	reason = look_at_token(scratch, keyring, request, client->by, &client->facts);
 	return judge_scopes(request, reason, client->facts);

@@ -27,8 +27,9 @@ enum { AUTH_FACTS_MAX = 8192 };
 
 /* A worker's own. */
 struct auth {
-	struct jwt_cache *cache; /* NULL: no policy asks for tokens. */
-	struct jwt jwt;          /* The one that is being looked at. */
+	struct digest *digest; /* NULL, and the next: nobody is ever asked who it is. */
+	struct jwt_cache *cache;
+	struct jwt jwt; /* The one that is being looked at. */
 	char facts[AUTH_FACTS_MAX];
 };
 
@@ -60,8 +61,8 @@ GW_MUST_USE bool auth_judge(struct proxy *proxy, const struct auth_request *requ
 			    struct auth_client *ret_client, enum reason *ret_reason);
 
 /*
- * The same for who only asks what it would be, at once: with scratch of its own, which needs no
- * init, and nothing is counted or kept. For any thread.
+ * The same for who only asks what it would be, at once: with scratch of its own, and nothing is
+ * counted or kept. For any thread.
  */
 struct keyring;
 enum reason auth_look(struct auth *scratch, const struct keyring *keyring,

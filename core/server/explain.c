@@ -214,6 +214,7 @@ void explain(const struct explain_place *place, char *text, uint32_t len,
 	struct explanation *e = ret_explanation;
 
 	memset(e, 0, offsetof(struct explanation, parser));
+	e->auth.digest = place->digest;
 	e->action = EXPLAIN_FORWARD;
 	e->source = place->peer;
 	e->verdict.generation = place->table->generation;

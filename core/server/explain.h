@@ -39,6 +39,7 @@ struct explain_place {
 	const struct policy_table *table;
 	const struct limits_shared *limits; /* NULL: no table has any. */
 	const struct keyring *keyring;      /* The same. */
+	struct digest *digest;              /* For this one. */
 	const struct listener *listener;    /* That the request comes by, */
 	struct peer peer;                   /* from whom, */
 	bool secure;                        /* over TLS. */

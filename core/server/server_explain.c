@@ -192,13 +192,16 @@ static int answer(struct server *s, const struct question *q, struct peer peer, 
 	char *text = (char *)(e + 1);
 	uint32_t len;
 
-	if (!e)
+	if (!e || digest_create(&place.digest) < 0) {
+		free(e);
 		return refuse(error, "internal", "", "out of memory");
+	}
 	len = write_head(q, &url, text);
 	if (len) {
 		explain(&place, text, len, e);
 		explain_pack(&place, e, result);
 	}
+	digest_free(place.digest);
 	free(e);
 	return len ? 0
 		   : refuse(error, "limit", "", "no request may be so long (headers_too_large)");

@@ -97,7 +97,8 @@ static double verify(const char *name, const struct jwt_key *key, struct slice t
 	return (double)took_ns / (double)n;
 }
 
-static double hit(const char *name, struct slice token, struct jwt_cache *cache)
+static double hit(const char *name, struct slice token, struct digest *digest,
+		  struct jwt_cache *cache)
 {
 	struct jwt_cache_verdict verdict = { .exp_s = NOW + 60, .value = SLICE("joe") };
 	struct jwt_cache_key key;
@@ -105,7 +106,7 @@ static double hit(const char *name, struct slice token, struct jwt_cache *cache)
 
 	do {
 		for (int i = 0; i < 64; i++, n++) {
-			if (jwt_cache_key(cache, 1, token, &key) < 0)
+			if (jwt_cache_key(digest, 1, token, &key) < 0)
 				fail(name, "no memory");
 			if (!jwt_cache_find(cache, &key, NOW, &verdict))
 				jwt_cache_put(cache, &key, NOW, &verdict);
@@ -120,9 +121,11 @@ int main(int argc, char **argv)
 	struct jwt_key *keys[ARRAY_SIZE(cases)];
 	struct crypto_pool *pool;
 	struct jwt_cache *cache;
+	struct digest *digest;
 
 	run_ns = (argc > 1 ? strtoull(argv[1], NULL, 10) : 500) * 1000000u;
-	if (crypto_pool_install() < 0 || jwt_cache_create(4096, 1024, &cache) < 0)
+	if (crypto_pool_install() < 0 || jwt_cache_create(4096, 1024, &cache) < 0 ||
+	    digest_create(&digest) < 0)
 		fail("start", "no memory");
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
 		keys[i] = read_key(i);
@@ -134,9 +137,9 @@ int main(int argc, char **argv)
 		const char *name = cases[i].name;
 
 		(void)verify(name, keys[i], token);
-		(void)hit(name, token, cache);
+		(void)hit(name, token, digest, cache);
 		(void)printf("%s  %5zu  %9.2f  %6.0f\n", name, token.len,
-			     verify(name, keys[i], token) / 1000, hit(name, token, cache));
+			     verify(name, keys[i], token) / 1000, hit(name, token, digest, cache));
 	}
 	return 0;
 }
