@@ -5,8 +5,9 @@
  * Whoever reaches it may change the policy. So it listens on loopback, unless clients have to show
  * a certificate.
  *
- * A few threads accept and serve one client each. Signals are taken by the first thread alone,
- * which then makes 'stop_fd' readable for good and waits for the others.
+ * A few threads accept and serve one client each. Signals are taken by the first thread alone: at a
+ * HUP it reads the certificates again; at any other it makes 'stop_fd' readable for good and waits
+ * for the others.
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -40,9 +41,7 @@ struct place {
 
 struct serving {
 	const char *address, *port; /* As they were given, or NULL. */
-	const char *cert, *key, *client_ca;
 	struct place place;
-	struct tls_credentials *credentials;
 	struct gwtool_site site;
 };
 
@@ -56,13 +55,14 @@ struct server {
 
 static int read_args(const struct call *call, struct serving *s)
 {
+	struct gwtool_badge *badge = &s->site.badge;
 	const struct {
 		const char *flag, **value;
 	} flags[] = { { "--port", &s->port },
 		      { "--address", &s->address },
-		      { "--tls-cert", &s->cert },
-		      { "--tls-key", &s->key },
-		      { "--client-ca", &s->client_ca } };
+		      { "--tls-cert", &badge->cert },
+		      { "--tls-key", &badge->key },
+		      { "--client-ca", &badge->client_ca } };
 
 	for (int i = 0; i < call->argc; i++) {
 		size_t k = 0;
@@ -76,7 +76,8 @@ static int read_args(const struct call *call, struct serving *s)
 	}
 	if (s->port && s->address)
 		return gwtool_usage("--port and --address exclude each other: ", s->address);
-	if ((s->cert || s->key || s->client_ca) && !(s->cert && s->key && s->client_ca))
+	if ((badge->cert || badge->key || badge->client_ca) &&
+	    !(badge->cert && badge->key && badge->client_ca))
 		return gwtool_usage("TLS needs three files: ",
 				    "--tls-cert, --tls-key, --client-ca");
 	return EXIT_OK;
@@ -151,7 +152,7 @@ static int choose_place(struct serving *s)
 		return read_usual_address(s);
 	if (!read_address(slice_of(s->address), &s->place))
 		return gwtool_usage("--address takes an IP address and a port, not ", s->address);
-	if (!s->place.loopback && !s->client_ca)
+	if (!s->place.loopback && !s->site.badge.client_ca)
 		return gwtool_usage(
 			"whoever reaches it could change the policy: beyond loopback it "
 			"needs --tls-cert, --tls-key and --client-ca: ",
@@ -161,20 +162,14 @@ static int choose_place(struct serving *s)
 
 /* --- Setting up. ----------------------------------------------------------------------------- */
 
-static int read_credentials(struct serving *s)
+static int read_badge(struct gwtool_badge *badge)
 {
-	const struct tls_entry entry = { .pair = { .cert_file = s->cert, .key_file = s->key },
-					 .client_ca = s->client_ca,
-					 .client_auth = TLS_CLIENT_REQUIRED };
-	const struct tls_credentials_options options = { .entries = &entry,
-							 .n_entries = 1,
-							 .http1 = true };
 	struct tls_refusal refusal;
 	int r;
 
-	if (!s->client_ca)
+	if (!badge->client_ca)
 		return EXIT_OK;
-	r = tls_credentials_read(&options, &refusal, &s->credentials);
+	r = gwtool_badge_read(badge, &refusal);
 	if (r == 0)
 		return EXIT_OK;
 	(void)fprintf(stderr, "gwtool: %s\n", r == -EINVAL ? refusal.why : strerror(-r));
@@ -211,7 +206,7 @@ static int tell_place(const struct serving *s)
 	    !inet_ntop(at.any.sa_family, v6 ? (void *)&at.v6.sin6_addr : &at.v4.sin_addr, ip,
 		       sizeof(ip)))
 		return fail("cannot listen", errno);
-	(void)printf("listening on %s://%s%s%s:%u\n", s->credentials ? "https" : "http",
+	(void)printf("listening on %s://%s%s%s:%u\n", s->site.badge.client_ca ? "https" : "http",
 		     v6 ? "[" : "", ip, v6 ? "]" : "",
 		     ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port));
 	return fflush(stdout) == 0 ? EXIT_OK : fail("cannot write the output", errno);
@@ -248,15 +243,22 @@ static void serve(void *arg)
 	}
 }
 
-static void wait_for_signal(const sigset_t *signals)
+/* What cannot be read is told, and what was shown before is shown on. */
+static void read_again(struct gwtool_badge *badge)
 {
-	int signal;
-
-	while (sigwait(signals, &signal) != 0)
-		;
+	if (badge->client_ca && read_badge(badge) == EXIT_OK)
+		(void)fprintf(stderr, "gwtool: the certificates were read again\n");
 }
 
-/* Until a signal comes: 'signals' are blocked. */
+static void wait_for_signal(const sigset_t *signals, struct gwtool_badge *badge)
+{
+	for (int signal = 0; signal != SIGTERM && signal != SIGINT;) {
+		if (sigwait(signals, &signal) == 0 && signal == SIGHUP)
+			read_again(badge);
+	}
+}
+
+/* Until a signal says so: 'signals' are blocked. */
 static int run_threads(struct serving *s, const sigset_t *signals)
 {
 	static struct server servers[THREADS];
@@ -273,7 +275,7 @@ static int run_threads(struct serving *s, const sigset_t *signals)
 	else
 		(void)fail("cannot start", -r);
 	if (r == 0)
-		wait_for_signal(signals);
+		wait_for_signal(signals, &s->site.badge);
 	GW_ASSERT(eventfd_write(s->site.stop_fd, 1) == 0);
 	while (n > 0)
 		thread_join(&servers[--n].thread);
@@ -283,17 +285,17 @@ static int run_threads(struct serving *s, const sigset_t *signals)
 static int run(struct serving *s)
 {
 	sigset_t signals;
-	int r = read_credentials(s);
+	int r = read_badge(&s->site.badge);
 
 	if (r == EXIT_OK)
 		r = start_listening(s);
 	if (r != EXIT_OK)
 		return r;
-	s->site.credentials = s->credentials;
 	s->site.loopback = s->place.loopback;
 	(void)sigemptyset(&signals); /* These cannot fail. */
 	(void)sigaddset(&signals, SIGTERM);
 	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
 	GW_ASSERT(pthread_sigmask(SIG_BLOCK, &signals, NULL) == 0);
 	return run_threads(s, &signals);
 }
@@ -302,6 +304,7 @@ int gwtool_serve(const struct call *call)
 {
 	struct serving s = {
 		.site = { .manager = { .socket = call->socket, .turn = PTHREAD_MUTEX_INITIALIZER },
+			  .badge = { .lock = PTHREAD_MUTEX_INITIALIZER },
 			  .listener = -1,
 			  .stop_fd = -1 },
 	};
@@ -315,6 +318,6 @@ int gwtool_serve(const struct call *call)
 		(void)close(s.site.listener);
 	if (s.site.stop_fd >= 0)
 		(void)close(s.site.stop_fd);
-	tls_credentials_free(s.credentials);
+	gwtool_badge_free(&s.site.badge);
 	return r;
 }

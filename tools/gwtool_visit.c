@@ -146,12 +146,13 @@ static bool handle(struct gwtool_visit *v, struct gwtool_site *site, struct gwto
 	return r == 0 || tell_failure(&v->req, r, answer);
 }
 
-void gwtool_visit_run(struct gwtool_visit *v, struct gwtool_site *site, int fd)
+static void visit(struct gwtool_visit *v, struct gwtool_site *site, int fd,
+		  const struct tls_credentials *credentials)
 {
 	struct gwtool_answer answer;
 	uint64_t until_ns = gw_now_ns() + VISIT_NS;
 
-	if (gwtool_link_open(&v->link, fd, site->stop_fd, until_ns, site->credentials) < 0)
+	if (gwtool_link_open(&v->link, fd, site->stop_fd, until_ns, credentials) < 0)
 		return;
 	gwtool_answer_init(&answer);
 	if (handle(v, site, &answer)) {
@@ -160,4 +161,12 @@ void gwtool_visit_run(struct gwtool_visit *v, struct gwtool_site *site, int fd)
 	}
 	gwtool_answer_fini(&answer);
 	gwtool_link_close(&v->link);
+}
+
+void gwtool_visit_run(struct gwtool_visit *v, struct gwtool_site *site, int fd)
+{
+	struct gwtool_shown *shown = gwtool_badge_take(&site->badge);
+
+	visit(v, site, fd, shown ? shown->credentials : NULL);
+	gwtool_badge_give(&site->badge, shown);
 }

@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include "tools/gwtool_badge.h"
 #include "tools/gwtool_manager.h"
 #include "tools/gwtool_request.h"
 
@@ -17,7 +18,7 @@ enum { GWTOOL_VISIT_S = 10 }; /* For the whole request to come, and again for th
 /* What visits of one server have in common. */
 struct gwtool_site {
 	struct gwtool_manager manager;
-	const struct tls_credentials *credentials; /* NULL: in the clear. */
+	struct gwtool_badge badge;
 	bool loopback;
 	int listener; /* Does not block. */
 	int stop_fd; /* Readable when no more are to begin, and those whose request is not whole end. */

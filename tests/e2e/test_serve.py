@@ -2,6 +2,7 @@
 """Policies over HTTP: 'gwtool serve'."""
 import json
 import os
+import shutil
 import signal
 import socket
 import ssl
@@ -284,6 +285,41 @@ def test_beyond_loopback_clients_show_certificates(t):
     t.check(code == 78 and wrong.key in err, f"another's key: {code}, {err}")
     code, _, err = gwtool(t, "serve", "--port", "0", *files[:4], "--client-ca", t.path("none"))
     t.check(code == 78 and t.path("none") in err, f"no such file: {code}, {err}")
+
+
+def test_certificates_are_read_again(t):
+    """At a HUP, for those who come from then on; what cannot be read leaves the old ones."""
+    p = Place(t, [("r", {}, "a")])
+    old, new = (Cert(t.folder, name, ["manager.test"]) for name in ("old", "new"))
+    ca = Cert(t.folder, "ca")
+    client = Cert(t.folder, "client", ["client.test"], issuer=ca)
+    files = [t.path("shown.pem"), t.path("shown.key")]
+
+    def show(cert):
+        for source, file in zip((cert.cert, cert.key), files):
+            shutil.copy(source, file + ".new")
+            os.rename(file + ".new", file)
+
+    show(old)
+    m = Manager(t, p.g.control_path, "--port", "0", "--tls-cert", files[0], "--tls-key", files[1],
+                "--client-ca", ca.cert, tls=client_context(old, client))
+    t.equal(m.ask("GET", "/health")[0], 200, "at first")
+    busy = m.connect()
+    show(new)
+    t.equal(m.hang_up(), "gwtool: the certificates were read again\n", "told")
+    m.tls = client_context(new, client)
+    t.equal(m.ask("GET", "/health")[0], 200, "the new ones are shown")
+    t.equal(m.raw(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n", busy)[0], 200,
+            "who came before")
+    with open(files[0], "w", encoding="ascii") as f:
+        f.write("no certificate")
+    said = m.hang_up()
+    t.check(files[0] in said, f"what is wrong is told: {said}")
+    t.equal(m.ask("GET", "/health")[0], 200, "the last good ones")
+    t.equal(m.stop(), 0, "ended")
+    plain = Manager(t, p.g.control_path)
+    plain.process.send_signal(signal.SIGHUP)
+    t.equal(plain.ask("GET", "/health")[0], 200, "without any there is nothing to read")
 
 
 def test_two_pushers_lose_nothing(t):

@@ -24,13 +24,19 @@ class Manager:
         self.tls = tls
         self.process = subprocess.Popen(
             [gwtool_path(t), "--socket", control, "serve", *(flags or ("--port", "0"))],
-            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, env=dict(os.environ, **(env or {})))
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            env=dict(os.environ, **(env or {})))
         t.at_end(lambda: end(self.process))
         self.line = self.process.stdout.readline().decode()
         found = re.fullmatch(r"listening on (https?)://(\[?[0-9a-f.:]+\]?):(\d+)\n", self.line)
         t.check(found, f"does not say where it listens: {self.line!r}")
         self.scheme, self.port = found[1], int(found[3])
         self.host = {"0.0.0.0": "127.0.0.1"}.get(found[2], found[2].strip("[]"))
+
+    def hang_up(self):
+        """What it says to a HUP."""
+        self.process.send_signal(signal.SIGHUP)
+        return self.process.stderr.readline().decode()
 
     def connect(self):
         sock = socket.create_connection((self.host, self.port), timeout=PATIENCE_S)
