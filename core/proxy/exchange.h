@@ -25,6 +25,7 @@
 #include "core/proxy/deadline.h"
 #include "core/proxy/exchange_wait.h"
 #include "core/proxy/handling.h"
+#include "core/proxy/limits.h"
 #include "core/proxy/relay.h"
 #include "core/proxy/stream.h"
 #include "core/proxy/turns.h"
@@ -157,20 +158,23 @@ void exchange_drop_upstream(struct exchange *ex);
 
 /* Judge a sound head and send it on its way, or answer it, or let it wait for its turn. */
 void exchange_judge(struct exchange *ex, struct http_head *head, const struct exchange_client *who);
-/* Its turn has come: judge it by what holds now, and wait no more. */
-void exchange_judge_queued(struct exchange *ex, struct http_head *head,
-			   const struct exchange_client *who);
 
 /* What is kept of a request whose turn has not come. */
 struct exchange_queued {
 	struct exchange_client who;
+	struct limits_taken taken; /* From the limits of its route, */
+	uint32_t edition;          /* in this table. */
+	uint32_t *share;           /* Into proxy.queued_by. */
 	struct http_head head;
 	char text[HTTP_HEAD_TEXT];
 };
 
-/* ex->turn waits. False: too many do; it waits no more. */
+/* Its turn has come: judge it by what holds now. In QUEUED nothing waits again. */
+void exchange_judge_queued(struct exchange *ex, struct exchange_queued *queued);
+
+/* ex->turn waits. False: too many do, in all or of this client; it waits no more. */
 GW_MUST_USE bool exchange_queue(struct exchange *ex, const struct http_head *head,
-				const struct exchange_client *who);
+				const struct exchange_client *who, const struct peer *client);
 /* From exchange_enter(). */
 void exchange_leave_queue(struct exchange *ex);
 /* turns_come_fn of the exchange's turn. */

@@ -321,7 +321,8 @@ static bool drop_late(struct exchange *ex, struct ring_buf *buf)
 
 static bool is_too_large(const struct exchange *ex)
 {
-	return ex->up.in > ex->verdict.max_body && ex->state != EXCHANGE_TUNNEL;
+	return ex->up.in > ex->verdict.max_body && ex->state != EXCHANGE_TUNNEL &&
+	       ex->state != EXCHANGE_QUEUED; /* Judged with the rest. */
 }
 
 /*

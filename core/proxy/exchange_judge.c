@@ -92,14 +92,24 @@ static bool identify(struct exchange *ex, const struct http_head *head,
 	return true;
 }
 
-/* Until its turn comes: then all of it is judged anew. */
+/*
+ * Until its turn comes: then all of it is judged anew, and what limits have given is given back
+ * just before, so that no client has more requests here than its limits let through.
+ */
 static bool wait_for_turn(struct exchange *ex, const struct http_head *head,
 			  const struct exchange_client *who, struct judging *j)
 {
 	struct limits_request request = limits_of(ex, head, j);
 
-	limits_give_back(ex->proxy, &request, &j->taken);
-	return exchange_queue(ex, head, who);
+	if (!exchange_queue(ex, head, who, &j->source)) {
+		limits_give_back(ex->proxy, &request, &j->taken);
+		return false;
+	}
+	ex->queued->taken = j->taken;
+	ex->queued->edition = j->handling.table->edition;
+	ex->handling =
+		handling_response(&j->handling, ex->text); /* Should it be refused meanwhile. */
+	return true;
 }
 
 /* False: it waits. */
@@ -265,15 +275,22 @@ static void preflight(struct exchange *ex, const struct handling *handling)
 
 /* --- By the policy. --------------------------------------------------------------------------- */
 
+static void refuse(struct exchange *ex, struct judging *j, enum reason reason)
+{
+	ex->handling = handling_response(&j->handling, ex->text);
+	exchange_refuse_with(ex, reason, writer_slice(&j->challenge));
+}
+
 static void pass_on(struct exchange *ex, struct http_head *head, const struct exchange_client *who,
 		    struct judging *j)
 {
 	enum reason reason;
 
 	ex->account.service = ex->verdict.service;
-	if (ex->up.in > ex->verdict.max_body) { /* It came while its turn did not, */
-		exchange_refuse(ex, 413, REASON_BODY_TOO_LARGE, ACCOUNT_BY_CLIENT);
-		return; /* and another policy did. */
+	/* While it was queued; at other times nothing has come yet. */
+	if (ex->up.in > ex->verdict.max_body) {
+		refuse(ex, j, REASON_BODY_TOO_LARGE);
+		return;
 	}
 	reason = encode(ex, head, who, j);
 	if (reason != REASON_NONE) {
@@ -295,12 +312,6 @@ static void answer_by_route(struct exchange *ex, struct handling *handling)
 		redirect(ex, handling);
 	else
 		respond(ex, handling);
-}
-
-static void refuse(struct exchange *ex, struct judging *j, enum reason reason)
-{
-	ex->handling = handling_response(&j->handling, ex->text);
-	exchange_refuse_with(ex, reason, writer_slice(&j->challenge));
 }
 
 static void carry_out(struct exchange *ex, struct http_head *head,
@@ -356,10 +367,26 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 		take_route(ex, head, who, table);
 }
 
-void exchange_judge_queued(struct exchange *ex, struct http_head *head,
-			   const struct exchange_client *who)
+static void give_limits_back(struct exchange *ex, struct exchange_queued *queued)
 {
-	judge_by_policy(ex, head, who);
+	const struct policy_table *table = proxy_table(ex->proxy);
+	struct limits_request request;
+
+	if (table->edition != queued->edition) /* Others hold now, and routes have other places. */
+		return;
+	request = (struct limits_request){ .table = table,
+					   .route = table_route(table, ex->verdict.index) };
+	limits_give_back(ex->proxy, &request, &queued->taken);
+}
+
+/* As if it came only now. */
+void exchange_judge_queued(struct exchange *ex, struct exchange_queued *queued)
+{
+	give_limits_back(ex, queued);
+	ex->handling = (struct handling_text){ 0 };
+	ex->account.route = METRIC_NAME_REJECTED;
+	ex->log.route_len = ex->log.service_len = 0;
+	judge_by_policy(ex, &queued->head, &queued->who);
 }
 
 /* For somebody else than whom the client has shaken hands with (RFC 9110 7.4). */

@@ -301,7 +301,7 @@ bool limits_take(struct proxy *proxy, const struct limits_request *request, bool
 
 /* --- Bad tokens. ----------------------------------------------------------------------------- */
 
-static uint64_t failure_tag(const struct proxy *proxy, const struct peer *client)
+uint64_t limits_client(const struct proxy *proxy, const struct peer *client)
 {
 	char text[KEY_MAX];
 
@@ -313,7 +313,7 @@ bool limits_may_fail(const struct proxy *proxy, const struct peer *client)
 	const struct limits_shared *shared = proxy->shared->limits;
 	struct gcra_answer answer;
 
-	(void)rate_table_look(shared->table, failure_tag(proxy, client), &shared->failures,
+	(void)rate_table_look(shared->table, limits_client(proxy, client), &shared->failures,
 			      ring_now_ns(proxy->ring), 1, &answer);
 	return answer.admitted;
 }
@@ -323,7 +323,7 @@ void limits_failed(struct proxy *proxy, const struct peer *client)
 	struct limits_shared *shared = proxy->shared->limits;
 	struct gcra_answer answer;
 
-	(void)rate_table_take(shared->table, failure_tag(proxy, client), &shared->failures,
+	(void)rate_table_take(shared->table, limits_client(proxy, client), &shared->failures,
 			      ring_now_ns(proxy->ring), 1, &answer);
 }
 

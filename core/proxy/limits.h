@@ -67,9 +67,12 @@ struct limits_taken {
 bool limits_take(struct proxy *proxy, const struct limits_request *request, bool first,
 		 struct limits_taken *taken, struct writer *out, uint32_t *ret_retry_s);
 
-/* The request is not answered yet: what the first ones have given is not taken. */
+/* What they have given so far is not taken: the request is refused, or asks again. */
 void limits_give_back(struct proxy *proxy, const struct limits_request *request,
 		      struct limits_taken *taken);
+
+/* A number that stands for the client, the same on all workers. */
+uint64_t limits_client(const struct proxy *proxy, const struct peer *client);
 
 /* A client may show so many bad tokens; is another one looked at? */
 bool limits_may_fail(const struct proxy *proxy, const struct peer *client);

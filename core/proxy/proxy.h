@@ -30,6 +30,8 @@
 #include "policy/seat.h"
 #include "ring/ring.h"
 
+enum { QUEUE_SHARES = 256 };
+
 struct certs;
 struct listener;
 struct tls_client;
@@ -37,7 +39,7 @@ struct tls_client;
 /*
  * A head that came in pieces, or one too large for its request's own room. The slab's
  * objects are large enough for HTTP/2's (struct h2_block) and those of requests that wait for
- * their turn (struct exchange_waiting), too.
+ * their turn (struct exchange_queued), too.
  */
 struct head_block {
 	struct h1_parser parser;
@@ -141,9 +143,10 @@ struct proxy {
 	struct rng rng;
 	struct clock_date date;
 	uint64_t log_counter;
-	struct turns handshakes; /* Of clients. */
-	struct turns tokens;     /* Of requests: signatures are checked. */
-	struct limits limits;    /* Its part in the shared ones. */
+	struct turns handshakes;          /* Of clients. */
+	struct turns tokens;              /* Of requests: signatures are checked. */
+	uint32_t queued_by[QUEUE_SHARES]; /* Those that wait, by their clients' hash. */
+	struct limits limits;             /* Its part in the shared ones. */
 	struct auth auth;
 	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */
 	uint32_t n_upstreams_closing; /* Their places will be free soon. */

@@ -63,7 +63,7 @@ bool turns_ask(struct turns *turns, struct turn *turn)
 		begin(turns);
 		return true;
 	}
-	if (turns->left > 0) {
+	if (turns->left > 0 && turns->waiting.n == 0) { /* Nobody is overtaken. */
 		turns->left--;
 		return true;
 	}

@@ -6,7 +6,7 @@
  * several. A hundred of them that are due at once would hold up all others for as long
  * as all of them take. So a turn of the loop does one handshake at most, or a few
  * signatures; and while there is other work, that gets as long as the turn took, before
- * the next ones come. Who waits holds no receive buffer.
+ * the next ones come. Who waits holds nothing but what it has sent.
  *
  * First come, first served. Bounded by its users, who are bounded.
  *

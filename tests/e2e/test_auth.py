@@ -214,13 +214,15 @@ def test_a_flood_of_bad_tokens(t):
     t.equal(ask("192.0.2.1", key.token()), 200, "a token that is known")
 
 
-def burst(c, asks):
-    """Streams of so many requests (token, body), sent in one go."""
+def burst(c, asks, who=None):
+    """Streams of so many requests (token, body), sent in one go; 'who': whom they are for."""
     out, streams = b"", []
     for token, body in asks:
         s = c.open("POST")
-        out += h2frames.headers(s.number, c.encode([*c.pseudo("POST", "/", "h"), (
-            "authorization", f"Bearer {token}")]), False) + h2frames.data(s.number, body, True)
+        fields = [("authorization", f"Bearer {token}")]
+        fields += [("x-forwarded-for", who)] if who else []
+        out += h2frames.headers(s.number, c.encode([*c.pseudo("POST", "/", "h"), *fields]), False)
+        out += h2frames.data(s.number, body, True)
         s.send_window -= len(body)
         c.send_window -= len(body)
         streams.append(s)
@@ -268,7 +270,7 @@ def test_more_tokens_than_may_wait(t):
     key = Secret()
     d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main"})],
              config={"limits": {"connections": 64}})
-    room, n = 64 // 2, 90  # Half of the heads, the least there are.
+    room, n = 64 // 4, 90  # Half of the half of the heads, of which there are no fewer than that.
     c = t.h2client(d.place.g)
     c.ask("GET", "/")
     asks = [(key.token(sub=str(i)), b"x") for i in range(n)]
@@ -284,6 +286,50 @@ def test_more_tokens_than_may_wait(t):
     t.equal(len(d.up.messages), len(good), "nothing of those is passed on")
     again = burst(c, [asks[i] for i, s in enumerate(streams) if s.status == 503][:room])
     t.equal({c.take(s).status for s in again} - {200}, set(), "the second time")
+
+
+def reasons(c, streams):
+    return [s.status if s.status == 200 else json.loads(s.body)["reason"]
+            for s in (c.take(s) for s in streams)]
+
+
+def test_nobody_waits_for_one_client(t):
+    """Whose tokens are bad, or who is beyond its limit: neither fills the queue."""
+    key = Secret()
+    d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main"})],
+             listener={"trusted_proxies": ["127.0.0.1"]}, config={"limits": {"connections": 64}})
+    c = t.h2client(d.place.g)
+    c.ask("GET", "/")
+    crowd = burst(c, [(key.token(sub=str(i))[:-6] + "AAAAAA", b"x") for i in range(60)], "192.0.2.1")
+    few = burst(c, [(key.token(sub=f"o{i}"), b"x") for i in range(5)], "192.0.2.2")
+    t.equal(reasons(c, few), [200] * 5, "beside bad tokens")
+    t.equal(set(reasons(c, crowd)), {"jwt_signature", "overload_tokens"}, "which wait, or do not")
+    d.push({"main": jwt(key)}, [("r", {}, {"auth": "main", "limits": ["few"]})],
+           limits={"few": {"rate": "60/h", "burst": 5}})
+    crowd = burst(c, [(key.token(sub=str(i)), b"x") for i in range(60)], "192.0.2.1")
+    few = burst(c, [(key.token(sub=f"p{i}"), b"x") for i in range(5)], "192.0.2.2")
+    t.equal(reasons(c, few), [200] * 5, "beside one with a limit")
+    got = reasons(c, crowd)
+    t.equal((got.count(200), got.count("rate_limited")), (5, 55), "which is told so at once")
+
+
+def test_who_waits_is_judged_like_others(t):
+    """Refused or answered: by the route's rules."""
+    key, n = Secret(), 40
+    d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main", "max_body": "1KiB",
+             "response_headers": {"set": {"x-rule": "1"}}})])
+    c = t.h2client(d.place.g)
+    c.ask("GET", "/")
+    streams = burst(c, [(key.token(sub=str(i)), b"x" * 2000) for i in range(n)])
+    t.equal(reasons(c, streams), ["body_too_large"] * n, "too long")
+    t.equal([s.get("x-rule") for s in streams], ["1"] * n, "with the rules")
+    streams = burst(c, [(key.token(sub=f"b{i}")[:-6] + "AAAAAA", b"x" * 2000) for i in range(n)])
+    t.equal(reasons(c, streams), ["jwt_signature"] * n, "the first reason counts")
+    d.place.write([("r", {}, None, {"auth": "main", "respond": {"status": 200, "body": "here"}})],
+                  auth={"main": jwt(key)})
+    d.place.push()
+    streams = burst(c, [(key.token(sub=f"c{i}"), b"hello") for i in range(n)])
+    t.equal([c.take(s).body for s in streams], [b"here"] * n, "a route that answers by itself")
 
 
 def test_api_keys(t):

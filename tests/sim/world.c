@@ -139,7 +139,7 @@ static void some_options(struct world *w, struct proxy_options *opt)
 		.splice_min = below(w, 3) ? 1u << below(w, 16) : UINT64_MAX,
 		.clients_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
 		.upstreams_max = w->calm || below(w, 3) ? 24 : 2 + (uint32_t)below(w, 6),
-		.heads_max = w->calm ? 2 * WORLD_DEALS_MAX : 1 + (uint32_t)below(w, 16),
+		.heads_max = w->calm ? 4 * WORLD_DEALS_MAX : 1 + (uint32_t)below(w, 16),
 		.log_sample = 1,
 		.via = SLICE_INIT("sluice-sim"),
 	};
