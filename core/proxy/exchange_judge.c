@@ -107,8 +107,8 @@ static bool wait_for_turn(struct exchange *ex, const struct http_head *head,
 	}
 	ex->queued->taken = j->taken;
 	ex->queued->edition = j->handling.table->edition;
-	ex->handling =
-		handling_response(&j->handling, ex->text); /* Should it be refused meanwhile. */
+	/* Should it be refused meanwhile. */
+	ex->handling = handling_response(&j->handling, ex->text);
 	return true;
 }
 
