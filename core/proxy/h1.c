@@ -115,6 +115,12 @@ struct stream *h1_open_stream(struct h1 *c)
 	return &c->stream;
 }
 
+/* What it has been asked for may have been granted by now, by an answer that nobody reads. */
+static bool may_be_tunnel(const struct h1 *c)
+{
+	return c->role == H1_CLIENT && c->upgrade && c->in_state == H1_IN_HEAD;
+}
+
 /*
  * An end that only the connection's end tells must not look like a good one: of a response, or of
  * either side of a tunnel.
@@ -123,7 +129,7 @@ static bool is_cut_short(const struct h1 *c)
 {
 	bool all = c->out_ended && c->out_head.len == 0 && list_is_empty(&c->out_bufs);
 
-	return c->out_begun && !all && c->out_body == HTTP_BODY_UNTIL_CLOSE;
+	return (c->out_begun && !all && c->out_body == HTTP_BODY_UNTIL_CLOSE) || may_be_tunnel(c);
 }
 
 void h1_close(struct h1 *c, bool abort)
