@@ -55,14 +55,14 @@ struct server {
 
 static int read_args(const struct call *call, struct serving *s)
 {
-	struct gwtool_badge *badge = &s->site.badge;
+	struct gwtool_credentials *credentials = &s->site.credentials;
 	const struct {
 		const char *flag, **value;
 	} flags[] = { { "--port", &s->port },
 		      { "--address", &s->address },
-		      { "--tls-cert", &badge->cert },
-		      { "--tls-key", &badge->key },
-		      { "--client-ca", &badge->client_ca } };
+		      { "--tls-cert", &credentials->cert },
+		      { "--tls-key", &credentials->key },
+		      { "--client-ca", &credentials->client_ca } };
 
 	for (int i = 0; i < call->argc; i++) {
 		size_t k = 0;
@@ -76,8 +76,8 @@ static int read_args(const struct call *call, struct serving *s)
 	}
 	if (s->port && s->address)
 		return gwtool_usage("--port and --address exclude each other: ", s->address);
-	if ((badge->cert || badge->key || badge->client_ca) &&
-	    !(badge->cert && badge->key && badge->client_ca))
+	if ((credentials->cert || credentials->key || credentials->client_ca) &&
+	    !(credentials->cert && credentials->key && credentials->client_ca))
 		return gwtool_usage("TLS needs three files: ",
 				    "--tls-cert, --tls-key, --client-ca");
 	return EXIT_OK;
@@ -152,7 +152,7 @@ static int choose_place(struct serving *s)
 		return read_usual_address(s);
 	if (!read_address(slice_of(s->address), &s->place))
 		return gwtool_usage("--address takes an IP address and a port, not ", s->address);
-	if (!s->place.loopback && !s->site.badge.client_ca)
+	if (!s->place.loopback && !s->site.credentials.client_ca)
 		return gwtool_usage(
 			"whoever reaches it could change the policy: beyond loopback it "
 			"needs --tls-cert, --tls-key and --client-ca: ",
@@ -162,14 +162,14 @@ static int choose_place(struct serving *s)
 
 /* --- Setting up. ----------------------------------------------------------------------------- */
 
-static int read_badge(struct gwtool_badge *badge)
+static int read_files(struct gwtool_credentials *credentials)
 {
 	struct tls_refusal refusal;
 	int r;
 
-	if (!badge->client_ca)
+	if (!credentials->client_ca)
 		return EXIT_OK;
-	r = gwtool_badge_read(badge, &refusal);
+	r = gwtool_credentials_read(credentials, &refusal);
 	if (r == 0)
 		return EXIT_OK;
 	(void)fprintf(stderr, "gwtool: %s\n", r == -EINVAL ? refusal.why : strerror(-r));
@@ -206,9 +206,9 @@ static int tell_place(const struct serving *s)
 	    !inet_ntop(at.any.sa_family, v6 ? (void *)&at.v6.sin6_addr : &at.v4.sin_addr, ip,
 		       sizeof(ip)))
 		return fail("cannot listen", errno);
-	(void)printf("listening on %s://%s%s%s:%u\n", s->site.badge.client_ca ? "https" : "http",
-		     v6 ? "[" : "", ip, v6 ? "]" : "",
-		     ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port));
+	(void)printf("listening on %s://%s%s%s:%u\n",
+		     s->site.credentials.client_ca ? "https" : "http", v6 ? "[" : "", ip,
+		     v6 ? "]" : "", ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port));
 	return fflush(stdout) == 0 ? EXIT_OK : fail("cannot write the output", errno);
 }
 
@@ -244,17 +244,17 @@ static void serve(void *arg)
 }
 
 /* What cannot be read is told, and what was shown before is shown on. */
-static void read_again(struct gwtool_badge *badge)
+static void read_again(struct gwtool_credentials *credentials)
 {
-	if (badge->client_ca && read_badge(badge) == EXIT_OK)
+	if (credentials->client_ca && read_files(credentials) == EXIT_OK)
 		(void)fprintf(stderr, "gwtool: the certificates were read again\n");
 }
 
-static void wait_for_signal(const sigset_t *signals, struct gwtool_badge *badge)
+static void wait_for_signal(const sigset_t *signals, struct gwtool_credentials *credentials)
 {
 	for (int signal = 0; signal != SIGTERM && signal != SIGINT;) {
 		if (sigwait(signals, &signal) == 0 && signal == SIGHUP)
-			read_again(badge);
+			read_again(credentials);
 	}
 }
 
@@ -275,7 +275,7 @@ static int run_threads(struct serving *s, const sigset_t *signals)
 	else
 		(void)fail("cannot start", -r);
 	if (r == 0)
-		wait_for_signal(signals, &s->site.badge);
+		wait_for_signal(signals, &s->site.credentials);
 	GW_ASSERT(eventfd_write(s->site.stop_fd, 1) == 0);
 	while (n > 0)
 		thread_join(&servers[--n].thread);
@@ -285,7 +285,7 @@ static int run_threads(struct serving *s, const sigset_t *signals)
 static int run(struct serving *s)
 {
 	sigset_t signals;
-	int r = read_badge(&s->site.badge);
+	int r = read_files(&s->site.credentials);
 
 	if (r == EXIT_OK)
 		r = start_listening(s);
@@ -304,7 +304,7 @@ int gwtool_serve(const struct call *call)
 {
 	struct serving s = {
 		.site = { .manager = { .socket = call->socket, .turn = PTHREAD_MUTEX_INITIALIZER },
-			  .badge = { .lock = PTHREAD_MUTEX_INITIALIZER },
+			  .credentials = { .lock = PTHREAD_MUTEX_INITIALIZER },
 			  .listener = -1,
 			  .stop_fd = -1 },
 	};
@@ -318,6 +318,6 @@ int gwtool_serve(const struct call *call)
 		(void)close(s.site.listener);
 	if (s.site.stop_fd >= 0)
 		(void)close(s.site.stop_fd);
-	gwtool_badge_free(&s.site.badge);
+	gwtool_credentials_free(&s.site.credentials);
 	return r;
 }

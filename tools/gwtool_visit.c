@@ -165,8 +165,8 @@ static void visit(struct gwtool_visit *v, struct gwtool_site *site, int fd,
 
 void gwtool_visit_run(struct gwtool_visit *v, struct gwtool_site *site, int fd)
 {
-	struct gwtool_shown *shown = gwtool_badge_take(&site->badge);
+	struct gwtool_shown *shown = gwtool_credentials_take(&site->credentials);
 
 	visit(v, site, fd, shown ? shown->credentials : NULL);
-	gwtool_badge_give(&site->badge, shown);
+	gwtool_credentials_give(&site->credentials, shown);
 }

@@ -9,7 +9,7 @@
  */
 #pragma once
 
-#include "tools/gwtool_badge.h"
+#include "tools/gwtool_credentials.h"
 #include "tools/gwtool_manager.h"
 #include "tools/gwtool_request.h"
 
@@ -18,7 +18,7 @@ enum { GWTOOL_VISIT_S = 10 }; /* For the whole request to come, and again for th
 /* What visits of one server have in common. */
 struct gwtool_site {
 	struct gwtool_manager manager;
-	struct gwtool_badge badge;
+	struct gwtool_credentials credentials;
 	bool loopback;
 	int listener; /* Does not block. */
 	int stop_fd; /* Readable when no more are to begin, and those whose request is not whole end. */

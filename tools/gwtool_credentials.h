@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * gwtool_badge.h - what 'gwtool serve' shows its clients, and may be told to read again.
+ * gwtool_credentials.h - what 'gwtool serve' shows its clients, and may be told to read again.
  *
  * A visit takes what is shown at its beginning and gives it back at its end; what was replaced
  * meanwhile is freed by its last user.
@@ -19,20 +19,21 @@
 /* One reading of the files. */
 struct gwtool_shown {
 	struct tls_credentials *credentials;
-	uint32_t n_users; /* Under the badge's lock; the badge itself is one while it is shown. */
+	uint32_t n_users; /* Under the lock; being shown counts as one. */
 };
 
-struct gwtool_badge {
+struct gwtool_credentials {
 	const char *cert, *key, *client_ca; /* Files; all or none: in the clear. */
 	pthread_mutex_t lock;
 	struct gwtool_shown *shown; /* NULL: none was read. */
 };
 
 /* 0; -EINVAL, and refusal->why; or -errno. What was shown before stays when it fails. */
-GW_MUST_USE int gwtool_badge_read(struct gwtool_badge *badge, struct tls_refusal *refusal);
+GW_MUST_USE int gwtool_credentials_read(struct gwtool_credentials *credentials,
+					struct tls_refusal *refusal);
 /* None is shown any more. */
-void gwtool_badge_free(struct gwtool_badge *badge);
+void gwtool_credentials_free(struct gwtool_credentials *credentials);
 
 /* NULL: in the clear. */
-struct gwtool_shown *gwtool_badge_take(struct gwtool_badge *badge);
-void gwtool_badge_give(struct gwtool_badge *badge, struct gwtool_shown *shown);
+struct gwtool_shown *gwtool_credentials_take(struct gwtool_credentials *credentials);
+void gwtool_credentials_give(struct gwtool_credentials *credentials, struct gwtool_shown *shown);
