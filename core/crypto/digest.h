@@ -2,8 +2,8 @@
 /*
  * digest.h - SHA-256 of a few bytes, many times.
  *
- * OpenSSL takes a lock to find an algorithm by its name, and memory for its state: three times as
- * long as the hash of a key. So a worker has both once.
+ * OpenSSL takes a lock to find an algorithm by its name, and memory for its state: both take longer
+ * than the hash of a key (perf/micro/jwt.c). So a worker has both once.
  *
  * Threads: one at a time. OpenSSL's memory is the thread's (crypto_pool.h).
  */

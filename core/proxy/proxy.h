@@ -30,7 +30,7 @@
 #include "policy/seat.h"
 #include "ring/ring.h"
 
-enum { QUEUE_SHARES = 256 };
+enum { QUEUE_SHARES = 256 }; /* Clients are told apart by a hash: few share one by accident. */
 
 struct certs;
 struct listener;

@@ -126,7 +126,7 @@ def _ms(text):
     return float(number) * {"us": 0.001, "ms": 1, "s": 1000, "m": 60000}[unit]
 
 
-def _wrk_report(text, result):
+def wrk_report(text, result):
     for name, percent in (("p50_ms", "50%"), ("p99_ms", "99%")):
         found = re.search(rf"^\s+{percent}\s+([\d.]+\w+)", text, re.M)
         if found:
@@ -165,7 +165,7 @@ def _ab_report(text, result):
             setattr(result, name, float(found.group(1)))
 
 
-REPORTS = {"wrk": _wrk_report, "h2load": _h2load_report, "ab": _ab_report}
+REPORTS = {"wrk": wrk_report, "h2load": _h2load_report, "ab": _ab_report}
 
 
 def _window(setup, pids):
