@@ -19,7 +19,8 @@ static uint32_t lease_size(const struct gcra_rule *rule, uint32_t available, uin
 
 static bool is_over(const struct rate_lease *lease, const struct gcra_rule *rule, uint64_t now_ns)
 {
-	return now_ns - lease->taken_ns >= RATE_LEASE_NS || lease->edition != rule->edition;
+	return now_ns - lease->taken_ns >= RATE_LEASE_NS ||
+	       lease->edition != rate_edition(rule, now_ns);
 }
 
 /* What the worker knows: its own tokens are as good as not taken. */
@@ -31,14 +32,14 @@ static void answer(const struct rate_lease *lease, const struct gcra_rule *rule,
 	gcra_take(rule, &tat_ns, now_ns, 0, ret_answer);
 }
 
-static void begin_lease(struct rate_lease *lease, const struct gcra_rule *rule, uint64_t tat_ns,
-			uint64_t now_ns, uint32_t n)
+static void begin_lease(struct rate_lease *lease, const struct gcra_rule *rule,
+			struct rate_pair charged, uint64_t now_ns, uint32_t n)
 {
 	*lease = (struct rate_lease){ .taken_ns = now_ns,
-				      .tat_ns = tat_ns,
+				      .tat_ns = charged.tat_ns,
 				      .interval_ns = rule->interval_ns,
 				      .left = n,
-				      .edition = rule->edition };
+				      .edition = (uint16_t)charged.tag };
 }
 
 static void use_lease(struct rate_lease *lease, const struct gcra_rule *rule, uint64_t now_ns,
@@ -62,7 +63,7 @@ static void take_lease(struct rate_word *word, struct rate_lease *lease,
 		if (!rate_pair_eq(before, after) && !rate_cell_swap(&word->cell, before, after))
 			continue;
 		if (ret_answer->admitted) {
-			begin_lease(lease, rule, after.tat_ns, now_ns, n);
+			begin_lease(lease, rule, after, now_ns, n);
 			use_lease(lease, rule, now_ns, ret_answer);
 		}
 		return;
@@ -75,7 +76,7 @@ void rate_word_take(struct rate_word *word, struct rate_lease *lease, const stru
 {
 	GW_ASSERT(n_workers > 0 && n_workers <= WORKERS_MAX);
 	if (lease->left && is_over(lease, rule, now_ns))
-		rate_word_settle(word, lease, rule, now_ns);
+		rate_word_settle(word, lease, now_ns);
 	if (lease->left)
 		use_lease(lease, rule, now_ns, ret_answer);
 	else
@@ -88,20 +89,19 @@ void rate_word_look(const struct rate_word *word, const struct gcra_rule *rule, 
 	(void)rate_pair_take(rate_cell_read(&word->cell), rule, now_ns, 1, ret_answer);
 }
 
-void rate_word_settle(struct rate_word *word, struct rate_lease *lease,
-		      const struct gcra_rule *rule, uint64_t now_ns)
+void rate_word_settle(struct rate_word *word, struct rate_lease *lease, uint64_t now_ns)
 {
-	struct gcra_rule charged = *rule;
+	const struct gcra_rule paid = { .interval_ns = lease->interval_ns, .burst = lease->left };
 	uint32_t n = lease->left;
 
-	/* Of two rules the smaller price: the word may have been clamped in between. */
-	charged.interval_ns = min_u64(lease->interval_ns, rule->interval_ns);
 	lease->left = 0;
 	for (int i = 0; i < RATE_TRIES && n; i++) {
 		struct rate_pair before = rate_cell_read(&word->cell);
 		struct rate_pair after = before;
 
-		after.tat_ns = gcra_refund(&charged, before.tat_ns, now_ns, n);
+		if ((uint16_t)before.tag != lease->edition)
+			return;
+		after.tat_ns = gcra_refund(&paid, before.tat_ns, now_ns, n);
 		if (rate_pair_eq(before, after) || rate_cell_swap(&word->cell, before, after))
 			return;
 	}

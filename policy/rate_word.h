@@ -34,7 +34,7 @@ struct rate_lease {
 	uint64_t tat_ns;      /* Of the word when it was taken. */
 	uint64_t interval_ns; /* What each of its tokens was charged. */
 	uint32_t left;
-	uint16_t edition; /* Of the rule that it was taken by. */
+	uint16_t edition; /* That the word had then (rate_cell.h). */
 };
 
 /*
@@ -54,7 +54,8 @@ void rate_word_look(const struct rate_word *word, const struct gcra_rule *rule, 
 
 /*
  * Gives back what the lease has left, whatever its age. The worker's tick calls it every 10 ms, and
- * its end; rate_word_take() does by itself when the lease is too old or the rule has changed.
+ * its end; rate_word_take() does by itself when the lease is too old or the rule has changed. Once
+ * the word has been charged by another edition of the rule, what is left is forfeited: the clamp
+ * may have forgiven it already.
  */
-void rate_word_settle(struct rate_word *word, struct rate_lease *lease,
-		      const struct gcra_rule *rule, uint64_t now_ns);
+void rate_word_settle(struct rate_word *word, struct rate_lease *lease, uint64_t now_ns);

@@ -171,7 +171,7 @@ void limits_settle(struct proxy *proxy)
 		if (limit->by == POLICY_BY_ALL && lease->left > 0 &&
 		    proxy->limits.leases[limit->slot].owner == limit->identity)
 			rate_word_settle(&proxy->shared->limits->words[limit->slot].word, lease,
-					 &limit->rule, ring_now_ns(proxy->ring));
+					 ring_now_ns(proxy->ring));
 	}
 }
 
@@ -201,7 +201,7 @@ static void give_word_back(struct proxy *proxy, const struct policy_limit *limit
 
 	if (++lease->left == 1)
 		rate_word_settle(&proxy->shared->limits->words[limit->slot].word, lease,
-				 &limit->rule, ring_now_ns(proxy->ring));
+				 ring_now_ns(proxy->ring));
 }
 
 void limits_give_back(struct proxy *proxy, const struct limits_request *request,

@@ -47,7 +47,8 @@ static bool take(const struct gcra_rule *rule, uint32_t w, uint64_t now_ns)
 
 static void settle(const struct gcra_rule *rule, uint32_t w, uint64_t now_ns)
 {
-	rate_word_settle(&word, &leases[w], rule, now_ns);
+	(void)rule;
+	rate_word_settle(&word, &leases[w], now_ns);
 }
 
 /* Tokens that are taken, used or not. */
@@ -146,22 +147,49 @@ static void an_old_lease_is_given_back_by_the_next_take(void **state)
 	rule.edition++;
 	assert_true(take(&rule, 0, now_ns));
 	assert_int_equal(leases[0].edition, rule.edition);
+	assert_int_equal((uint16_t)word.cell.tag, rule.edition);
 	assert_int_equal(charged(&rule, now_ns), 12500 + 2 + 125 - 1000);
 }
 
-/* Tokens of a slow rule that was replaced count as what a token costs now. */
+/* They cost what they cost when they were taken; once another edition was charged, nothing is paid back. */
 static void tokens_of_an_older_rule_buy_no_more(void **state)
 {
 	struct gcra_rule slow = rule_of(3200, 6400), fast = rule_of(320000, 640000);
 
 	(void)state;
 	new_word();
+	fast.edition = 1;
 	assert_true(take(&slow, 0, AN_HOUR));
 	assert_int_equal(leases[0].left, 3);
-	fast.edition = 1;
-	assert_true(gcra_available(&fast, word.cell.tat_ns, AN_HOUR) == 640000 - 4 * 100);
+	assert_int_equal(charged(&fast, AN_HOUR), 4 * 100);
 	settle(&fast, 0, AN_HOUR);
-	assert_true(gcra_available(&fast, word.cell.tat_ns, AN_HOUR) == 640000 - 4 * 100 + 3);
+	assert_int_equal(charged(&fast, AN_HOUR), 100);
+
+	assert_true(take(&slow, 0, AN_HOUR));
+	assert_int_equal(charged(&fast, AN_HOUR), 5 * 100);
+	assert_true(take(&fast, 1, AN_HOUR));
+	assert_int_equal(leases[1].left, 399);
+	settle(&fast, 0, AN_HOUR);
+	assert_int_equal(leases[0].left, 0);
+	settle(&fast, 1, AN_HOUR);
+	assert_int_equal(charged(&fast, AN_HOUR), 5 * 100 + 1);
+}
+
+/* A change that does not count yet takes nothing from who has the old rule, or the new one. */
+static void a_lease_lasts_until_the_change_counts(void **state)
+{
+	struct gcra_rule old = rule_of(100000, 32000), new = old;
+
+	(void)state;
+	new_word();
+	new.edition = 1;
+	new.edition_from_ns = AN_HOUR + 5;
+	assert_true(take(&old, 0, AN_HOUR));
+	assert_true(take(&new, 0, AN_HOUR + 1));
+	assert_int_equal(leases[0].left, 123);
+	assert_true(take(&new, 0, AN_HOUR + 5));
+	assert_int_equal(leases[0].left, 124);
+	assert_int_equal(charged(&old, AN_HOUR + 5), 2 + 125);
 }
 
 static void a_changed_rule_locks_nobody_out(void **state)
@@ -276,9 +304,9 @@ static void *race(void *arg)
 		rate_word_take(&word, &r->lease, &race_rule, AN_HOUR, THREADS, &a);
 		r->n_admitted += a.admitted;
 		if (i % 64 == 0)
-			rate_word_settle(&word, &r->lease, &race_rule, AN_HOUR);
+			rate_word_settle(&word, &r->lease, AN_HOUR);
 	}
-	rate_word_settle(&word, &r->lease, &race_rule, AN_HOUR);
+	rate_word_settle(&word, &r->lease, AN_HOUR);
 	return NULL;
 }
 
@@ -371,6 +399,7 @@ int main(void)
 		cmocka_unit_test(what_is_left_comes_back),
 		cmocka_unit_test(an_old_lease_is_given_back_by_the_next_take),
 		cmocka_unit_test(tokens_of_an_older_rule_buy_no_more),
+		cmocka_unit_test(a_lease_lasts_until_the_change_counts),
 		cmocka_unit_test(a_changed_rule_locks_nobody_out),
 		cmocka_unit_test(who_is_always_slower_is_refused_in_the_end),
 		cmocka_unit_test(a_rate_holds_over_all_workers),
