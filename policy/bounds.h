@@ -18,11 +18,13 @@ enum {
 	POLICY_METHODS_MAX = 16,  /* Of a route, */
 	POLICY_HEADERS_MAX = 8,   /* and fields that must be equal. */
 	POLICY_TRUSTS_MAX = 1,
-	POLICY_RULES_MAX = 32,         /* Fields in one list of a route's rules, */
-	POLICY_VALUE_MAX = 1024,       /* bytes of a field's value in them, */
-	POLICY_RESPONSE_MAX = 1024,    /* and bytes that they come to for a response. */
-	POLICY_LIMITS_MAX = 256,       /* Rate limits, */
-	POLICY_ROUTE_LIMITS_MAX = 8,   /* and those of one route. */
+	POLICY_RULES_MAX = 32,       /* Fields in one list of a route's rules, */
+	POLICY_VALUE_MAX = 1024,     /* bytes of a field's value in them, */
+	POLICY_RESPONSE_MAX = 1024,  /* and bytes that they come to for a response. */
+	POLICY_LIMITS_MAX = 256,     /* Rate limits, */
+	POLICY_ROUTE_LIMITS_MAX = 8, /* and those of one route; */
+	/* buckets that all clients draw from: never more than routes have limits. */
+	POLICY_BUCKETS_MAX = POLICY_ROUTES_MAX * POLICY_ROUTE_LIMITS_MAX,
 	POLICY_AUTHS_MAX = 128,        /* Ways to be asked who one is; of one of them: */
 	POLICY_KEYS_MAX = 32,          /* keys, issuers, audiences, */
 	POLICY_KEY_MAX = 8192,         /* bytes of a key as it is written, */

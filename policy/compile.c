@@ -122,20 +122,19 @@ static struct policy_part put_fields(struct build *b, const struct draft_match *
 	return list;
 }
 
-static struct policy_part put_indices(struct build *b, const uint16_t *from, uint32_t n)
+static struct policy_part put_route_limits(struct build *b, const struct draft_route *route)
 {
-	struct policy_part list = blob_room(&b->blob, n, sizeof(uint16_t));
-	uint16_t *to = blob_at(&b->blob, list.at);
+	struct policy_part list = blob_room(&b->blob, route->n_limits, sizeof(*route->limits));
+	struct policy_route_limit *to = blob_at(&b->blob, list.at);
 
-	if (to && n)
-		memcpy(to, from, n * sizeof(*to));
+	if (to && list.n)
+		memcpy(to, route->limits, list.n * sizeof(*to));
 	return list;
 }
 
 /* In place, here and below: what lies between fields stays zero, and equal tables equal as bytes. */
 static void put_limit(const struct draft_limit *from, struct policy_limit *to)
 {
-	to->slot = from->slot;
 	to->by = from->by;
 	to->told = from->told;
 	to->identity = from->identity;
@@ -194,7 +193,7 @@ static void put_route(struct build *b, const struct draft_route *from, uint32_t 
 	struct policy_part methods = put_methods(b, &from->match);
 	struct policy_part fields = put_fields(b, &from->match);
 	struct policy_part handling = compile_handling(&b->blob, from->handling);
-	struct policy_part limits = put_indices(b, from->limits, from->n_limits);
+	struct policy_part limits = put_route_limits(b, from);
 	struct policy_part scopes = blob_texts(&b->blob, from->scopes.list, from->scopes.n);
 	struct policy_route *to = blob_at(&b->blob, at);
 

@@ -78,7 +78,6 @@ struct draft_handling {
 };
 
 struct draft_limit {
-	uint16_t slot; /* One of its own. */
 	struct slice name, field;
 	/* As in struct policy_limit. */
 	uint8_t by;
@@ -112,7 +111,7 @@ struct draft_route {
 	struct slice name;
 	struct draft_match match;
 	const struct draft_handling *handling; /* NULL: none. */
-	const uint16_t *limits;                /* Indices. */
+	struct policy_route_limit *limits;
 	uint32_t n_limits;
 	struct draft_texts scopes;
 	uint16_t auth; /* 1 + index; 0: none. */

@@ -9,6 +9,7 @@
 #include "policy/auth.h"
 #include "policy/handling.h"
 #include "policy/limit.h"
+#include "policy/limit_buckets.h"
 #include "policy/slots.h"
 
 enum { KEY_MAX = POLICY_NAME_MAX + 1 + POLICY_HOST_TEXT_MAX };
@@ -24,7 +25,7 @@ struct drawing {
 	struct draft_field *fields; /* Of all routes. */
 	struct draft_handling *handlings;
 	struct draft_limit *limits;
-	uint16_t *limit_lists; /* Of all routes. */
+	struct policy_route_limit *limit_lists; /* Of all routes. */
 	struct auth_room auths;
 	uint32_t n_listed;
 	char *texts, *texts_end; /* Of all handlings: all, and what is free of them. */
@@ -126,7 +127,7 @@ static int endpoint_slots(struct drawing *d)
 		r = slots_assign(old.list, old.n, now.list, now.n, POLICY_ENDPOINTS_MAX,
 				 &d->draft.cursors.endpoints);
 		for (uint32_t i = 0; r == 0 && i < now.n; i++)
-			d->endpoints[i].slot = now.list[i].slot;
+			d->endpoints[i].slot = (uint16_t)now.list[i].slot;
 	}
 	keys_free(&old);
 	keys_free(&now);
@@ -147,7 +148,7 @@ static int service_slots(struct drawing *d)
 		r = slots_assign(old, n_old, now, n, POLICY_SERVICES_MAX,
 				 &d->draft.cursors.services);
 	for (uint32_t i = 0; r == 0 && i < n; i++)
-		d->services[i].slot = now[i].slot;
+		d->services[i].slot = (uint16_t)now[i].slot;
 	if (r == 0)
 		qsort(now, n, sizeof(*now), slots_by_name);
 	d->by_name = now;
@@ -168,7 +169,7 @@ static int route_slots(struct drawing *d)
 	if (r == 0)
 		r = slots_assign(old, n_old, now, n, POLICY_ROUTES_MAX, &d->draft.cursors.routes);
 	for (uint32_t i = 0; r == 0 && i < n; i++)
-		d->routes[i].slot = now[i].slot;
+		d->routes[i].slot = (uint16_t)now[i].slot;
 	free(old);
 	free(now);
 	return r;
@@ -295,7 +296,7 @@ static uint16_t slot_of(const struct drawing *d, struct slice service)
 
 	found = bsearch(&wanted, d->by_name, d->draft.n_services, sizeof(wanted), slots_by_name);
 	GW_ASSERT(found); /* Checked when it was read. */
-	return found->slot;
+	return (uint16_t)found->slot;
 }
 
 static void draw_handling(struct drawing *d, const struct written_route *from,
@@ -310,14 +311,14 @@ static void draw_handling(struct drawing *d, const struct written_route *from,
 	d->texts_end += room;
 }
 
-static uint16_t limit_of(const struct drawing *d, struct slice name)
+static uint32_t limit_of(const struct drawing *d, struct slice name)
 {
 	uint32_t i = 0;
 
 	while (i < d->policy->n_limits && !slice_eq(d->limits[i].name, name))
 		i++;
 	GW_ASSERT(i < d->policy->n_limits); /* Checked when it was read. */
-	return (uint16_t)i;
+	return i;
 }
 
 static void draw_limits(struct drawing *d, const struct written_route *from, struct draft_route *to)
@@ -325,7 +326,7 @@ static void draw_limits(struct drawing *d, const struct written_route *from, str
 	to->limits = d->limit_lists + d->n_listed;
 	to->n_limits = from->n_limits;
 	for (uint32_t i = 0; i < from->n_limits; i++)
-		d->limit_lists[d->n_listed++] = limit_of(d, from->limits[i]);
+		d->limit_lists[d->n_listed++].limit = limit_of(d, from->limits[i]);
 }
 
 static void draw_route(struct drawing *d, const struct written_route *from, struct draft_route *to)
@@ -396,9 +397,7 @@ static int draw(struct drawing *d)
 	r = service_slots(d);
 	if (r == 0)
 		r = endpoint_slots(d);
-	if (r == 0)
-		r = limits_draw(p, d->opt->before, d->opt->generation, d->limits,
-				&d->draft.cursors.limits);
+	limits_draw(p, d->opt->before, d->opt->generation, d->limits);
 	if (r == 0)
 		r = auths_draw(p, d->opt->keyring, &d->auths);
 	d->draft.auths = d->auths.auths;
@@ -406,7 +405,9 @@ static int draw(struct drawing *d)
 	d->draft.told = (struct draft_texts){ d->auths.told, d->auths.n_told };
 	for (uint32_t i = 0; r == 0 && i < p->n_routes; i++)
 		draw_route(d, &p->routes[i], &d->routes[i]);
-	return r == 0 ? route_slots(d) : r;
+	if (r == 0)
+		r = route_slots(d);
+	return r == 0 ? limit_buckets_assign(&d->draft, d->opt->before) : r;
 }
 
 int policy_draw(const struct written_policy *policy, const struct draw_options *opt,

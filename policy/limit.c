@@ -2,11 +2,9 @@
 #include "policy/limit.h"
 
 #include <errno.h>
-#include <stdlib.h>
 
 #include "core/document/form.h"
 #include "policy/compile.h"
-#include "policy/slots.h"
 
 static const struct {
 	struct slice text;
@@ -108,42 +106,9 @@ static void draw(const struct written_limit *from, const struct policy_table *be
 		follow(old, to);
 }
 
-/* Who goes by another key is another one, and so is its slot. */
-static struct slot_name *old_names(const struct policy_table *table, uint32_t *ret_n)
-{
-	uint32_t n = table ? table->limits.n : 0;
-	struct slot_name *list = calloc(n + 1, sizeof(*list));
-
-	*ret_n = n;
-	for (uint32_t i = 0; list && i < n; i++)
-		list[i] =
-			(struct slot_name){ .name = table_text(table, table_limit(table, i)->name),
-					    .slot = table_limit(table, i)->slot };
-	return list;
-}
-
-static int assign(const struct policy_table *before, struct draft_limit *limits, uint32_t n,
-		  uint32_t *cursor)
-{
-	uint32_t n_old;
-	struct slot_name *old = old_names(before, &n_old), *now = calloc(n + 1, sizeof(*now));
-	int r = old && now ? 0 : -ENOMEM;
-
-	for (uint32_t i = 0; r == 0 && i < n; i++)
-		now[i] = (struct slot_name){ .name = limits[i].name, .i = i };
-	if (r == 0)
-		r = slots_assign(old, n_old, now, n, POLICY_LIMITS_MAX, cursor);
-	for (uint32_t i = 0; r == 0 && i < n; i++)
-		limits[now[i].i].slot = now[i].slot;
-	free(old);
-	free(now);
-	return r;
-}
-
-int limits_draw(const struct written_policy *policy, const struct policy_table *before,
-		uint32_t generation, struct draft_limit *limits, uint32_t *cursor)
+void limits_draw(const struct written_policy *policy, const struct policy_table *before,
+		 uint32_t generation, struct draft_limit *limits)
 {
 	for (uint32_t i = 0; i < policy->n_limits; i++)
 		draw(&policy->limits[i], before, (uint64_t)generation << 16 | i, &limits[i]);
-	return assign(before, limits, policy->n_limits, cursor);
 }

@@ -19,9 +19,9 @@ GW_MUST_USE int limit_check_key(struct slice key);
 GW_MUST_USE int limit_rule(const struct written_limit *written, struct gcra_rule *ret_rule);
 
 /*
- * All of them, with slots. One that 'before' has under the same name and key is the same one:
+ * All of them. One that 'before' has under the same name and key is the same one:
  * it keeps its identity, and what changes of its numbers is an edition of it. 'limits' has room
- * for all, at least 1. 0 or -ENOMEM.
+ * for all.
  */
-GW_MUST_USE int limits_draw(const struct written_policy *policy, const struct policy_table *before,
-			    uint32_t generation, struct draft_limit *limits, uint32_t *cursor);
+void limits_draw(const struct written_policy *policy, const struct policy_table *before,
+		 uint32_t generation, struct draft_limit *limits);

@@ -25,7 +25,9 @@ static const struct schema_field limit_fields[] = {
 		  "/64; behind trusted proxies, the one that they say they forward for. header: of a "
 		  "field's value; requests without it, or with several, share one. claim: of "
 		  "a claim in the token that the route's auth has found good. route, service: of "
-		  "those that name the limit. all: there is one, shared by everything that names it." },
+		  "those that name the limit. all: there is one, shared by everything that names it. "
+		  "These three are never forgotten; of clients', when more are in use than "
+		  "limits.rate_keys has room for, the fullest are." },
 	{ .key = "rate",
 	  SCHEMA_MEMBER(written_limit, rate),
 	  .type = SCHEMA_TEXT,

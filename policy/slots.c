@@ -6,7 +6,7 @@
 
 enum { FREE, LEFT, KEPT };
 
-#define NO_SLOT UINT16_MAX
+#define NO_SLOT UINT32_MAX
 
 int slots_by_name(const void *a, const void *b)
 {
@@ -37,7 +37,7 @@ static void give_new(struct slot_name *now, uint32_t n_now, uint8_t *states, uin
 			at = next_free(states, max, *cursor, state);
 		}
 		GW_ASSERT(at < max);
-		now[i].slot = (uint16_t)at;
+		now[i].slot = at;
 		states[at] = KEPT;
 		*cursor = (at + 1) % max;
 	}

@@ -12,7 +12,7 @@
 struct slot_name {
 	struct slice name; /* Each once. */
 	uint32_t i;        /* The caller's. */
-	uint16_t slot;
+	uint32_t slot;
 };
 
 /* For qsort() and bsearch(). */

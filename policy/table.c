@@ -105,6 +105,21 @@ static void handling_check(const struct policy_table *table, const struct policy
 	text_check(table, h->answer.body, POLICY_ANSWER_MAX);
 }
 
+static void route_limits_check(const struct policy_table *table, const struct policy_route *route)
+{
+	part_check(table, route->limits, sizeof(struct policy_route_limit));
+	GW_ASSERT(route->limits.n <= POLICY_ROUTE_LIMITS_MAX);
+	for (uint32_t i = 0; i < route->limits.n; i++) {
+		const struct policy_route_limit *one = table_route_limits(table, route) + i;
+
+		if (policy_limit_is_shared(table_route_limit(table, route, i)->by))
+			GW_ASSERT(one->bucket < POLICY_BUCKETS_MAX &&
+				  one->since <= table->generation);
+		else
+			GW_ASSERT(one->bucket == POLICY_NO_BUCKET);
+	}
+}
+
 static void route_check(const struct policy_table *table, const struct policy_route *route)
 {
 	const struct policy_part *methods = table_at_(table, route->methods.at);
@@ -117,10 +132,7 @@ static void route_check(const struct policy_table *table, const struct policy_ro
 	handling_check(table, route);
 	GW_ASSERT(route->auth <= table->auths.n);
 	texts_check(table, route->scopes);
-	part_check(table, route->limits, sizeof(uint16_t));
-	GW_ASSERT(route->limits.n <= POLICY_ROUTE_LIMITS_MAX);
-	for (uint32_t i = 0; i < route->limits.n; i++)
-		(void)table_route_limit(table, route, i);
+	route_limits_check(table, route);
 	text_check(table, route->name, POLICY_NAME_MAX);
 	part_check(table, route->methods, sizeof(*methods));
 	part_check(table, route->fields, sizeof(*fields));
@@ -163,15 +175,11 @@ static void auths_check(const struct policy_table *table)
 
 static void limits_check(const struct policy_table *table)
 {
-	bool seen[POLICY_LIMITS_MAX] = { false };
-
 	part_check(table, table->limits, sizeof(struct policy_limit));
 	GW_ASSERT(table->limits.n <= POLICY_LIMITS_MAX);
 	for (uint32_t i = 0; i < table->limits.n; i++) {
 		const struct policy_limit *limit = table_limit(table, i);
 
-		GW_ASSERT(limit->slot < POLICY_LIMITS_MAX && !seen[limit->slot]);
-		seen[limit->slot] = true;
 		GW_ASSERT(limit->by < POLICY_N_LIMIT_BYS && limit->rule.interval_ns > 0);
 		GW_ASSERT((limit->by == POLICY_BY_HEADER || limit->by == POLICY_BY_CLAIM) ==
 			  (limit->field.n > 0));

@@ -43,7 +43,7 @@ struct policy_host {
 
 /* Where the next new name gets its slot from: slots are left alone for as long as there are others. */
 struct policy_cursors {
-	uint32_t services, endpoints, routes, limits;
+	uint32_t services, endpoints, routes;
 };
 
 struct policy_table {
@@ -111,12 +111,18 @@ static inline const struct policy_auth *table_route_auth(const struct policy_tab
 	return route->auth ? table_auth(table, route->auth - 1u) : NULL;
 }
 
+static inline const struct policy_route_limit *table_route_limits(const struct policy_table *table,
+								  const struct policy_route *route)
+{
+	return (const struct policy_route_limit *)table_at_(table, route->limits.at);
+}
+
 /* The i-th of a route's limits. */
 static inline const struct policy_limit *
 table_route_limit(const struct policy_table *table, const struct policy_route *route, uint32_t i)
 {
 	GW_ASSERT(i < route->limits.n);
-	return table_limit(table, ((const uint16_t *)table_at_(table, route->limits.at))[i]);
+	return table_limit(table, table_route_limits(table, route)[i].limit);
 }
 
 /* NULL: the route passes on what there is. */

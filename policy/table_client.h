@@ -19,7 +19,6 @@ enum policy_limit_by {
 };
 
 struct policy_limit {
-	uint16_t slot;            /* Of its bucket, when it has only one. */
 	uint8_t by;               /* enum policy_limit_by. */
 	bool told;                /* Answers say what is left. */
 	struct policy_part name;  /* Text. */
@@ -27,6 +26,12 @@ struct policy_limit {
 	uint64_t identity;        /* Stays as long as its name and what it goes by do. */
 	struct gcra_rule rule;
 };
+
+/* Do all clients of a route draw from one bucket? */
+static inline bool policy_limit_is_shared(uint8_t by)
+{
+	return by == POLICY_BY_ALL || by == POLICY_BY_ROUTE || by == POLICY_BY_SERVICE;
+}
 
 enum policy_auth_by { POLICY_BY_JWT, POLICY_BY_API_KEY, POLICY_BY_CERTIFICATE, POLICY_N_AUTH_BYS };
 

@@ -54,6 +54,16 @@ struct policy_handling {
 };
 
 #define POLICY_NO_SERVICE UINT16_MAX
+#define POLICY_NO_BUCKET  UINT32_MAX
+
+/* A limit that a route is under. */
+struct policy_route_limit {
+	uint32_t limit; /* Index in the table's. */
+	uint32_t
+		bucket; /* Its number, when all clients draw from it (limit_buckets.h); or NO_BUCKET. */
+	uint32_t
+		since; /* The generation that gave it this bucket: before, it was somebody else's. */
+};
 
 struct policy_route {
 	uint16_t slot;
@@ -67,6 +77,6 @@ struct policy_route {
 	bool retry;                 /* One retry on a dead reused connection. */
 	uint8_t upgrades; /* enum policy_upgrade bits; what is not there is not passed on. */
 	struct policy_part handling; /* struct policy_handling: one, or none. */
-	struct policy_part limits;   /* uint16_t: indices in the table's limits. */
+	struct policy_part limits;   /* struct policy_route_limit. */
 	struct policy_part scopes;   /* struct policy_part, each a text: all are needed. */
 };

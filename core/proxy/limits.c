@@ -17,29 +17,24 @@ enum { FAILURES_PER_S = 20, FAILURES_BURST = 100 };
 struct limits_shared {
 	struct rate_table *table;
 	struct gcra_rule failures;
-	uint32_t n_workers;
-	struct {
-		struct rate_word word;
-		_Atomic uint64_t owner; /* Identity of the limit whose bucket it is. */
-	} words[POLICY_LIMITS_MAX];
+	struct leases_shared *leases;
 };
 
 int limits_create(uint64_t n_cells, uint32_t n_workers, struct hash_key key,
 		  struct limits_shared **ret_shared)
 {
-	struct limits_shared *shared =
-		aligned_alloc(_Alignof(struct limits_shared), sizeof(struct limits_shared));
+	struct limits_shared *shared = calloc(1, sizeof(*shared));
 	int r;
 
 	if (!shared)
 		return -ENOMEM;
-	memset(shared, 0, sizeof(*shared));
-	shared->n_workers = n_workers;
 	r = gcra_rule_set(FAILURES_PER_S, GW_NS_PER_S, FAILURES_BURST, &shared->failures);
 	GW_ASSERT(r == 0);
 	r = rate_table_create(n_cells, key, &shared->table);
+	if (r == 0)
+		r = leases_shared_create(n_workers, &shared->leases);
 	if (r < 0) {
-		free(shared);
+		limits_destroy(shared);
 		return r;
 	}
 	*ret_shared = shared;
@@ -50,8 +45,16 @@ void limits_destroy(struct limits_shared *shared)
 {
 	if (!shared)
 		return;
-	rate_table_destroy(shared->table);
+	if (shared->table)
+		rate_table_destroy(shared->table);
+	if (shared->leases)
+		leases_shared_destroy(shared->leases);
 	free(shared);
+}
+
+struct leases_shared *limits_leases(const struct limits_shared *shared)
+{
+	return shared ? shared->leases : NULL;
 }
 
 /* --- Keys. ----------------------------------------------------------------------------------- */
@@ -63,12 +66,6 @@ static struct slice client_key(const struct peer *client, char text[KEY_MAX])
 
 	memcpy(text, client->ip, len);
 	return slice_make(text, len);
-}
-
-static struct slice number_key(uint32_t number, char text[KEY_MAX])
-{
-	memcpy(text, &number, sizeof(number));
-	return slice_make(text, sizeof(number));
 }
 
 struct slice limits_field(const struct http_head *head, struct slice name)
@@ -86,96 +83,24 @@ static struct slice key_of(const struct limits_request *request, const struct po
 		return client_key(request->client, text);
 	case POLICY_BY_HEADER:
 		return limits_field(request->head, table_text(request->table, limit->field));
-	case POLICY_BY_ROUTE:
-		return number_key(request->route->slot, text);
-	case POLICY_BY_SERVICE:
-		return number_key(request->route->service, text);
 	case POLICY_BY_CLAIM:
 		return auth_claim(request->table, request->known,
 				  table_text(request->table, limit->field));
-	case POLICY_BY_ALL:
+	case POLICY_BY_ALL: /* Their buckets have numbers. */
+	case POLICY_BY_ROUTE:
+	case POLICY_BY_SERVICE:
 	case POLICY_N_LIMIT_BYS:
 		break;
 	}
 	GW_UNREACHABLE();
 }
 
-/* --- Buckets that everybody draws from. ------------------------------------------------------ */
+/* --- Taking. --------------------------------------------------------------------------------- */
 
-/*
- * A slot that has changed hands begins with a full bucket; who comes first sees to it. Identities
- * grow (limit.c): a worker that still has the table before draws from the new bucket for these
- * milliseconds, and does not fill it once more.
- */
-static void own_word(struct limits_shared *shared, const struct policy_limit *limit)
+static const struct policy_route_limit *numbers_of(const struct limits_request *request)
 {
-	uint64_t owner =
-		atomic_load_explicit(&shared->words[limit->slot].owner, memory_order_acquire);
-	union rate_cell *cell = &shared->words[limit->slot].word.cell;
-	struct rate_pair before;
-
-	if (GW_LIKELY(owner >= limit->identity) ||
-	    !atomic_compare_exchange_strong(&shared->words[limit->slot].owner, &owner,
-					    limit->identity))
-		return;
-	do
-		before = rate_cell_read(cell);
-	while (!rate_cell_swap(cell, before, (struct rate_pair){ 0 }));
+	return table_route_limits(request->table, request->route);
 }
-
-static void settle_later(struct proxy *proxy)
-{
-	if (proxy->limits.settling)
-		return;
-	proxy->limits.settling = true;
-	ring_timer_set(proxy->ring, &proxy->limits.settle,
-		       ring_now_ns(proxy->ring) + RATE_LEASE_NS);
-}
-
-static void take_word(struct proxy *proxy, const struct policy_limit *limit,
-		      struct gcra_answer *ret_answer)
-{
-	struct limits_shared *shared = proxy->shared->limits;
-
-	own_word(shared, limit);
-	if (GW_UNLIKELY(proxy->limits.leases[limit->slot].owner != limit->identity)) {
-		proxy->limits.leases[limit->slot].lease = (struct rate_lease){ 0 };
-		proxy->limits.leases[limit->slot].owner = limit->identity;
-	}
-	rate_word_take(&shared->words[limit->slot].word, &proxy->limits.leases[limit->slot].lease,
-		       &limit->rule, ring_now_ns(proxy->ring), shared->n_workers, ret_answer);
-	if (proxy->limits.leases[limit->slot].lease.left > 0)
-		settle_later(proxy);
-}
-
-static void settle(struct ring_timer *timer)
-{
-	limits_settle(GW_CONTAINER_OF(timer, struct proxy, limits.settle));
-}
-
-void limits_init(struct limits *limits)
-{
-	ring_timer_init(&limits->settle, settle);
-}
-
-void limits_settle(struct proxy *proxy)
-{
-	const struct policy_table *table = proxy->table;
-
-	ring_timer_cancel(proxy->ring, &proxy->limits.settle);
-	proxy->limits.settling = false;
-	for (uint32_t i = 0; table && i < table->limits.n; i++) {
-		const struct policy_limit *limit = table_limit(table, i);
-		struct rate_lease *lease = &proxy->limits.leases[limit->slot].lease;
-
-		if (limit->by == POLICY_BY_ALL && lease->left > 0 &&
-		    proxy->limits.leases[limit->slot].owner == limit->identity)
-			rate_word_settle(&proxy->shared->limits->words[limit->slot].word, lease,
-					 ring_now_ns(proxy->ring));
-	}
-}
-
-/* --- Buckets of keys. ------------------------------------------------------------------------ */
 
 static void take_key(struct proxy *proxy, const struct limits_request *request,
 		     const struct policy_limit *limit, uint64_t *ret_tag,
@@ -194,16 +119,6 @@ static void take_key(struct proxy *proxy, const struct limits_request *request,
 		metric_inc(proxy->metrics, METRIC_RATE_LIMIT_GAVE_UP);
 }
 
-/* To the lease; what was no lease goes back at once, for others to take. */
-static void give_word_back(struct proxy *proxy, const struct policy_limit *limit)
-{
-	struct rate_lease *lease = &proxy->limits.leases[limit->slot].lease;
-
-	if (++lease->left == 1)
-		rate_word_settle(&proxy->shared->limits->words[limit->slot].word, lease,
-				 ring_now_ns(proxy->ring));
-}
-
 void limits_give_back(struct proxy *proxy, const struct limits_request *request,
 		      struct limits_taken *taken)
 {
@@ -213,8 +128,8 @@ void limits_give_back(struct proxy *proxy, const struct limits_request *request,
 
 		if (!(taken->set & 1u << i))
 			continue;
-		if (limit->by == POLICY_BY_ALL)
-			give_word_back(proxy, limit);
+		if (policy_limit_is_shared(limit->by))
+			leases_give_back(&proxy->leases, numbers_of(request) + i);
 		else
 			(void)rate_table_refund(proxy->shared->limits->table, taken->tags[i],
 						&limit->rule, ring_now_ns(proxy->ring), 1);
@@ -269,8 +184,8 @@ static bool take(struct proxy *proxy, const struct limits_request *request, uint
 	struct gcra_answer answer;
 	uint64_t retry_s;
 
-	if (limit->by == POLICY_BY_ALL)
-		take_word(proxy, limit, &answer);
+	if (policy_limit_is_shared(limit->by))
+		leases_take(&proxy->leases, numbers_of(request) + i, &limit->rule, &answer);
 	else
 		take_key(proxy, request, limit, &taken->tags[i], &answer);
 	if (limit->told)
@@ -329,17 +244,6 @@ void limits_failed(struct proxy *proxy, const struct peer *client)
 
 /* --- Looking. -------------------------------------------------------------------------------- */
 
-static void look_at_word(const struct limits_shared *shared, const struct policy_limit *limit,
-			 uint64_t now_ns, struct gcra_answer *ret_answer)
-{
-	static const struct rate_word full;
-	uint64_t owner =
-		atomic_load_explicit(&shared->words[limit->slot].owner, memory_order_acquire);
-
-	rate_word_look(owner == limit->identity ? &shared->words[limit->slot].word : &full,
-		       &limit->rule, now_ns, ret_answer);
-}
-
 void limits_look(const struct limits_shared *shared, const struct limits_request *request,
 		 uint32_t i, uint64_t now_ns, struct gcra_answer *ret_answer)
 {
@@ -347,8 +251,9 @@ void limits_look(const struct limits_shared *shared, const struct limits_request
 	char text[KEY_MAX];
 	uint64_t tag;
 
-	if (limit->by == POLICY_BY_ALL) {
-		look_at_word(shared, limit, now_ns, ret_answer);
+	if (policy_limit_is_shared(limit->by)) {
+		leases_look(shared->leases, numbers_of(request) + i, &limit->rule, now_ns,
+			    ret_answer);
 		return;
 	}
 	tag = rate_table_tag(shared->table, limit->identity, key_of(request, limit, text));

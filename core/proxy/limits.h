@@ -2,9 +2,9 @@
 /*
  * limits.h - the rate limits of a route, taken for a request.
  *
- * Buckets belong to all workers (policy/rate_table.h, policy/rate_word.h); a worker has leases
- * of those that everybody draws from. Limits are tried in the order of the policy; what an
- * earlier one gave is given back when a later one refuses.
+ * Buckets belong to all workers: those of clients' keys (policy/rate_table.h), and those that all
+ * clients draw from, of which a worker has leases (leases.h). Limits are tried in the order of the
+ * policy; what an earlier one gave is given back when a later one refuses.
  *
  * Threads: the worker's.
  */
@@ -13,10 +13,9 @@
 #include "core/base/hash.h"
 #include "core/base/writer.h"
 #include "core/http/head.h"
+#include "core/proxy/leases.h"
 #include "core/proxy/peer.h"
-#include "policy/rate_word.h"
 #include "policy/table.h"
-#include "ring/ring.h"
 
 struct auth_client;
 struct proxy;
@@ -32,17 +31,8 @@ GW_MUST_USE int limits_create(uint64_t n_cells, uint32_t n_workers, struct hash_
 			      struct limits_shared **ret_shared);
 void limits_destroy(struct limits_shared *shared);
 
-/* A worker's own. */
-struct limits {
-	struct ring_timer settle; /* While there are leases. */
-	bool settling;
-	struct {
-		uint64_t owner; /* Identity of the limit that the lease is of. */
-		struct rate_lease lease;
-	} leases[POLICY_LIMITS_MAX];
-};
-
-void limits_init(struct limits *limits);
+/* The part that workers have leases of; NULL of NULL. */
+struct leases_shared *limits_leases(const struct limits_shared *shared);
 
 struct limits_request {
 	const struct policy_table *table;
@@ -90,6 +80,3 @@ bool limits_is_first(const struct policy_limit *limit);
 
 /* The field's value when it is there once, and empty: by what BY_HEADER goes. */
 struct slice limits_field(const struct http_head *head, struct slice name);
-
-/* Gives back what leases have left. At the end; else it happens by itself. */
-void limits_settle(struct proxy *proxy);

@@ -86,13 +86,15 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	turns_init(&p->tokens, p->ring, p->metrics,
 		   &(struct turns_kind){ exchange_turn_comes, METRIC_JWT_WAITED, TOKENS_AT_ONCE });
 	rng_seed(&p->rng, parts->seed);
-	limits_init(&p->limits);
 	r = reserve(p);
+	if (r == 0)
+		r = leases_init(&p->leases, limits_leases(p->shared->limits), p->ring);
 	if (r == 0 && p->shared->keyring)
 		r = auth_init(&p->auth);
 	if (r == 0 && p->options->h2_streams_max > 0)
 		r = h2_shared_create(h2_memory(p->options), &p->h2);
 	if (r < 0) {
+		leases_fini(&p->leases);
 		auth_fini(&p->auth);
 		free(p);
 		return r;
@@ -105,8 +107,7 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 void proxy_destroy(struct proxy *p)
 {
 	GW_ASSERT(proxy_is_quiet(p));
-	if (p->limits.settling)
-		limits_settle(p);
+	leases_fini(&p->leases);
 	GW_ASSERT(p->heads.n_used == 0 && p->sealed.n_used == 0 && p->h2_streams.n_used == 0);
 	slab_fini(&p->clients);
 	slab_fini(&p->upstreams);

@@ -146,7 +146,7 @@ struct proxy {
 	struct turns handshakes;          /* Of clients. */
 	struct turns tokens;              /* Of requests: signatures are checked. */
 	uint32_t queued_by[QUEUE_SHARES]; /* Those that wait, by their clients' hash. */
-	struct limits limits;             /* Its part in the shared ones. */
+	struct leases leases;             /* Of the shared limits. */
 	struct auth auth;
 	struct list_counted idle; /* Upstream connections in all idle lists, the latest first. */
 	uint32_t n_upstreams_closing; /* Their places will be free soon. */

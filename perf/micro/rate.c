@@ -8,13 +8,16 @@
  * a million (cold: a cache line from memory per decision). 'admit' has rules that admit, 'refuse'
  * such that refuse nearly all. Tags are at hand, as a prefetch would have made them; what a tag
  * costs is said apart, and so are the prefetched ones: 16 decisions ahead. The word is one bucket
- * with one worker at it: by leases, or token by token. Prints nanoseconds per decision, and how
- * many live keys are evicted when half a million are live.
+ * with one worker at it: by leases, or token by token. 'shared' is one bucket that as many threads
+ * draw from, each on a CPU of its own: as a key in the table, as a word with leases. Prints
+ * nanoseconds per decision, and how many live keys are evicted when half a million are live.
  */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/rng.h"
 #include "policy/rate_table.h"
@@ -125,6 +128,76 @@ static void measure_word(uint64_t rounds)
 	(void)printf("word full          %6.0f\n", take_word(&refused, rounds));
 }
 
+/* --- One bucket, many threads. --------------------------------------------------------------- */
+
+enum { THREADS_MAX = 16 };
+
+static struct rate_word shared_word;
+static struct gcra_rule shared_rule;
+static pthread_barrier_t start;
+static uint64_t shared_rounds;
+static uint32_t n_sharing;
+
+static void *share_cell(void *arg)
+{
+	uint64_t tag = tag_of(1), *took_ns = arg, begun_ns;
+	struct gcra_answer a;
+
+	(void)pthread_barrier_wait(&start);
+	begun_ns = now_ns();
+	for (uint64_t i = 0; i < shared_rounds; i++)
+		(void)rate_table_take(table, tag, &shared_rule, S_NS + i * 1000, 1, &a);
+	*took_ns = now_ns() - begun_ns;
+	return NULL;
+}
+
+static void *share_word(void *arg)
+{
+	struct rate_lease lease = { .left = 0 };
+	uint64_t *took_ns = arg, begun_ns;
+	struct gcra_answer a;
+
+	(void)pthread_barrier_wait(&start);
+	begun_ns = now_ns();
+	for (uint64_t i = 0; i < shared_rounds; i++)
+		rate_word_take(&shared_word, &lease, &shared_rule, S_NS + i * 1000, n_sharing, &a);
+	*took_ns = now_ns() - begun_ns;
+	return NULL;
+}
+
+static double share(void *(*run)(void *), uint32_t n_threads, uint64_t rounds)
+{
+	pthread_t threads[THREADS_MAX];
+	uint64_t took_ns[THREADS_MAX], sum_ns = 0;
+
+	n_sharing = n_threads;
+	shared_rounds = rounds;
+	shared_word = (struct rate_word){ .cell.both = 0 };
+	new_table(1);
+	if (pthread_barrier_init(&start, NULL, n_threads) != 0)
+		exit(1);
+	for (uint32_t i = 0; i < n_threads; i++)
+		if (pthread_create(&threads[i], NULL, run, &took_ns[i]) != 0)
+			exit(1);
+	for (uint32_t i = 0; i < n_threads; i++) {
+		(void)pthread_join(threads[i], NULL);
+		sum_ns += took_ns[i];
+	}
+	(void)pthread_barrier_destroy(&start);
+	return (double)sum_ns / (double)n_threads / (double)rounds;
+}
+
+static void measure_shared(uint64_t rounds)
+{
+	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+	shared_rule = rule_of(10000000, GCRA_BURST_MAX);
+	(void)printf("             cell    word\n");
+	for (uint32_t n = 1; n <= THREADS_MAX && n <= n_cpus; n *= 2)
+		(void)printf("shared by %-2u %5.0f %7.0f\n", n, share(share_cell, n, rounds),
+			     share(share_word, n, rounds));
+}
+
 static void measure_tag(uint64_t rounds)
 {
 	uint64_t begun_ns = now_ns(), n = 0;
@@ -159,6 +232,7 @@ int main(int argc, char **argv)
 	measure_table("hot", HOT, rounds);
 	measure_table("cold", COLD, rounds);
 	measure_word(rounds);
+	measure_shared(rounds);
 	measure_tag(rounds);
 	count_evictions();
 	rate_table_destroy(table);

@@ -97,27 +97,66 @@ def test_who_refuses_gives_the_others_back(t):
 
 def test_a_limit_stays_from_push_to_push(t):
     routes = [("r", {}, ["x"])]
-    for key in ("all", "client_ip"):
+    for key, other, moved in (("all", "service", "q"), ("client_ip", "service", "q"),
+                              ("service", "route", "q"), ("route", "service", "r")):
         p = place(t, routes, {"x": {"key": key, "rate": "5/h"}})
         t.equal(admitted(p, 3), 3, f"{key}: some")
-        push(p, [("q", {}, ["x"])], {"a": {"rate": "1/s"}, "x": {"key": key, "rate": "5/h"}})
-        t.equal(admitted(p, 5), 2, f"{key}: the rest, under another route")
+        push(p, [("new", {"path": "/new"}, ["x"]), (moved, {}, ["x"])],
+             {"a": {"rate": "1/s"}, "x": {"key": key, "rate": "5/h"}})
+        t.equal(admitted(p, 5), 2, f"{key}: the rest, as route {moved}")
         push(p, routes, {"x": {"key": key, "rate": "100000/s", "burst": 5}})
         t.check(p.g.wait_metric(lambda m: ask(p).status == 200), f"{key}: a faster one locks out")
-        push(p, routes, {"x": {"key": "service", "rate": "5/h"}})
+        push(p, routes, {"x": {"key": other, "rate": "5/h"}})
         t.equal(admitted(p, 8), 5, f"{key}: by another key it is another one")
         push(p, routes, {"x": {"key": key, "rate": "5/h"}})
         t.equal(admitted(p, 8), 5, f"{key}: and again")
         p.g.stop()
 
 
+def test_a_route_with_another_name_has_a_bucket_of_its_own(t):
+    limits = {"x": {"key": "route", "rate": "5/h"}}
+    p = place(t, [("r", {}, ["x"])], limits)
+    for name in ("a", "b", "r", "a"):
+        push(p, [(name, {}, ["x"])], limits)
+        t.equal(admitted(p, 8), 5, name)
+
+
 def test_workers_share_a_bucket(t):
-    for key in ("all", "client_ip"):
+    for key in ("all", "client_ip", "route", "service"):
         p = place(t, [("r", {}, ["x"])], {"x": {"key": key, "rate": "40/h"}}, config={"workers": 3})
         clients = [t.client(p.g) for _ in range(12)]
         got = sum(ask(p, client=c).status == 200 for _ in range(8) for c in clients)
         t.equal(got, 40, f"{key}: of 96 asked by 12 connections")
         p.g.stop()
+
+
+def test_no_flood_of_clients_makes_a_route_forget(t):
+    """Buckets of keys are evicted when there are more than cells, 1,024 here. Those of routes are not."""
+    limits = {"route": {"key": "route", "rate": "5/h"}, "service": {"key": "service", "rate": "6/h"},
+              "all": {"key": "all", "rate": "7/h"}, "many": {"key": "header:X-K", "rate": "1/d", "burst": 9}}
+    p = place(t, [(n, {"path": "/" + n}, [n]) for n in limits], limits,
+              config={"limits": {"rate_keys": 1024}})
+    for name, n in (("route", 5), ("service", 6), ("all", 7)):
+        t.equal(admitted(p, 9, "/" + name), n, name)
+    c = t.client(p.g)
+    t.equal(sum(ask(p, "/many", [("X-K", str(i))], c).status == 200 for i in range(6000)), 6000, "new keys")
+    t.check(p.g.metrics().sum("gateway_rate_limit_evictions_total") > 4000, "none is evicted")
+    for name in ("route", "service", "all"):
+        t.equal(admitted(p, 3, "/" + name), 0, f"{name}, after the flood")
+
+
+def test_each_of_many_routes_has_a_bucket(t):
+    """And a second limit that all of them share."""
+    n = 2000
+    limits = {"own": {"key": "route", "rate": "2/h"}, "service": {"key": "service", "rate": f"{n + 50}/h"}}
+    p = place(t, [(f"r{i}", {"path": f"/{i}"}, ["own", "service"]) for i in range(n)], limits,
+              config={"workers": 2})
+    clients = [t.client(p.g) for _ in range(4)]
+    def all_once():
+        return sum(ask(p, f"/{i}", client=clients[i % 4]).status == 200 for i in range(n))
+    t.equal([all_once(), all_once()], [n, 50], "once, and twice")
+    push(p, [(f"r{i}", {"path": f"/{i}"}, ["own", "service"]) for i in reversed(range(n))], limits)
+    t.equal(all_once(), 0, "after a push")
 
 
 def test_answers_of_a_route_are_limited_too(t):

@@ -36,7 +36,7 @@ static void assign(const char *before, const char *slots, const char *after, uin
 		old[i].slot = (uint16_t)(slots[i] - '0');
 	assert_int_equal(slots_assign(old, n_old, now, n_now, max, &cursor), 0);
 	for (uint32_t i = 0; i < n_now; i++)
-		if (now[i].slot != want[i] - '0')
+		if (now[i].slot != (uint32_t)(want[i] - '0'))
 			fail_msg("%s (%s) to %s: %c has %u, wanted %c", before, slots, after,
 				 after[i], now[i].slot, want[i]);
 }
