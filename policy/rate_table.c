@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- *  1  no two cells of a set have the same owner. A key's cell is taken over from the smallest TAT
- *     of the set, so two workers that add the same key want the same cell, and one swap fails.
- *     (A refund between their looks can make another cell the smallest. Then the second cell is
- *     never found again and runs out; what was charged there is lost, which is one decision.)
+ *  1  no two cells have the same owner. Two workers that add the same key may want different
+ *     cells, when they read different times or something changed between their looks. So who has
+ *     added a key looks whether it is there twice now, and then takes back what it did and tries
+ *     again. A swap is a full barrier, so one of the two sees the other; if both do, both try the
+ *     first set, where one swap fails. (If somebody has charged the new cell meanwhile it stays: of
+ *     the two the one that is found first counts, and of the other a decision or two are lost.)
  *  2  a cell is written by rate_cell_swap() only, so its tag and its TAT belong together.
  */
 #include "policy/rate_table.h"
@@ -72,14 +74,21 @@ uint64_t rate_table_tag(const struct rate_table *table, uint64_t limit, struct s
 	return (tag & ~RATE_TAG_EDITION) ? tag : tag | (RATE_TAG_EDITION + 1);
 }
 
-static struct rate_set *set_of(const struct rate_table *table, uint64_t tag)
+/* The two may be one. */
+static struct rate_set *first_set(const struct rate_table *table, uint64_t tag)
 {
 	return &table->sets[tag & (table->n_sets - 1)];
 }
 
+static struct rate_set *second_set(const struct rate_table *table, uint64_t tag)
+{
+	return &table->sets[tag >> 32 & (table->n_sets - 1)];
+}
+
 void rate_table_prefetch(const struct rate_table *table, uint64_t tag)
 {
-	__builtin_prefetch(set_of(table, tag), 1);
+	__builtin_prefetch(first_set(table, tag), 1);
+	__builtin_prefetch(second_set(table, tag), 1);
 }
 
 static bool same_owner(uint64_t a, uint64_t b)
@@ -87,11 +96,13 @@ static bool same_owner(uint64_t a, uint64_t b)
 	return (a & ~RATE_TAG_EDITION) == (b & ~RATE_TAG_EDITION);
 }
 
-/* The key's cell, or else the one with the smallest TAT, which is 0 for a free one. */
-static struct found find(struct rate_set *set, uint64_t tag)
+/* Of a set: the key's cell, or else the one with the smallest TAT, which is 0 for a free one. */
+static struct found find_in(struct rate_set *set, uint64_t tag, uint64_t now_ns,
+			    unsigned *ret_n_live)
 {
 	struct found victim = { .pair.tat_ns = UINT64_MAX };
 
+	*ret_n_live = 0;
 	for (unsigned i = 0; i < SET_CELLS; i++) {
 		struct found f = { .cell = &set->cells[i] };
 
@@ -100,10 +111,47 @@ static struct found find(struct rate_set *set, uint64_t tag)
 			f.known = true;
 			return f;
 		}
+		*ret_n_live += f.pair.tat_ns > now_ns;
 		if (f.pair.tat_ns < victim.pair.tat_ns)
 			victim = f;
 	}
 	return victim;
+}
+
+/* 'stubborn': a key that is not there goes into the first set, whatever is live. */
+static struct found find(const struct rate_table *table, uint64_t tag, uint64_t now_ns,
+			 bool stubborn)
+{
+	unsigned n_first, n_second;
+	struct found first = find_in(first_set(table, tag), tag, now_ns, &n_first), second;
+
+	if (first.known)
+		return first;
+	second = find_in(second_set(table, tag), tag, now_ns, &n_second);
+	if (second.known)
+		return second;
+	if (stubborn)
+		return first;
+	if (n_first != n_second)
+		return n_first < n_second ? first : second;
+	return first.pair.tat_ns <= second.pair.tat_ns ? first : second;
+}
+
+static bool is_there(const struct rate_set *set, uint64_t tag, const union rate_cell *but)
+{
+	for (unsigned i = 0; i < SET_CELLS; i++)
+		if (&set->cells[i] != but && same_owner(rate_cell_read(&set->cells[i]).tag, tag))
+			return true;
+	return false;
+}
+
+/* The key that was added there had been added elsewhere, too: takes it back. False: it stays. */
+static bool take_back(const struct rate_table *table, uint64_t tag, const struct found *was,
+		      struct rate_pair added)
+{
+	return (is_there(first_set(table, tag), tag, was->cell) ||
+		is_there(second_set(table, tag), tag, was->cell)) &&
+	       rate_cell_swap(was->cell, added, was->pair);
 }
 
 /* What the key's cell holds, or would if it had one that was never charged. */
@@ -125,11 +173,11 @@ enum rate_found rate_table_take(struct rate_table *table, uint64_t tag,
 				const struct gcra_rule *rule, uint64_t now_ns, uint32_t n,
 				struct gcra_answer *ret_answer)
 {
-	struct rate_set *set = set_of(table, tag);
 	uint16_t edition = rate_edition(rule, now_ns);
+	bool twice = false;
 
 	for (int i = 0; i < RATE_TRIES; i++) {
-		struct found f = find(set, tag);
+		struct found f = find(table, tag, now_ns, twice);
 		struct rate_pair before = own_pair(&f, tag, edition);
 		struct rate_pair after = rate_pair_take(before, rule, now_ns, n, ret_answer);
 
@@ -139,7 +187,9 @@ enum rate_found rate_table_take(struct rate_table *table, uint64_t tag,
 			if (rate_cell_holds(f.cell, f.pair.tag))
 				return RATE_KNOWN;
 		} else if (rate_cell_swap(f.cell, f.pair, after)) {
-			return outcome(&f, now_ns);
+			if (f.known || !take_back(table, tag, &f, after))
+				return outcome(&f, now_ns);
+			twice = true;
 		}
 	}
 	rate_give_up(rule, ret_answer);
@@ -150,11 +200,10 @@ enum rate_found rate_table_look(const struct rate_table *table, uint64_t tag,
 				const struct gcra_rule *rule, uint64_t now_ns, uint32_t n,
 				struct gcra_answer *ret_answer)
 {
-	struct rate_set *set = set_of(table, tag);
 	uint16_t edition = rate_edition(rule, now_ns);
 
 	for (int i = 0; i < RATE_TRIES; i++) {
-		struct found f = find(set, tag);
+		struct found f = find(table, tag, now_ns, false);
 
 		(void)rate_pair_take(own_pair(&f, tag, edition), rule, now_ns, n, ret_answer);
 		if (!f.known)
@@ -169,10 +218,8 @@ enum rate_found rate_table_look(const struct rate_table *table, uint64_t tag,
 enum rate_found rate_table_refund(struct rate_table *table, uint64_t tag,
 				  const struct gcra_rule *rule, uint64_t now_ns, uint32_t n)
 {
-	struct rate_set *set = set_of(table, tag);
-
 	for (int i = 0; i < RATE_TRIES; i++) {
-		struct found f = find(set, tag);
+		struct found f = find(table, tag, now_ns, false);
 		struct rate_pair after = f.pair;
 
 		if (!f.known)

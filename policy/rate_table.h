@@ -3,17 +3,17 @@
  * rate_table.h - the buckets of clients: one table for all keys, limits and workers.
  *
  * A key (an address, a token, a field's value) under a limit has a tag, a keyed hash of both. The
- * tag names a set of four cells in one cache line; the key has one of them, or none and is as good
- * as full. A refusal writes nothing.
+ * tag names two sets of four cells, a cache line each; the key has one of the eight, or none and is
+ * as good as full. A refusal writes nothing.
  *
- * A key without a cell takes that of its set with the smallest TAT: most often a bucket that is
- * full again, of which nothing is lost. One that is not was a live key, and it is forgotten: it may
- * use its burst again. A flood of new keys, which owe a token each, so evicts each other and not
- * those that stand at their limit. Every set may do that; how often is the caller's to count, and
- * a reason for more cells.
+ * A key without a cell takes one of the set that has fewer live keys, whose buckets are not full: of
+ * that the cell with the smallest TAT, most often a bucket that is full again, of which nothing is
+ * lost. While a quarter of the cells are live, such a one is always found. Where both sets are all
+ * live, the smallest TAT of the eight is forgotten, and that key may use its burst again. A flood of
+ * new keys, which owe a token each, so evicts each other and not those that stand at their limit.
+ * How often is the caller's to count, and a reason for more cells.
  *
- * Two keys with one tag would share a bucket; of the hash, the tag keeps 48 bits and the set's
- * number 16 more where there are as many sets.
+ * Two keys with one tag would share a bucket; of the hash, a cell keeps 48 bits.
  *
  * Ownership: the table is made once, at the start, and shared; 16 bytes a cell, of which the system
  * gives only those that are used.

@@ -187,7 +187,7 @@ static const struct schema_field limits_fields[] = {
 	  .help = "Buckets of a policy's rate limits, for all clients and keys: 16 bytes each, rounded "
 		  "up to a power of two. About twice as many as there are keys at a time whose bucket "
 		  "is not full.",
-	  .over = "the fullest bucket among four is forgotten: gateway_rate_limit_evictions_total" },
+	  .over = "the fullest bucket among eight is forgotten: gateway_rate_limit_evictions_total" },
 	{ .key = "head_bytes",
 	  SCHEMA_MEMBER(config_limits, head_bytes),
 	  .type = SCHEMA_SIZE,

@@ -13,6 +13,7 @@ static bool others_win;
 #include "tests/unit/core/base/base_test.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "tests/unit/policy/rate_traffic.h"
 
@@ -137,9 +138,7 @@ static void what_is_given_back_can_be_taken_again(void **state)
 
 static bool is_held(uint64_t tag)
 {
-	struct rate_set *set = set_of(table, tag);
-
-	return find(set, tag).known;
+	return find(table, tag, AN_HOUR, false).known;
 }
 
 /* One set: the victim owes least; whether it was live is said. */
@@ -164,6 +163,26 @@ static void the_smallest_debt_is_evicted(void **state)
 	assert_int_equal(rate_table_take(table, tags[5], &rule, now_ns, 1, &a), RATE_ADDED);
 	assert_true(is_held(tags[0]) && is_held(tags[2]) && is_held(tags[4]) && is_held(tags[5]));
 	assert_int_equal(look(tags[2], &rule, now_ns).reset_after_ns, 400 * GW_NS_PER_MS);
+}
+
+/* Of its two sets a new key goes into the one that has fewer live keys. */
+static void no_live_key_is_evicted_while_a_quarter_is_live(void **state)
+{
+	enum { N_CELLS = 1 << 18 };
+	struct gcra_rule rule = rule_of(10, 10);
+	struct gcra_answer a;
+	uint64_t i = 0;
+
+	(void)state;
+	new_table(N_CELLS);
+	while (rate_table_take(table, tag_of(1, i), &rule, AN_HOUR, 1, &a) == RATE_ADDED)
+		i++;
+	print_message("the first is evicted by key %llu of %d cells\n", (unsigned long long)i,
+		      N_CELLS);
+	assert_true(i >= N_CELLS / 4);
+	for (uint64_t k = 0; k < i; k += 1 + i / 1000) /* Each is found where it is. */
+		assert_int_equal(rate_table_take(table, tag_of(1, k), &rule, AN_HOUR, 1, &a),
+				 RATE_KNOWN);
 }
 
 static void who_is_always_slower_is_refused_in_the_end(void **state)
@@ -450,6 +469,75 @@ static void threads_at_one_set_leave_each_key_once(void **state)
 			assert_false(same_owner(cells[i].tag, cells[k].tag));
 }
 
+/* --- Two that add one key at once and want it in different sets. ------------------------------ */
+
+enum { ROUNDS = 20000 };
+
+/* A key that has both of two sets. */
+static uint64_t tag_of_both(void)
+{
+	uint64_t i = 0;
+
+	while (first_set(table, tag_of(1, i)) != &table->sets[0] ||
+	       second_set(table, tag_of(1, i)) != &table->sets[1])
+		i++;
+	return tag_of(1, i);
+}
+
+/* Its clock is ahead, and what is live to the other one it is not to it. */
+struct hasty {
+	pthread_t thread;
+	_Atomic uint32_t round, done; /* Begun by the other one, ended by it. */
+	uint32_t n_admitted;
+};
+
+static void *add_hastily(void *arg)
+{
+	struct hasty *h = arg;
+
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		while (atomic_load(&h->round) < i)
+			(void)sched_yield();
+		h->n_admitted += take(the_tag, &race_rule, AN_HOUR + 1000, 1);
+		atomic_store(&h->done, i);
+	}
+	return NULL;
+}
+
+static void begin_round(void)
+{
+	struct rate_pair neighbor = { .tag = ~the_tag, .tat_ns = AN_HOUR + 500 };
+
+	for (unsigned i = 0; i < 2; i++)
+		memset(&table->sets[i], 0, sizeof(table->sets[i]));
+	assert_true(rate_cell_swap(&table->sets[0].cells[3], (struct rate_pair){ 0 }, neighbor));
+}
+
+static void who_is_added_twice_at_once_is_there_once(void **state)
+{
+	struct hasty other = { 0 };
+	uint32_t n_admitted = 0;
+
+	(void)state;
+	new_table(8);
+	the_tag = tag_of_both();
+	race_rule = rule_of(1, 1);
+	begin_round();
+	assert_true(find(table, the_tag, AN_HOUR, false).cell >= table->sets[1].cells);
+	assert_true(find(table, the_tag, AN_HOUR + 1000, false).cell < table->sets[1].cells);
+	assert_int_equal(pthread_create(&other.thread, NULL, add_hastily, &other), 0);
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		begin_round();
+		atomic_store(&other.round, i);
+		n_admitted += take(the_tag, &race_rule, AN_HOUR, 1);
+		while (atomic_load(&other.done) < i)
+			(void)sched_yield();
+	}
+	assert_int_equal(pthread_join(other.thread, NULL), 0);
+	print_message("%u and %u\n", n_admitted, other.n_admitted);
+	assert_int_equal(n_admitted + other.n_admitted, ROUNDS);
+}
+
 static void create_an_odd_table(void)
 {
 	static const struct hash_key key;
@@ -479,6 +567,7 @@ int main(void)
 		cmocka_unit_test(looking_takes_and_keeps_nothing),
 		cmocka_unit_test(what_is_given_back_can_be_taken_again),
 		cmocka_unit_test(the_smallest_debt_is_evicted),
+		cmocka_unit_test(no_live_key_is_evicted_while_a_quarter_is_live),
 		cmocka_unit_test(who_is_always_slower_is_refused_in_the_end),
 		cmocka_unit_test(a_rate_holds_over_all_workers),
 		cmocka_unit_test(a_changed_rule_errs_by_a_burst_at_most),
@@ -486,6 +575,7 @@ int main(void)
 		cmocka_unit_test(a_flood_evicts_itself),
 		cmocka_unit_test(threads_at_one_key_take_what_is_there),
 		cmocka_unit_test(threads_at_one_set_leave_each_key_once),
+		cmocka_unit_test(who_is_added_twice_at_once_is_there_once),
 		cmocka_unit_test(misuse_traps),
 	};
 
