@@ -1078,8 +1078,8 @@ static void a_long_download_is_no_overhead(void **state)
 	feed_wire(s, &wire);
 	for (uint64_t n = 0; n < (10u << 20); n += wire.len) {
 		wire.len = 0;
-		h2w_number(&wire, H2W_WINDOW_UPDATE, 1, SMALL_GRANT);
-		h2w_number(&wire, H2W_WINDOW_UPDATE, 0, SMALL_GRANT);
+		h2w_number(&wire, H2W_WINDOW_UPDATE, 1, H2_SMALL_GRANT);
+		h2w_number(&wire, H2W_WINDOW_UPDATE, 0, H2_SMALL_GRANT);
 		feed_wire(s, &wire);
 		s->out_len = 0;
 		say(s, H2_WRITE_MIN);
