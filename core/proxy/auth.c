@@ -200,6 +200,16 @@ static int64_t now_s(void)
 	return (int64_t)(gw_wall_ns() / GW_NS_PER_S);
 }
 
+/*
+ * Two auths may hang their keys in one ring and still want other claims of a token. The cache is
+ * flushed when another table comes, so within it a place in the table is as good as a name.
+ */
+static uint64_t rules_id(const struct policy_table *table, const struct policy_auth *auth,
+			 uint64_t ring_id)
+{
+	return ring_id * POLICY_AUTHS_MAX + (uint64_t)(auth - table_auth(table, 0));
+}
+
 /* True: what is to be said of it is known without a look at its signature. */
 static bool is_known(struct proxy *proxy, const struct auth_request *request, struct shown *shown,
 		     struct slice *ret_facts, enum reason *ret_reason)
@@ -211,7 +221,8 @@ static bool is_known(struct proxy *proxy, const struct auth_request *request, st
 	if (*ret_reason != REASON_NONE)
 		return true;
 	shown->rules = keyring_rules(proxy->shared->keyring, shown->auth->ring, proxy->worker, &id);
-	if (jwt_cache_key(proxy->auth.digest, id, shown->token, &shown->key) < 0) {
+	if (jwt_cache_key(proxy->auth.digest, rules_id(request->table, shown->auth, id),
+			  shown->token, &shown->key) < 0) {
 		*ret_reason = REASON_OVERLOAD_MEMORY;
 		return true;
 	}

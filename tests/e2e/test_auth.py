@@ -130,6 +130,23 @@ def test_what_the_service_is_told(t):
     t.equal(values(d.up.messages[-1], "x-user"), [], "a claim that is missing")
 
 
+def test_auths_with_the_same_keys_know_other_claims(t):
+    """What is kept of a token that came by one auth is not what another one asks for."""
+    key = Secret(kid="k")
+    d = Door(t, {"one": jwt(key, claims_to_headers={"nick": "x-user"}),
+                 "two": jwt(key, claims_to_headers={"sub": "x-user"}),
+                 "three": jwt(key, claims_to_headers={"sub": "x-user", "email": "x-mail", "role": "x-role"}),
+                 "four": jwt(key)},
+             [(n, {"path": "/" + n}, {"auth": n}) for n in ("one", "two", "three", "four")])
+    token = key.token(sub="alice", nick="root", role="r")
+    c = t.client(d.place.g)
+    for name, want in [("one", ["root"]), ("two", ["alice"]), ("three", ["alice"]), ("four", []),
+                       ("three", ["alice"]), ("one", ["root"])] * 2:
+        t.equal(d.ask("/" + name, token, client=c).status, 200, name)
+        t.equal(values(d.up.messages[-1], "x-user"), want, f"who it is, by {name}")
+        t.equal(values(d.up.messages[-1], "x-role"), ["r"] if name == "three" else [], f"role, by {name}")
+
+
 def test_scopes(t):
     key = Secret()
     d = Door(t, {"main": jwt(key)},
