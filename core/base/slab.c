@@ -69,6 +69,8 @@ int slab_init(struct slab *s, size_t object_size, size_t align, uint32_t n_slots
 void slab_fini(struct slab *s)
 {
 	GW_ASSERT(s->n_used == 0);
+	if (!s->objects)
+		return;
 	GW_UNPOISON(s->objects, (size_t)s->n_touched * s->object_size);
 	GW_ASSERT(munmap(s->objects, objects_len(s)) == 0);
 	GW_ASSERT(munmap(s->slots, s->n_slots * sizeof(*s->slots)) == 0);

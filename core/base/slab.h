@@ -44,7 +44,7 @@ struct slab_handle {
  * 4096. Address space only: 0 or -ENOMEM.
  */
 GW_MUST_USE int slab_init(struct slab *s, size_t object_size, size_t align, uint32_t n_slots);
-/* All objects must have been freed. */
+/* All objects must have been freed. One that is all zero: nothing. */
 void slab_fini(struct slab *s);
 
 /* An object with undefined contents, or NULL when all slots are in use. */

@@ -66,6 +66,21 @@ static size_t h2_memory(const struct proxy_options *opt)
 	       opt->h2_streams_max * H2_MEMORY_PER_STREAM;
 }
 
+/* Also what is only half made. */
+static void release(struct proxy *p)
+{
+	leases_fini(&p->leases);
+	slab_fini(&p->clients);
+	slab_fini(&p->upstreams);
+	slab_fini(&p->exchanges);
+	slab_fini(&p->heads);
+	slab_fini(&p->sealed);
+	slab_fini(&p->h2_streams);
+	h2_shared_destroy(p->h2);
+	auth_fini(&p->auth);
+	free(p);
+}
+
 int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 {
 	struct proxy *p = calloc(1, sizeof(*p));
@@ -94,9 +109,7 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 	if (r == 0 && p->options->h2_streams_max > 0)
 		r = h2_shared_create(h2_memory(p->options), &p->h2);
 	if (r < 0) {
-		leases_fini(&p->leases);
-		auth_fini(&p->auth);
-		free(p);
+		release(p);
 		return r;
 	}
 	p->seat = parts->seat;
@@ -107,17 +120,8 @@ int proxy_create(const struct proxy_parts *parts, struct proxy **ret_proxy)
 void proxy_destroy(struct proxy *p)
 {
 	GW_ASSERT(proxy_is_quiet(p));
-	leases_fini(&p->leases);
 	GW_ASSERT(p->heads.n_used == 0 && p->sealed.n_used == 0 && p->h2_streams.n_used == 0);
-	slab_fini(&p->clients);
-	slab_fini(&p->upstreams);
-	slab_fini(&p->exchanges);
-	slab_fini(&p->heads);
-	slab_fini(&p->sealed);
-	slab_fini(&p->h2_streams);
-	h2_shared_destroy(p->h2);
-	auth_fini(&p->auth);
-	free(p);
+	release(p);
 }
 
 const struct policy_table *proxy_table(struct proxy *p)
