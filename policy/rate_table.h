@@ -8,12 +8,15 @@
  *
  * A key without a cell takes one of the set that has fewer live keys, whose buckets are not full: of
  * that the cell with the smallest TAT, most often a bucket that is full again, of which nothing is
- * lost. While a quarter of the cells are live, such a one is always found. Where both sets are all
- * live, the smallest TAT of the eight is forgotten, and that key may use its burst again. A flood of
- * new keys, which owe a token each, so evicts each other and not those that stand at their limit.
- * How often is the caller's to count, and a reason for more cells.
+ * lost. While a quarter of the cells are live, such a one is found, but for chances of one in a
+ * million. Where both sets are all live, the fullest bucket of the eight is forgotten, by what each
+ * may owe; that key may use its burst again. A flood of new keys, which owe a token each, so evicts
+ * each other and not those that stand at their limit. Where all stand at a limit, the one that has
+ * most of the eight makes room, and the others keep their half. How often is the caller's to count,
+ * and a reason for more cells.
  *
- * Two keys with one tag would share a bucket; of the hash, a cell keeps 48 bits.
+ * Two keys with one tag would share a bucket; of the hash, a cell keeps 40 bits, and 8 of the
+ * limit's.
  *
  * Ownership: the table is made once, at the start, and shared; 16 bytes a cell, of which the system
  * gives only those that are used.
