@@ -4,130 +4,178 @@
 #include <errno.h>
 #include <stdlib.h>
 
+#include "core/base/hash.h"
 #include "policy/slots.h"
 
 /* Whose a bucket is, compared as bytes. */
 struct holder {
 	uint64_t limit; /* Its identity, */
-	uint64_t by;    /* and the slot of the route or the service. */
+	uint64_t by;    /* and of the route or the service the hash of its name; else 0. */
 };
 
-struct holders {
-	struct holder *list;
-	struct slot_name *names; /* Of the list; 'i': since when it has its bucket. */
-	struct policy_route_limit **limits;
+/* A route's limit that needs a bucket. */
+struct use {
+	struct holder holder;
+	struct policy_route_limit *limit; /* Of the draft; of the table before: NULL, and */
+	uint32_t since;                   /* as it is there. */
+};
+
+/* All of a policy's. A holder may have several, and in the table before they are alike. */
+struct uses {
+	struct use *list;
+	struct slot_name *names; /* Of holders, with their index in the list. */
 	uint32_t n;
 };
 
-static uint64_t number_of(uint8_t by, uint16_t route, uint16_t service)
+static bool uses_make(struct uses *u, uint32_t n)
 {
-	return by == POLICY_BY_ROUTE ? route : by == POLICY_BY_SERVICE ? service : 0;
+	u->list = calloc(n + 1, sizeof(u->list[0]));
+	u->names = calloc(n + 1, sizeof(u->names[0]));
+	return u->list && u->names;
 }
 
-static bool holders_make(struct holders *h, uint32_t n)
+static void uses_free(struct uses *u)
 {
-	h->list = calloc(n + 1, sizeof(h->list[0]));
-	h->names = calloc(n + 1, sizeof(h->names[0]));
-	h->limits = calloc(n + 1, sizeof(h->limits[0]));
-	return h->list && h->names && h->limits;
+	free(u->list);
+	free(u->names);
 }
 
-static void holders_add(struct holders *h, struct holder one, uint32_t i, uint32_t bucket)
+static uint64_t hash_of(struct slice name)
 {
-	h->list[h->n] = one;
-	h->names[h->n] =
-		(struct slot_name){ .name = slice_make((const char *)&h->list[h->n], sizeof(one)),
-				    .i = i,
-				    .slot = bucket };
-	h->n++;
+	static const struct hash_key key = { 1, 2 }; /* Names are the operator's: no secret. */
+
+	return hash_sip(key, name);
 }
 
-static void holders_free(struct holders *h)
+static void uses_add(struct uses *u, struct use one, uint32_t bucket)
 {
-	free(h->list);
-	free(h->names);
-	free(h->limits);
+	struct use *to = &u->list[u->n];
+
+	*to = one;
+	u->names[u->n] = (struct slot_name){ .name = slice_make((const char *)&to->holder,
+								sizeof(to->holder)),
+					     .i = u->n,
+					     .slot = bucket };
+	u->n++;
 }
 
-/* Some of them more than once. */
-static bool old_holders(const struct policy_table *table, struct holders *h)
+/* --- Of the table before. -------------------------------------------------------------------- */
+
+static uint64_t old_by(const struct policy_table *table, const struct policy_route *route,
+		       uint8_t by)
+{
+	if (by == POLICY_BY_ROUTE)
+		return hash_of(table_text(table, route->name));
+	if (by == POLICY_BY_SERVICE && route->service != POLICY_NO_SERVICE)
+		return hash_of(table_text(table, table_service(table, route->service)->name));
+	return 0;
+}
+
+static void add_old_route(struct uses *u, const struct policy_table *table,
+			  const struct policy_route *route)
+{
+	for (uint32_t k = 0; k < route->limits.n; k++) {
+		const struct policy_route_limit *one = table_route_limits(table, route) + k;
+		const struct policy_limit *limit = table_limit(table, one->limit);
+
+		if (policy_limit_is_shared(limit->by))
+			uses_add(u,
+				 (struct use){ .holder = { limit->identity,
+							   old_by(table, route, limit->by) },
+					       .since = one->since },
+				 one->bucket);
+	}
+}
+
+static bool old_uses(const struct policy_table *table, struct uses *u)
 {
 	uint32_t n = 0;
 
 	for (uint32_t i = 0; table && i < table->routes.n; i++)
 		n += table_route(table, i)->limits.n;
-	if (!holders_make(h, n))
+	if (!uses_make(u, n))
 		return false;
-	for (uint32_t i = 0; table && i < table->routes.n; i++) {
-		const struct policy_route *route = table_route(table, i);
-
-		for (uint32_t k = 0; k < route->limits.n; k++) {
-			const struct policy_route_limit *one = table_route_limits(table, route) + k;
-			const struct policy_limit *limit = table_limit(table, one->limit);
-
-			if (policy_limit_is_shared(limit->by))
-				holders_add(h,
-					    (struct holder){ limit->identity,
-							     number_of(limit->by, route->slot,
-								       route->service) },
-					    one->since, one->bucket);
-		}
-	}
+	for (uint32_t i = 0; table && i < table->routes.n; i++)
+		add_old_route(u, table, table_route(table, i));
 	return true;
 }
 
-/* Sorted; 'i' of a name is the place in 'list' and 'limits'. */
-static bool new_holders(const struct policy_draft *draft, struct holders *h)
+/* --- Of the draft. --------------------------------------------------------------------------- */
+
+/* By slots of services: hashes of their names. */
+struct service_names {
+	uint64_t hashes[POLICY_SERVICES_MAX];
+};
+
+static uint64_t new_by(const struct service_names *services, const struct draft_route *route,
+		       uint8_t by)
 {
+	if (by == POLICY_BY_ROUTE)
+		return hash_of(route->name);
+	if (by == POLICY_BY_SERVICE && route->service != POLICY_NO_SERVICE)
+		return services->hashes[route->service];
+	return 0;
+}
+
+static void add_new_route(struct uses *u, const struct policy_draft *draft,
+			  const struct service_names *services, const struct draft_route *route)
+{
+	for (uint32_t k = 0; k < route->n_limits; k++) {
+		struct policy_route_limit *one = &route->limits[k];
+		const struct draft_limit *limit = &draft->limits[one->limit];
+
+		one->bucket = POLICY_NO_BUCKET;
+		if (policy_limit_is_shared(limit->by))
+			uses_add(u,
+				 (struct use){ .holder = { limit->identity,
+							   new_by(services, route, limit->by) },
+					       .limit = one },
+				 0);
+	}
+}
+
+/* Names sorted. */
+static bool new_uses(const struct policy_draft *draft, struct uses *u)
+{
+	struct service_names services;
 	uint32_t n = 0;
 
+	for (uint32_t i = 0; i < draft->n_services; i++)
+		services.hashes[draft->services[i].slot] = hash_of(draft->services[i].name);
 	for (uint32_t i = 0; i < draft->n_routes; i++)
 		n += draft->routes[i].n_limits;
-	if (!holders_make(h, n))
+	if (!uses_make(u, n))
 		return false;
-	for (uint32_t i = 0; i < draft->n_routes; i++) {
-		const struct draft_route *route = &draft->routes[i];
-
-		for (uint32_t k = 0; k < route->n_limits; k++) {
-			const struct draft_limit *limit = &draft->limits[route->limits[k].limit];
-
-			route->limits[k].bucket = POLICY_NO_BUCKET;
-			if (!policy_limit_is_shared(limit->by))
-				continue;
-			h->limits[h->n] = &route->limits[k];
-			holders_add(
-				h,
-				(struct holder){ limit->identity, number_of(limit->by, route->slot,
-									    route->service) },
-				h->n, 0);
-		}
-	}
-	if (h->n)
-		qsort(h->names, h->n, sizeof(h->names[0]), slots_by_name);
+	for (uint32_t i = 0; i < draft->n_routes; i++)
+		add_new_route(u, draft, &services, &draft->routes[i]);
+	if (u->n)
+		qsort(u->names, u->n, sizeof(u->names[0]), slots_by_name);
 	return true;
 }
 
+/* --- Numbers. -------------------------------------------------------------------------------- */
+
 /* Each once, in their order. Returns how many. */
-static uint32_t once(const struct holders *h, struct slot_name *list)
+static uint32_t once(const struct uses *u, struct slot_name *list)
 {
 	uint32_t n = 0;
 
-	for (uint32_t i = 0; i < h->n; i++)
-		if (n == 0 || slots_by_name(&list[n - 1], &h->names[i]) != 0)
-			list[n++] = h->names[i];
+	for (uint32_t i = 0; i < u->n; i++)
+		if (n == 0 || slots_by_name(&list[n - 1], &u->names[i]) != 0)
+			list[n++] = u->names[i];
 	return n;
 }
 
-static uint32_t since_of(const struct slot_name *name, const struct holders *old,
-			 uint32_t generation)
+/* The old names are sorted by slots_assign(). */
+static uint32_t since_of(const struct slot_name *name, const struct uses *old, uint32_t generation)
 {
 	const struct slot_name *found =
 		old->n ? bsearch(name, old->names, old->n, sizeof(*name), slots_by_name) : NULL;
 
-	return found ? found->i : generation;
+	return found ? old->list[found->i].since : generation;
 }
 
-static int assign(const struct holders *now, struct holders *old, uint32_t generation)
+static int assign(const struct uses *now, struct uses *old, uint32_t generation)
 {
 	struct slot_name *list = calloc(now->n + 1, sizeof(*list));
 	uint32_t cursor = 0, n, at = 0;
@@ -138,7 +186,7 @@ static int assign(const struct holders *now, struct holders *old, uint32_t gener
 	n = once(now, list);
 	r = slots_assign(old->names, old->n, list, n, POLICY_BUCKETS_MAX, &cursor);
 	for (uint32_t i = 0; r == 0 && i < now->n; i++) {
-		struct policy_route_limit *limit = now->limits[now->names[i].i];
+		struct policy_route_limit *limit = now->list[now->names[i].i].limit;
 
 		at += slots_by_name(&list[at], &now->names[i]) != 0;
 		limit->bucket = list[at].slot;
@@ -148,14 +196,14 @@ static int assign(const struct holders *now, struct holders *old, uint32_t gener
 	return r;
 }
 
-int limit_buckets_assign(const struct policy_draft *draft, const struct policy_table *before)
+int limit_buckets_assign(struct policy_draft *draft, const struct policy_table *before)
 {
-	struct holders old = { 0 }, now = { 0 };
+	struct uses old = { 0 }, now = { 0 };
 	int r = -ENOMEM;
 
-	if (old_holders(before, &old) && new_holders(draft, &now))
+	if (old_uses(before, &old) && new_uses(draft, &now))
 		r = now.n ? assign(&now, &old, draft->generation) : 0;
-	holders_free(&old);
-	holders_free(&now);
+	uses_free(&old);
+	uses_free(&now);
 	return r;
 }

@@ -8,6 +8,23 @@ static uint64_t min_u64(uint64_t a, uint64_t b)
 	return a < b ? a : b;
 }
 
+/* As a table's cell has a key there: the high 48 bits. */
+static uint64_t tag_of(uint32_t owner, const struct gcra_rule *rule, uint64_t now_ns)
+{
+	return (uint64_t)owner << 16 | rate_edition(rule, now_ns);
+}
+
+static uint64_t owner_of(uint64_t tag)
+{
+	return tag >> 16;
+}
+
+/* What the owner has there: as it was read, or a full bucket when it was somebody's before. */
+static struct rate_pair own_pair(struct rate_pair pair, uint64_t tag)
+{
+	return owner_of(pair.tag) < owner_of(tag) ? (struct rate_pair){ .tag = tag } : pair;
+}
+
 /* Tokens to take at once. */
 static uint32_t lease_size(const struct gcra_rule *rule, uint32_t available, uint32_t n_workers)
 {
@@ -17,10 +34,9 @@ static uint32_t lease_size(const struct gcra_rule *rule, uint32_t available, uin
 	return n < 2 ? 1 : (uint32_t)n;
 }
 
-static bool is_over(const struct rate_lease *lease, const struct gcra_rule *rule, uint64_t now_ns)
+static bool is_over(const struct rate_lease *lease, uint64_t tag, uint64_t now_ns)
 {
-	return now_ns - lease->taken_ns >= RATE_LEASE_NS ||
-	       lease->edition != rate_edition(rule, now_ns);
+	return now_ns - lease->taken_ns >= RATE_LEASE_NS || lease->tag != tag;
 }
 
 /* What the worker knows: its own tokens are as good as not taken. */
@@ -32,16 +48,6 @@ static void answer(const struct rate_lease *lease, const struct gcra_rule *rule,
 	gcra_take(rule, &tat_ns, now_ns, 0, ret_answer);
 }
 
-static void begin_lease(struct rate_lease *lease, const struct gcra_rule *rule,
-			struct rate_pair charged, uint64_t now_ns, uint32_t n)
-{
-	*lease = (struct rate_lease){ .taken_ns = now_ns,
-				      .tat_ns = charged.tat_ns,
-				      .interval_ns = rule->interval_ns,
-				      .left = n,
-				      .edition = (uint16_t)charged.tag };
-}
-
 static void use_lease(struct rate_lease *lease, const struct gcra_rule *rule, uint64_t now_ns,
 		      struct gcra_answer *ret_answer)
 {
@@ -49,44 +55,73 @@ static void use_lease(struct rate_lease *lease, const struct gcra_rule *rule, ui
 	answer(lease, rule, now_ns, ret_answer);
 }
 
-static void take_lease(struct rate_word *word, struct rate_lease *lease,
-		       const struct gcra_rule *rule, uint64_t now_ns, uint32_t n_workers,
+static void begin_lease(struct rate_lease *lease, const struct gcra_rule *rule,
+			struct rate_pair charged, uint64_t now_ns, uint32_t n)
+{
+	*lease = (struct rate_lease){ .taken_ns = now_ns,
+				      .tag = charged.tag,
+				      .tat_ns = charged.tat_ns,
+				      .interval_ns = rule->interval_ns,
+				      .left = n };
+}
+
+static bool take_lease(struct rate_word *word, struct rate_lease *lease,
+		       const struct rate_taker *taker, uint64_t now_ns,
 		       struct gcra_answer *ret_answer)
 {
+	const struct gcra_rule *rule = taker->rule;
+	uint64_t tag = tag_of(taker->owner, rule, now_ns);
+
 	for (int i = 0; i < RATE_TRIES; i++) {
-		struct rate_pair before = rate_cell_read(&word->cell);
+		struct rate_pair seen = rate_cell_read(&word->cell), before = own_pair(seen, tag);
 		uint64_t tat_ns = rate_pair_tat_ns(before, rule, now_ns);
-		uint32_t n = lease_size(rule, gcra_available(rule, tat_ns, now_ns), n_workers);
+		uint32_t n =
+			lease_size(rule, gcra_available(rule, tat_ns, now_ns), taker->n_workers);
 		struct rate_pair after = rate_pair_take(before, rule, now_ns, n, ret_answer);
 
+		if (owner_of(seen.tag) > owner_of(tag)) /* We are late. */
+			break;
 		/* A refusal needs no second look at the tag: whatever it was, the TAT was too far. */
-		if (!rate_pair_eq(before, after) && !rate_cell_swap(&word->cell, before, after))
+		if (!rate_pair_eq(before, after) && !rate_cell_swap(&word->cell, seen, after))
 			continue;
 		if (ret_answer->admitted) {
 			begin_lease(lease, rule, after, now_ns, n);
 			use_lease(lease, rule, now_ns, ret_answer);
 		}
-		return;
+		return true;
 	}
 	rate_give_up(rule, ret_answer);
+	return false;
 }
 
-void rate_word_take(struct rate_word *word, struct rate_lease *lease, const struct gcra_rule *rule,
-		    uint64_t now_ns, uint32_t n_workers, struct gcra_answer *ret_answer)
+bool rate_word_take(struct rate_word *word, struct rate_lease *lease,
+		    const struct rate_taker *taker, uint64_t now_ns, struct gcra_answer *ret_answer)
 {
-	GW_ASSERT(n_workers > 0 && n_workers <= WORKERS_MAX);
-	if (lease->left && is_over(lease, rule, now_ns))
+	GW_ASSERT(taker->n_workers > 0 && taker->n_workers <= WORKERS_MAX);
+	if (lease->left && is_over(lease, tag_of(taker->owner, taker->rule, now_ns), now_ns))
 		rate_word_settle(word, lease, now_ns);
-	if (lease->left)
-		use_lease(lease, rule, now_ns, ret_answer);
-	else
-		take_lease(word, lease, rule, now_ns, n_workers, ret_answer);
+	if (lease->left == 0)
+		return take_lease(word, lease, taker, now_ns, ret_answer);
+	use_lease(lease, taker->rule, now_ns, ret_answer);
+	return true;
 }
 
-void rate_word_look(const struct rate_word *word, const struct gcra_rule *rule, uint64_t now_ns,
-		    struct gcra_answer *ret_answer)
+void rate_word_look(const struct rate_word *word, uint32_t owner, const struct gcra_rule *rule,
+		    uint64_t now_ns, struct gcra_answer *ret_answer)
 {
-	(void)rate_pair_take(rate_cell_read(&word->cell), rule, now_ns, 1, ret_answer);
+	struct rate_pair pair = own_pair(rate_cell_read(&word->cell), tag_of(owner, rule, now_ns));
+
+	(void)rate_pair_take(pair, rule, now_ns, 1, ret_answer);
+}
+
+void rate_word_refund(struct rate_word *word, struct rate_lease *lease, uint32_t owner,
+		      uint64_t now_ns)
+{
+	if (owner_of(lease->tag) != owner)
+		return;
+	/* What was no lease goes back at once, for others to take. */
+	if (++lease->left == 1)
+		rate_word_settle(word, lease, now_ns);
 }
 
 void rate_word_settle(struct rate_word *word, struct rate_lease *lease, uint64_t now_ns)
@@ -99,7 +134,7 @@ void rate_word_settle(struct rate_word *word, struct rate_lease *lease, uint64_t
 		struct rate_pair before = rate_cell_read(&word->cell);
 		struct rate_pair after = before;
 
-		if ((uint16_t)before.tag != lease->edition)
+		if (before.tag != lease->tag)
 			return;
 		after.tat_ns = gcra_refund(&paid, before.tat_ns, now_ns, n);
 		if (rate_pair_eq(before, after) || rate_cell_swap(&word->cell, before, after))

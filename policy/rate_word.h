@@ -14,8 +14,11 @@
  * burst + rate * (D + 10 ms): the excess is what was refilled while a lease lay unspent. At most
  * half of what is there lies unspent with workers, so nobody is refused for long by what others keep.
  *
- * Ownership: word and lease are the caller's, start zeroed, and belong to one limit; a new limit
- * starts with new ones.
+ * A word has an owner, a number that grows: who has the word next has a larger one. It is in the
+ * tag of the cell (rate_cell.h), so that whatever is charged or paid back is the owner's of that
+ * moment. A new owner finds the bucket full; an older one, at a worker that is late, gets nothing.
+ *
+ * Ownership: word and lease are the caller's and start zeroed; both may go from owner to owner.
  * Threads: the word is everybody's; a lease is one worker's. Nothing waits.
  */
 #pragma once
@@ -31,31 +34,43 @@ struct rate_word {
 
 struct rate_lease {
 	uint64_t taken_ns;
-	uint64_t tat_ns;      /* Of the word when it was taken. */
+	uint64_t tag;         /* Of the word then: owner and edition. */
+	uint64_t tat_ns;      /* Of the word then. */
 	uint64_t interval_ns; /* What each of its tokens was charged. */
 	uint32_t left;
-	uint16_t edition; /* That the word had then (rate_cell.h). */
+};
+
+/* For whom tokens are taken. */
+struct rate_taker {
+	uint32_t owner;
+	uint32_t n_workers; /* Who share the word: 1 to 65,536. */
+	const struct gcra_rule *rule;
 };
 
 /*
  * Takes one token, from the lease while that is good, or with a new one of the word's. Remaining
- * and reset are what this worker knows: the word as of the lease. 'n_workers' share the word, 1 to
- * 65,536. A decision that finds no end in RATE_TRIES is a refusal.
+ * and reset are what this worker knows: the word as of the lease. False: a refusal unjudged, since
+ * the word has a later owner, or after RATE_TRIES.
  */
-void rate_word_take(struct rate_word *word, struct rate_lease *lease, const struct gcra_rule *rule,
-		    uint64_t now_ns, uint32_t n_workers, struct gcra_answer *ret_answer);
+bool rate_word_take(struct rate_word *word, struct rate_lease *lease,
+		    const struct rate_taker *taker, uint64_t now_ns,
+		    struct gcra_answer *ret_answer);
 
 /*
  * What a token would be answered that is taken of the word alone, and nothing is taken: what
  * workers hold in leases counts as used.
  */
-void rate_word_look(const struct rate_word *word, const struct gcra_rule *rule, uint64_t now_ns,
-		    struct gcra_answer *ret_answer);
+void rate_word_look(const struct rate_word *word, uint32_t owner, const struct gcra_rule *rule,
+		    uint64_t now_ns, struct gcra_answer *ret_answer);
+
+/* A token of the owner's that was taken is not needed: back to the lease, or to the word. */
+void rate_word_refund(struct rate_word *word, struct rate_lease *lease, uint32_t owner,
+		      uint64_t now_ns);
 
 /*
  * Gives back what the lease has left, whatever its age. The worker's tick calls it every 10 ms, and
- * its end; rate_word_take() does by itself when the lease is too old or the rule has changed. Once
- * the word has been charged by another edition of the rule, what is left is forfeited: the clamp
- * may have forgiven it already.
+ * its end; rate_word_take() does by itself when the lease is too old, another owner's or of another
+ * edition of the rule. Once the word has another owner, or was charged by another edition, what is
+ * left is forfeited: it is not that one's, or the clamp may have forgiven it already.
  */
 void rate_word_settle(struct rate_word *word, struct rate_lease *lease, uint64_t now_ns);

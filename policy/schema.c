@@ -473,7 +473,8 @@ static const struct schema_field fields[] = {
 	  .expected = "a name of letters, digits, '.', '_' and '-', at most 64",
 	  .element = &limit,
 	  .help = "Rate limits, by name. Under the same name, and by the same key, a limit keeps "
-		  "its buckets from one policy to the next." },
+		  "its buckets from one policy to the next; those of all, of routes and of "
+		  "services as long as each policy has a route that uses them." },
 	{ .key = "auth",
 	  SCHEMA_COUNTED(written_policy, auths, n_auths),
 	  .type = SCHEMA_NAMED,

@@ -26,8 +26,8 @@ static const struct schema_field limit_fields[] = {
 		  "field's value; requests without it, or with several, share one. claim: of "
 		  "a claim in the token that the route's auth has found good. route, service: of "
 		  "those that name the limit. all: there is one, shared by everything that names it. "
-		  "These three are never forgotten; of clients', when more are in use than "
-		  "limits.rate_keys has room for, the fullest are." },
+		  "Buckets of these three are never forgotten; of the others those are, fullest "
+		  "first, of which there are more than limits.rate_keys has room for." },
 	{ .key = "rate",
 	  SCHEMA_MEMBER(written_limit, rate),
 	  .type = SCHEMA_TEXT,
@@ -55,7 +55,9 @@ static const struct schema_field limit_fields[] = {
 
 const struct schema policy_limit_schema = {
 	.title = "limit",
-	.help = "A token bucket for each key, exact over all workers.",
+	.help = "A token bucket for each key, for all workers together. Any span of time admits at most "
+		"the burst and what comes back in it; by route, service and all what comes back in 10 "
+		"ms besides, since workers take of these some tokens at once.",
 	.size = sizeof(struct written_limit),
 	.n_fields = ARRAY_SIZE(limit_fields),
 	.fields = limit_fields,

@@ -10,7 +10,7 @@
 #include "core/base/slice.h"
 
 struct slot_name {
-	struct slice name; /* Each once. */
+	struct slice name; /* Each once; among the old ones also more often, with one slot. */
 	uint32_t i;        /* The caller's. */
 	uint32_t slot;
 };

@@ -142,5 +142,8 @@ static inline struct slice table_text_of(const struct policy_table *table, struc
 	return table_text(table, ((const struct policy_part *)table_at_(table, list.at))[i]);
 }
 
-/* Every part inside, every index in range, every slot once. Traps when not: a builder's bug. */
+/*
+ * Every part inside, every index in range, every slot of an endpoint once. Traps when not: a
+ * builder's bug.
+ */
 void table_check(const struct policy_table *table);

@@ -56,13 +56,11 @@ struct policy_handling {
 #define POLICY_NO_SERVICE UINT16_MAX
 #define POLICY_NO_BUCKET  UINT32_MAX
 
-/* A limit that a route is under. */
+/* A limit that a route is under. When all clients draw from one bucket (limit_buckets.h): */
 struct policy_route_limit {
-	uint32_t limit; /* Index in the table's. */
-	uint32_t
-		bucket; /* Its number, when all clients draw from it (limit_buckets.h); or NO_BUCKET. */
-	uint32_t
-		since; /* The generation that gave it this bucket: before, it was somebody else's. */
+	uint32_t limit;  /* Index in the table's. */
+	uint32_t bucket; /* Its number; else NO_BUCKET. */
+	uint32_t since;  /* The generation that gave it: before, it was somebody else's. */
 };
 
 struct policy_route {

@@ -6,8 +6,9 @@
  * it (policy/limit_buckets.h). Other than the buckets of keys (policy/rate_table.h) they are never
  * evicted: no flood of clients makes a limit by route forget what it has let through.
  *
- * Memory: 64 bytes a bucket for all, 40 a bucket and worker, of which the system gives only what is
- * used.
+ * Memory: 64 bytes a bucket for all, 48 a bucket and worker. All that a policy may ever need is
+ * reserved; the system gives what is touched, if it gives more than it has at all
+ * (vm.overcommit_memory).
  * Threads: leases_look() any; what makes and destroys the shared ones, one; else the worker's.
  */
 #pragma once
@@ -35,18 +36,21 @@ struct leases {
 	struct ring_timer settle;
 };
 
-/* 'shared' is NULL when no policy has limits; then there is nothing to take. 0 or -ENOMEM. */
+/*
+ * 'shared' is NULL in a gateway that takes no policies; then there is nothing to take. 0 or
+ * -ENOMEM.
+ */
 GW_MUST_USE int leases_init(struct leases *leases, struct leases_shared *shared, struct ring *ring);
 /* What is left is given back. */
 void leases_fini(struct leases *leases);
 
-/* Takes one token of the limit's bucket; by the ring's time. */
-void leases_take(struct leases *leases, const struct policy_route_limit *of,
+/* Takes one token of the limit's bucket; by the ring's time. False: as rate_word_take(). */
+bool leases_take(struct leases *leases, const struct policy_route_limit *limit,
 		 const struct gcra_rule *rule, struct gcra_answer *ret_answer);
 
-/* A token that was taken in this turn or, under the same table, an earlier one is not needed. */
-void leases_give_back(struct leases *leases, const struct policy_route_limit *of);
+/* A token that was taken is not needed. */
+void leases_give_back(struct leases *leases, const struct policy_route_limit *limit);
 
-/* What leases_take() would say if nobody held any, and nothing is taken: held ones are used ones. */
-void leases_look(const struct leases_shared *shared, const struct policy_route_limit *of,
+/* What a token would be answered, and nothing is taken; what workers hold counts as used. */
+void leases_look(const struct leases_shared *shared, const struct policy_route_limit *limit,
 		 const struct gcra_rule *rule, uint64_t now_ns, struct gcra_answer *ret_answer);

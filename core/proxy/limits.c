@@ -97,7 +97,7 @@ static struct slice key_of(const struct limits_request *request, const struct po
 
 /* --- Taking. --------------------------------------------------------------------------------- */
 
-static const struct policy_route_limit *numbers_of(const struct limits_request *request)
+static const struct policy_route_limit *route_limits(const struct limits_request *request)
 {
 	return table_route_limits(request->table, request->route);
 }
@@ -119,6 +119,13 @@ static void take_key(struct proxy *proxy, const struct limits_request *request,
 		metric_inc(proxy->metrics, METRIC_RATE_LIMIT_GAVE_UP);
 }
 
+static void take_shared(struct proxy *proxy, const struct policy_route_limit *bucket,
+			const struct policy_limit *limit, struct gcra_answer *ret_answer)
+{
+	if (!leases_take(&proxy->leases, bucket, &limit->rule, ret_answer))
+		metric_inc(proxy->metrics, METRIC_RATE_LIMIT_GAVE_UP);
+}
+
 void limits_give_back(struct proxy *proxy, const struct limits_request *request,
 		      struct limits_taken *taken)
 {
@@ -129,7 +136,7 @@ void limits_give_back(struct proxy *proxy, const struct limits_request *request,
 		if (!(taken->set & 1u << i))
 			continue;
 		if (policy_limit_is_shared(limit->by))
-			leases_give_back(&proxy->leases, numbers_of(request) + i);
+			leases_give_back(&proxy->leases, route_limits(request) + i);
 		else
 			(void)rate_table_refund(proxy->shared->limits->table, taken->tags[i],
 						&limit->rule, ring_now_ns(proxy->ring), 1);
@@ -185,7 +192,7 @@ static bool take(struct proxy *proxy, const struct limits_request *request, uint
 	uint64_t retry_s;
 
 	if (policy_limit_is_shared(limit->by))
-		leases_take(&proxy->leases, numbers_of(request) + i, &limit->rule, &answer);
+		take_shared(proxy, route_limits(request) + i, limit, &answer);
 	else
 		take_key(proxy, request, limit, &taken->tags[i], &answer);
 	if (limit->told)
@@ -252,7 +259,7 @@ void limits_look(const struct limits_shared *shared, const struct limits_request
 	uint64_t tag;
 
 	if (policy_limit_is_shared(limit->by)) {
-		leases_look(shared->leases, numbers_of(request) + i, &limit->rule, now_ns,
+		leases_look(shared->leases, route_limits(request) + i, &limit->rule, now_ns,
 			    ret_answer);
 		return;
 	}

@@ -9,7 +9,7 @@
  * such that refuse nearly all. Tags are at hand, as a prefetch would have made them; what a tag
  * costs is said apart, and so are the prefetched ones: 16 decisions ahead. The word is one bucket
  * with one worker at it: by leases, or token by token. 'shared' is one bucket that as many threads
- * draw from, each on a CPU of its own: as a key in the table, as a word with leases. Prints
+ * draw from, as many as there are CPUs at most: as a key in the table, as a word with leases. Prints
  * nanoseconds per decision, and how many live keys are evicted when half a million are live.
  */
 #include <pthread.h>
@@ -104,13 +104,14 @@ static double take_word(const struct gcra_rule *rule, uint64_t rounds)
 {
 	static struct rate_word word;
 	static struct rate_lease lease;
+	const struct rate_taker taker = { 1, 16, rule };
 	uint64_t begun_ns = now_ns(), n = 0;
 	struct gcra_answer a;
 
 	word = (struct rate_word){ .cell.both = 0 };
 	lease = (struct rate_lease){ .left = 0 };
 	for (uint64_t i = 0; i < rounds; i++) {
-		rate_word_take(&word, &lease, rule, S_NS + i * 1000, 16, &a);
+		(void)rate_word_take(&word, &lease, &taker, S_NS + i * 1000, &a);
 		n += a.remaining;
 	}
 	if (n == 1)
@@ -153,6 +154,7 @@ static void *share_cell(void *arg)
 
 static void *share_word(void *arg)
 {
+	const struct rate_taker taker = { 1, n_sharing, &shared_rule };
 	struct rate_lease lease = { .left = 0 };
 	uint64_t *took_ns = arg, begun_ns;
 	struct gcra_answer a;
@@ -160,7 +162,7 @@ static void *share_word(void *arg)
 	(void)pthread_barrier_wait(&start);
 	begun_ns = now_ns();
 	for (uint64_t i = 0; i < shared_rounds; i++)
-		rate_word_take(&shared_word, &lease, &shared_rule, S_NS + i * 1000, n_sharing, &a);
+		(void)rate_word_take(&shared_word, &lease, &taker, S_NS + i * 1000, &a);
 	*took_ns = now_ns() - begun_ns;
 	return NULL;
 }

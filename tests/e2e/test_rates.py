@@ -148,7 +148,8 @@ def test_no_flood_of_clients_makes_a_route_forget(t):
 def test_each_of_many_routes_has_a_bucket(t):
     """And a second limit that all of them share."""
     n = 2000
-    limits = {"own": {"key": "route", "rate": "2/h"}, "service": {"key": "service", "rate": f"{n + 50}/h"}}
+    limits = {"own": {"key": "route", "rate": "1/d", "burst": 2},
+              "service": {"key": "service", "rate": "1/d", "burst": n + 50}}
     p = place(t, [(f"r{i}", {"path": f"/{i}"}, ["own", "service"]) for i in range(n)], limits,
               config={"workers": 2})
     clients = [t.client(p.g) for _ in range(4)]

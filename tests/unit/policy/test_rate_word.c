@@ -15,10 +15,15 @@ static _Atomic uint64_t n_swaps;
 #include "tests/unit/core/base/base_test.h"
 
 #include <pthread.h>
+#include <sched.h>
 
 #include "tests/unit/policy/rate_traffic.h"
 
 #define AN_HOUR (3600 * GW_NS_PER_S)
+
+enum { OWNER = 7 };
+
+#define TAKER(owner, n_workers, rule) ((const struct rate_taker){ owner, n_workers, rule })
 
 static struct rate_word word;
 static struct rate_lease leases[WORKERS];
@@ -41,7 +46,7 @@ static bool take(const struct gcra_rule *rule, uint32_t w, uint64_t now_ns)
 {
 	struct gcra_answer a;
 
-	rate_word_take(&word, &leases[w], rule, now_ns, WORKERS, &a);
+	(void)rate_word_take(&word, &leases[w], &TAKER(OWNER, WORKERS, rule), now_ns, &a);
 	return a.admitted;
 }
 
@@ -94,7 +99,7 @@ static void a_lease_is_charged_at_once_and_used_alone(void **state)
 	(void)state;
 	new_word();
 	for (uint32_t i = 1; i <= 125; i++) {
-		rate_word_take(&word, &leases[0], &rule, AN_HOUR, WORKERS, &a);
+		(void)rate_word_take(&word, &leases[0], &TAKER(OWNER, WORKERS, &rule), AN_HOUR, &a);
 		assert_true(a.admitted && a.retry_after_ns == 0);
 		assert_int_equal(a.remaining, 32000 - i);
 		assert_int_equal(a.reset_after_ns, i * rule.interval_ns);
@@ -146,7 +151,7 @@ static void an_old_lease_is_given_back_by_the_next_take(void **state)
 
 	rule.edition++;
 	assert_true(take(&rule, 0, now_ns));
-	assert_int_equal(leases[0].edition, rule.edition);
+	assert_int_equal((uint16_t)leases[0].tag, rule.edition);
 	assert_int_equal((uint16_t)word.cell.tag, rule.edition);
 	assert_int_equal(charged(&rule, now_ns), 12500 + 2 + 125 - 1000);
 }
@@ -216,12 +221,82 @@ static void who_is_always_slower_is_refused_in_the_end(void **state)
 	new_word();
 	assert_true(take(&rule, 0, AN_HOUR));
 	others_win = true;
-	rate_word_take(&word, &leases[1], &rule, AN_HOUR, WORKERS, &a);
+	assert_false(rate_word_take(&word, &leases[1], &TAKER(OWNER, WORKERS, &rule), AN_HOUR, &a));
 	assert_true(!a.admitted && a.retry_after_ns == rule.interval_ns && a.remaining == 0);
 	settle(&rule, 0, AN_HOUR); /* Lost, and not twice there. */
 	others_win = false;
 	assert_int_equal(leases[0].left, 0);
 	assert_int_equal(charged(&rule, AN_HOUR), 125);
+}
+
+/* --- Owners. --------------------------------------------------------------------------------- */
+
+static uint32_t take_as(uint32_t owner, uint32_t w, const struct gcra_rule *rule, uint32_t n)
+{
+	uint32_t n_admitted = 0;
+	struct gcra_answer a;
+
+	while (n--) {
+		(void)rate_word_take(&word, &leases[w], &TAKER(owner, WORKERS, rule), AN_HOUR, &a);
+		n_admitted += a.admitted;
+	}
+	return n_admitted;
+}
+
+static void the_next_owner_finds_a_full_bucket(void **state)
+{
+	struct gcra_rule slow = rule_of(1, 10), other = rule_of(2, 20);
+	struct gcra_answer a;
+
+	(void)state;
+	new_word();
+	slow.edition = 40000; /* Whatever editions their limits have come to. */
+	other.edition = 3;
+	assert_int_equal(take_as(4, 0, &slow, 12), 10);
+	rate_word_look(&word, 6, &other, AN_HOUR, &a);
+	assert_true(a.admitted && a.remaining == 19);
+	assert_int_equal(take_as(6, 1, &other, 15), 15);
+	assert_int_equal((uint16_t)word.cell.tag, 3);
+	/* A late worker gets nothing, and takes nothing. */
+	assert_int_equal(take_as(4, 0, &slow, 3), 0);
+	assert_false(rate_word_take(&word, &leases[2], &TAKER(4, WORKERS, &slow), AN_HOUR, &a));
+	assert_int_equal(take_as(6, 1, &other, 9), 5);
+}
+
+static void what_is_held_of_the_owner_before_is_forfeited(void **state)
+{
+	struct gcra_rule fast = rule_of(100000, 32000), slow = rule_of(1, 10);
+	struct gcra_answer a;
+
+	(void)state;
+	new_word();
+	for (uint32_t w = 0; w < 4; w++)
+		assert_int_equal(take_as(4, w, &fast, 1), 1);
+	assert_int_equal(take_as(6, 4, &slow, 10), 10);
+	rate_word_settle(&word, &leases[0], AN_HOUR);
+	rate_word_refund(&word, &leases[1], 4, AN_HOUR);
+	rate_word_settle(&word, &leases[1], AN_HOUR);
+	rate_word_refund(&word, &leases[2], 6, AN_HOUR); /* It never took one as that. */
+	assert_int_equal(take_as(6, 3, &slow, 1), 0);
+	rate_word_look(&word, 6, &slow, AN_HOUR, &a);
+	assert_false(a.admitted);
+	for (uint32_t w = 0; w < 4; w++)
+		assert_int_equal(leases[w].left, w == 2 ? 124 : 0);
+}
+
+static void what_was_not_needed_is_there_for_others(void **state)
+{
+	struct gcra_rule slow = rule_of(1, 2), fast = rule_of(100000, 32000);
+
+	(void)state;
+	new_word();
+	assert_int_equal(take_as(OWNER, 0, &slow, 3), 2);
+	rate_word_refund(&word, &leases[0], OWNER, AN_HOUR);
+	assert_int_equal(take_as(OWNER, 1, &slow, 2), 1);
+	new_word();
+	assert_int_equal(take_as(OWNER, 0, &fast, 1), 1);
+	rate_word_refund(&word, &leases[0], OWNER, AN_HOUR); /* To the lease. */
+	assert_int_equal(leases[0].left, 125);
 }
 
 /* --- Sixteen workers. ------------------------------------------------------------------------ */
@@ -301,7 +376,8 @@ static void *race(void *arg)
 	struct gcra_answer a;
 
 	for (uint32_t i = 0; i < TAKES; i++) {
-		rate_word_take(&word, &r->lease, &race_rule, AN_HOUR, THREADS, &a);
+		(void)rate_word_take(&word, &r->lease, &TAKER(OWNER, THREADS, &race_rule), AN_HOUR,
+				     &a);
 		r->n_admitted += a.admitted;
 		if (i % 64 == 0)
 			rate_word_settle(&word, &r->lease, AN_HOUR);
@@ -356,12 +432,56 @@ static void threads_take_what_is_there(void **state)
 	assert_int_equal(charged(&race_rule, AN_HOUR), TAKES);
 }
 
+/* --- Two that begin with a new owner's bucket at once. ----------------------------------------- */
+
+enum { ROUNDS = 20000, BURST = 3 };
+
+struct other {
+	pthread_t thread;
+	_Atomic uint32_t round, done; /* Begun by the first, ended by the other. */
+	uint64_t n_admitted;
+};
+
+static void *begin_too(void *arg)
+{
+	struct other *o = arg;
+
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		while (atomic_load(&o->round) < i)
+			(void)sched_yield();
+		o->n_admitted += take_as(i, 1, &race_rule, BURST);
+		atomic_store(&o->done, i);
+	}
+	return NULL;
+}
+
+static void who_begins_a_bucket_together_shares_it(void **state)
+{
+	struct other other = { 0 };
+	uint64_t n = 0;
+
+	(void)state;
+	new_word();
+	race_rule = rule_of(1, BURST);
+	assert_int_equal(pthread_create(&other.thread, NULL, begin_too, &other), 0);
+	for (uint32_t i = 1; i <= ROUNDS; i++) {
+		atomic_store(&other.round, i);
+		n += take_as(i, 0, &race_rule, BURST);
+		while (atomic_load(&other.done) < i)
+			(void)sched_yield();
+	}
+	assert_int_equal(pthread_join(other.thread, NULL), 0);
+	print_message("%llu and %llu\n", (unsigned long long)n,
+		      (unsigned long long)other.n_admitted);
+	assert_int_equal(n + other.n_admitted, ROUNDS * BURST);
+}
+
 static void take_for_nobody(void)
 {
 	struct gcra_rule rule = { .interval_ns = 100, .tolerance_ns = 100, .burst = 1 };
 	struct gcra_answer a;
 
-	rate_word_take(&word, &leases[0], &rule, AN_HOUR, 0, &a);
+	(void)rate_word_take(&word, &leases[0], &TAKER(OWNER, 0, &rule), AN_HOUR, &a);
 }
 
 static void misuse_traps(void **state)
@@ -381,7 +501,7 @@ static void looking_takes_nothing(void **state)
 		uint64_t before = word.cell.tat_ns;
 
 		for (int i = 0; i < 3; i++)
-			rate_word_look(&word, &rule, AN_HOUR, &a);
+			rate_word_look(&word, OWNER, &rule, AN_HOUR, &a);
 		assert_int_equal(a.admitted, taken < 2);
 		assert_int_equal(a.remaining, taken ? 0 : 1);
 		assert_int_equal(a.retry_after_ns, taken < 2 ? 0 : GW_NS_PER_S);
@@ -405,6 +525,10 @@ int main(void)
 		cmocka_unit_test(a_rate_holds_over_all_workers),
 		cmocka_unit_test(most_decisions_leave_the_word_alone),
 		cmocka_unit_test(threads_take_what_is_there),
+		cmocka_unit_test(the_next_owner_finds_a_full_bucket),
+		cmocka_unit_test(what_is_held_of_the_owner_before_is_forfeited),
+		cmocka_unit_test(what_was_not_needed_is_there_for_others),
+		cmocka_unit_test(who_begins_a_bucket_together_shares_it),
 		cmocka_unit_test(misuse_traps),
 	};
 
