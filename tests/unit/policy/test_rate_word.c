@@ -351,6 +351,7 @@ static void most_decisions_leave_the_word_alone(void **state)
 	(void)state;
 	for (t.shape = 0; t.shape < SHAPES; t.shape++) {
 		tally = run(&t, 60);
+		assert_true(tally.n_offered > 0);
 		assert_int_equal(tally.n_admitted, tally.n_offered);
 		print_message("shape %d: %llu swaps per 1,000\n", t.shape,
 			      (unsigned long long)(n_swaps * 1000 / tally.n_offered));
