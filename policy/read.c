@@ -343,6 +343,15 @@ static int check(const struct written_policy *p, struct report *rep)
 	return r < 0 ? r : rep->n_all == n_before ? 0 : -EINVAL;
 }
 
+/* Rules about several values know paths; the document knows where those are. */
+static void add_places(const struct document_node *root, struct report *rep)
+{
+	for (uint32_t i = 0; i < rep->n; i++)
+		if (rep->errors[i].place.line == 0)
+			rep->errors[i].place =
+				document_nearest(root, slice_of(rep->errors[i].path))->place;
+}
+
 /* --- Public. --------------------------------------------------------------------------------- */
 
 int policy_read(const struct document_node *root, size_t room, struct report *rep,
@@ -362,6 +371,8 @@ int policy_read(const struct document_node *root, size_t room, struct report *re
 		r = short_form_expand(&block->policy, &block->arena, rep);
 	if (r == 0)
 		r = check(&block->policy, rep);
+	if (r == -EINVAL)
+		add_places(root, rep);
 	if (r == 0)
 		*ret_policy = &block->policy;
 	else

@@ -154,18 +154,6 @@ static void put_args(struct pack *p, const void *owner)
 	encode_msgpack(p, document_root(push->policy));
 }
 
-/* Rules about several values know paths, but no places. */
-static void add_place(const struct document *policy, struct report *rep)
-{
-	const struct document_node *node;
-
-	if (rep->n == 0 || rep->errors[0].place.line)
-		return;
-	node = document_find(policy, slice_of(rep->errors[0].path));
-	if (node)
-		rep->errors[0].place = node->place;
-}
-
 /* Is it a good policy? Else the answer says what is wrong with it. */
 static bool check(const struct push *push)
 {
@@ -180,7 +168,6 @@ static bool check(const struct push *push)
 	policy_read_free(policy);
 	if (r == 0)
 		return true;
-	add_place(push->policy, push->rep);
 	gwtool_answer_report(push->answer, 400, push->rep);
 	return false;
 }

@@ -345,40 +345,53 @@ int document_leaf(struct document *doc, const struct document_node *value)
 	return add(doc, &leaf, &node);
 }
 
-/* The child that the next step of the path names; takes the step off. */
-static const struct document_node *step(const struct document_node *node, struct slice *path)
+static const struct document_node *element(const struct document_node *list, struct slice *path)
 {
+	size_t end = slice_find(*path, ']');
+	const struct document_node *node = list->first;
 	uint64_t i;
 
-	if (path->ptr[0] == '[') {
-		size_t end = slice_find(*path, ']');
-
-		if (node->kind != DOCUMENT_LIST || end == SLICE_NONE ||
-		    slice_to_u64(slice_make(path->ptr + 1, end - 1), &i) < 0)
-			return NULL;
-		*path = slice_drop(*path, end + 1);
-		for (node = node->first; node && i > 0; i--)
-			node = node->next;
-		return node;
-	}
-	if (node->kind != DOCUMENT_MAP)
+	if (end == SLICE_NONE || slice_to_u64(slice_make(path->ptr + 1, end - 1), &i) < 0)
 		return NULL;
-
-	size_t len = 0;
-
-	while (len < path->len && path->ptr[len] != '.' && path->ptr[len] != '[')
-		len++;
-	node = document_get(node, slice_take(*path, len));
-	*path = slice_drop(*path, len);
+	*path = slice_drop(*path, end + 1);
+	for (; node && i > 0; i--)
+		node = node->next;
 	return node;
 }
 
-const struct document_node *document_find(const struct document *doc, struct slice path)
+static bool begins_with_key(struct slice path, struct slice key)
 {
-	const struct document_node *node = doc->root;
+	return slice_starts_with(path, key) &&
+	       (path.len == key.len || path.ptr[key.len] == '.' || path.ptr[key.len] == '[');
+}
 
-	while (node && path.len) {
-		node = step(node, &path);
+/* The longest key that fits: keys may have dots in them. */
+static const struct document_node *value(const struct document_node *map, struct slice *path)
+{
+	const struct document_node *found = NULL;
+
+	for (const struct document_node *node = map->first; node; node = node->next)
+		if (begins_with_key(*path, node->key) && (!found || node->key.len > found->key.len))
+			found = node;
+	if (found)
+		*path = slice_drop(*path, found->key.len);
+	return found;
+}
+
+/* The child that the next step of the path names; takes the step off. */
+static const struct document_node *step(const struct document_node *node, struct slice *path)
+{
+	if (node->kind == DOCUMENT_LIST && path->ptr[0] == '[')
+		return element(node, path);
+	return node->kind == DOCUMENT_MAP ? value(node, path) : NULL;
+}
+
+const struct document_node *document_nearest(const struct document_node *root, struct slice path)
+{
+	const struct document_node *node = root, *next;
+
+	while (path.len && (next = step(node, &path))) {
+		node = next;
 		if (path.len && path.ptr[0] == '.')
 			path = slice_drop(path, 1);
 	}

@@ -93,11 +93,8 @@ __attribute__((format(printf, 4, 5))) int document_refuse(struct document *doc,
 /* The value of a key, or NULL. Constant time also in large maps. */
 const struct document_node *document_get(const struct document_node *map, struct slice key);
 
-/*
- * The value at "routes[3].match.hosts[0]", or NULL; "" is the root. Keys with '.' or '[' in them
- * are not found.
- */
-const struct document_node *document_find(const struct document *doc, struct slice path);
+/* The value at "routes[3].match.hosts[0]", or the nearest around it that is there; "" is the root. */
+const struct document_node *document_nearest(const struct document_node *root, struct slice path);
 
 /* "a map", "a whole number", ...: for messages. */
 const char *document_kind_name(enum document_kind kind);

@@ -61,7 +61,7 @@ static const struct {
 	  "f:2:38: services.a.endpoints[0].address: \"http://x\" is not allowed; allowed: "
 	  "\"host:port\", \"[v6]:port\" or \"unix:/path\"" },
 	{ "version: 1\nservices: {a: {endpoints: [{address: X}, {address: \"x:80\"}]}}",
-	  "f: services.a.endpoints[1]: \"x:80\" is endpoints[0], too" },
+	  "f:2:42: services.a.endpoints[1]: \"x:80\" is endpoints[0], too" },
 	{ "version: 1\nservices: {a: {timeouts: {connect: 2}}}",
 	  "f:2:36: services.a.timeouts.connect: 2 has no unit; allowed: 10ms to 5m" },
 	{ "version: 1\nservices: {a: {pool: {max_idle: 70000}}}",
@@ -70,12 +70,12 @@ static const struct {
 	  "f:3:10: routes[0]: the key \"name\" is missing; it needs letters, digits, '.', '_' and '-', "
 	  "at most 64" },
 	{ "version: 1\n" S "routes: [{name: r, service: t}]",
-	  "f: routes[0].service: \"t\" is no service of this policy" },
+	  "f:3:29: routes[0].service: \"t\" is no service of this policy" },
 	{ "version: 1\n" S
 	  "routes: [{name: r, service: s}, {name: q, service: s}, {name: r, service: s}]",
-	  "f: routes[2].name: \"r\" is the name of another route, too" },
+	  "f:3:63: routes[2].name: \"r\" is the name of another route, too" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path: /a, path_prefix: /b}}]",
-	  "f: routes[0].match: \"/a\" and path_prefix exclude each other" },
+	  "f:3:39: routes[0].match: \"/a\" and path_prefix exclude each other" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path_prefix: /a/../b}}]",
 	  "f:3:53: routes[0].match.path_prefix: \"/a/../b\" is not allowed; allowed: off, or a path in "
 	  "its canonical form" },
@@ -93,9 +93,9 @@ static const struct {
 	{ "version: 1\n" S "routes: [{name: r, service: s, max_body: 5}]",
 	  "f:3:42: routes[0].max_body: 5 has no unit; allowed: off, or 0B to 1TiB" },
 	{ "version: 1\n" S "routes: [{name: r}]",
-	  "f: routes[0]: needs one of service, redirect and respond" },
+	  "f:3:10: routes[0]: needs one of service, redirect and respond" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, respond: {status: 200}}]",
-	  "f: routes[0]: has more than one of service, redirect and respond" },
+	  "f:3:10: routes[0]: has more than one of service, redirect and respond" },
 	{ "version: 1\n" S "routes: [{name: r, respond: {status: 99}}]",
 	  "f:3:38: routes[0].respond.status: 99 is too small; allowed: off, or 200 to 599" },
 	{ "version: 1\n" S "routes: [{name: r, respond: {status: 200, content_type: html}}]",
@@ -123,12 +123,12 @@ static const struct {
 	LOCATION("https://a/${what}"),
 	LOCATION("evil.test"),
 	{ "version: 1\n" S "routes: [{name: r, service: s, rewrite: {prefix: /a, path: /b}}]",
-	  "f: routes[0].rewrite: has prefix and path, which exclude each other" },
+	  "f:3:41: routes[0].rewrite: has prefix and path, which exclude each other" },
 	{ "version: 1\n" S
 	  "routes: [{name: r, service: s, match: {path: /x}, rewrite: {prefix: /a}}]",
-	  "f: routes[0].rewrite.prefix: needs a match by path_prefix, not by path" },
+	  "f:3:69: routes[0].rewrite.prefix: needs a match by path_prefix, not by path" },
 	{ "version: 1\n" S "routes: [{name: r, respond: {status: 200}, rewrite: {host: a}}]",
-	  "f: routes[0].rewrite: is of no use without a service" },
+	  "f:3:53: routes[0].rewrite: is of no use without a service" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, rewrite: {path: \"/a?b\"}}]",
 	  "f:3:48: routes[0].rewrite.path: \"/a?b\" is not allowed; allowed: off, or a path; ${path} "
 	  "and ${rest}, which is what follows the prefix, stand for them" },
@@ -163,17 +163,17 @@ static const struct {
 	  "value; ${client_ip}, ${host}, ${scheme}, ${route}, ${service}, ${request_id} stand for what "
 	  "they say" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, request_headers: {set: {x: a, X: b}}}]",
-	  "f: routes[0].request_headers.set: has a field twice, in two spellings" },
+	  "f:3:55: routes[0].request_headers.set: has a field twice, in two spellings" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, response_headers: {set: {date: a}}}]",
 	  "f:3:57: routes[0].response_headers.set.date: \"date\" is not allowed as a key; allowed: a "
 	  "field's name, none that is about the connection, the body's length, or who forwards" },
 	{ "version: 1\n" S
 	  "routes: [{name: r, service: s, response_headers: {set: {a: \"${host}${host}\", b: "
 	  "\"${host}${host}\"}}}]",
-	  "f: routes[0].response_headers: come to more than 1024 bytes, with cors and the values of "
+	  "f:3:50: routes[0].response_headers: come to more than 1024 bytes, with cors and the values of "
 	  "variables" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, cookies: {allow: [a], drop: [b]}}]",
-	  "f: routes[0].cookies: has allow and drop, which exclude each other" },
+	  "f:3:41: routes[0].cookies: has allow and drop, which exclude each other" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, cookies: {max_bytes: 0B}}]",
 	  "f:3:53: routes[0].cookies.max_bytes: \"0B\" is too small; allowed: off, or 1B to 64KiB" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, cors: {origins: [app.test]}}]",
@@ -181,7 +181,7 @@ static const struct {
 	  "\"https://*.host\", with a port where it has one, or \"*\"" },
 	{ "version: 1\n" S
 	  "routes: [{name: r, service: s, cors: {origins: [\"*\"], credentials: true}}]",
-	  "f: routes[0].cors.credentials: would let every page of the web act as the user: name the "
+	  "f:3:68: routes[0].cors.credentials: would let every page of the web act as the user: name the "
 	  "origins" },
 	{ "version: 1\nlimits: {x: {}}",
 	  "f:2:13: limits.x: the key \"rate\" is missing; it needs a number, \"/\" and s, m, h or d, "
@@ -199,10 +199,10 @@ static const struct {
 	RATE("1.5/s"),
 	RATE("5000000000/s"),
 	{ "version: 1\nlimits: {x: {rate: 20000000/s}}",
-	  "f: limits.x: rate and burst go together to no bucket: at most 10000000/s, and what is full "
+	  "f:2:13: limits.x: rate and burst go together to no bucket: at most 10000000/s, and what is full "
 	  "again within 36 years" },
 	{ "version: 1\nlimits: {x: {rate: 1/d, burst: 20000}}",
-	  "f: limits.x: rate and burst go together to no bucket: at most 10000000/s, and what is full "
+	  "f:2:13: limits.x: rate and burst go together to no bucket: at most 10000000/s, and what is full "
 	  "again within 36 years" },
 	{ "version: 1\nlimits: {x: {rate: 1/s, key: ip}}",
 	  "f:2:30: limits.x.key: \"ip\" is not allowed; allowed: client_ip, header:NAME, "
@@ -211,27 +211,27 @@ static const struct {
 	  "f:2:30: limits.x.key: \"header:\" is not allowed; allowed: client_ip, header:NAME, "
 	  "claim:NAME, route, service or all" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, limits: [x]}]",
-	  "f: routes[0].limits: \"x\" is no limit of this policy" },
+	  "f:3:40: routes[0].limits: \"x\" is no limit of this policy" },
 	{ "version: 1\nlimits: {x: {rate: 1/s}}\n" S
 	  "routes: [{name: r, service: s, limits: [x, x]}]",
-	  "f: routes[0].limits: \"x\" is there twice" },
+	  "f:4:40: routes[0].limits: \"x\" is there twice" },
 #define KEY                                                                                        \
 	"{jwk: '{\"kty\": \"oct\", \"alg\": \"HS256\", \"k\": "                                    \
 	"\"c3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3Nzc3M\"}'}"
 	{ "version: 1\nauth: {m: {}}",
-	  "f: auth.m: needs one of jwt, api_keys and mtls, with its keys" },
+	  "f:2:11: auth.m: needs one of jwt, api_keys and mtls, with its keys" },
 	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY "]}, mtls: {subjects: [x]}}}",
-	  "f: auth.m: needs one of jwt, api_keys and mtls, with its keys" },
+	  "f:2:11: auth.m: needs one of jwt, api_keys and mtls, with its keys" },
 	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY ", {kid: a}]}}}",
-	  "f: auth.m.jwt.keys[1]: needs jwk or pem, one of them" },
+	  "f:2:118: auth.m.jwt.keys[1]: needs jwk or pem, one of them" },
 	{ "version: 1\nauth: {m: {jwt: {keys: [{jwk: x, pem: y}]}}}",
-	  "f: auth.m.jwt.keys[0]: needs jwk or pem, one of them" },
+	  "f:2:25: auth.m.jwt.keys[0]: needs jwk or pem, one of them" },
 	{ "version: 1\nauth: {m: {jwt: {keys: [{alg: HS512, jwk: '{}'}]}}}",
 	  "f:2:31: auth.m.jwt.keys[0].alg: \"HS512\" is not allowed; did you mean \"RS512\"? allowed: "
 	  "any, RS256, RS384, RS512, PS256, PS384, PS512, ES256, ES384, ES512, EdDSA, HS256, or the name "
 	  "of an algorithm" },
 	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY "], claims_to_headers: {a: x-u, b: X-U}}}}",
-	  "f: auth.m.jwt.claims_to_headers: has a field for two claims" },
+	  "f:2:138: auth.m.jwt.claims_to_headers: has a field for two claims" },
 	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY "], claims_to_headers: {a: host}}}}",
 	  "f:2:142: auth.m.jwt.claims_to_headers.a: \"host\" is not allowed; allowed: a field's name, "
 	  "none that is about the connection, the body's length, or who forwards" },
@@ -241,18 +241,18 @@ static const struct {
 	  "f:2:33: auth.m.api_keys.keys.a: \"secret\" is not allowed; allowed: 64 hexadecimal digits in "
 	  "lower case" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, auth: m}]",
-	  "f: routes[0].auth: is no name in auth of this policy" },
+	  "f:3:38: routes[0].auth: is no name in auth of this policy" },
 	{ "version: 1\nauth: {m: {mtls: {subjects: [x]}}}\n" S
 	  "routes: [{name: r, service: s, auth: m, scopes: [a]}]",
-	  "f: routes[0].scopes: need an auth by jwt" },
+	  "f:4:49: routes[0].scopes: need an auth by jwt" },
 	{ "version: 1\nlimits: {l: {rate: 1/s, key: \"claim:sub\"}}\n" S
 	  "routes: [{name: r, service: s, limits: [l]}]",
-	  "f: routes[0].limits: go by a claim, and need an auth by jwt" },
+	  "f:4:40: routes[0].limits: go by a claim, and need an auth by jwt" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, scopes: [\"a b\"]}]",
 	  "f:3:41: routes[0].scopes[0]: \"a b\" is not allowed; allowed: a scope, without blanks and "
 	  "quotes (RFC 6749 3.3)" },
 	{ "version: 1\nlimits: {rate_limit: {rate: 1/s}}\nrate_limit: 5",
-	  "f: rate_limit: is the name of one of the limits, too" },
+	  "f:3:13: rate_limit: is the name of one of the limits, too" },
 	{ "version: 1\nrate_limit: 5/s",
 	  "f:2:13: rate_limit: \"5/s\" is not allowed; allowed: off, or 1 to 10000000" },
 	{ "version: 1\nservices: {s: {breaker: {consecutive: 0}}}",

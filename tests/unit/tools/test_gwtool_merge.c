@@ -85,12 +85,12 @@ static void values_keep_their_places(void **state)
 
 	(void)state;
 	assert_int_equal(gwtool_merge(document_root(base), document_root(patch), &rep, &merged), 0);
-	node = document_find(merged, SLICE("a.d"));
+	node = document_nearest(document_root(merged), SLICE("a.d"));
 	assert_int_equal(node->place.line, 4);
 	assert_int_equal(node->place.column, 7);
 	assert_int_equal(node->key_place.column, 3);
-	assert_int_equal(document_find(merged, SLICE("a"))->place.line, 4);
-	assert_int_equal(document_find(merged, SLICE("c"))->place.line, 2);
+	assert_int_equal(document_nearest(document_root(merged), SLICE("a"))->place.line, 4);
+	assert_int_equal(document_nearest(document_root(merged), SLICE("c"))->place.line, 2);
 	document_free(base);
 	document_free(patch);
 	document_free(merged);

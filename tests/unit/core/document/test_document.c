@@ -17,25 +17,49 @@ static struct document *parse(const char *yaml)
 
 static const struct {
 	const char *path;
-	int line; /* Of what is found there; 0: nothing. */
+	uint32_t line; /* Of what is found there, or nearest. */
 } paths[] = {
-	{ "", 1 },       { "a", 1 },    { "b", 3 },      { "b[0]", 3 },
-	{ "b[1].c", 4 }, { "b[1]", 4 }, { "b[1].d", 5 }, { "b[2]", 0 },
-	{ "b[x]", 0 },   { "b[", 0 },   { "b[]", 0 },    { "b.c", 0 },
-	{ "a.x", 0 },    { "a[0]", 0 }, { "z", 0 },      { "b[1].c.", 4 },
-	{ "b[-1]", 0 },  { ".a", 0 },   { "[0]", 0 },    { "b[18446744073709551616]", 0 },
+	{ "", 1 },
+	{ "a", 1 },
+	{ "b", 3 },
+	{ "b[0]", 3 },
+	{ "b[1].c", 4 },
+	{ "b[1]", 4 },
+	{ "b[1].d", 5 },
+	{ "e", 7 },
+	{ "e.f", 7 },
+	{ "e.f.g", 8 },
+	{ "e.g", 7 },
+	{ "e.f.gh", 7 },
+	{ "e.f.g[0].x", 8 },
+	{ "b[1].c.", 4 },
+	/* What is not there. */
+	{ "b[2]", 3 },
+	{ "b[x]", 3 },
+	{ "b[", 3 },
+	{ "b[]", 3 },
+	{ "b.c", 3 },
+	{ "a.x", 1 },
+	{ "a[0]", 1 },
+	{ "z", 1 },
+	{ "b[-1]", 3 },
+	{ ".a", 1 },
+	{ "[0]", 1 },
+	{ "b[18446744073709551616]", 3 },
+	{ "b[1].x.y", 4 },
 };
 
 static void paths_lead_to_places(void **state)
 {
-	struct document *doc = parse("a: 1\nb:\n  - x\n  - c: 2\n    d: 3\n");
+	struct document *doc = parse("a: 1\nb:\n  - x\n  - c: 2\n    d: 3\ne:\n  f: 1\n  f.g: 2\n");
 
 	(void)state;
 	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
-		const struct document_node *node = document_find(doc, slice_of(paths[i].path));
+		const struct document_node *node =
+			document_nearest(document_root(doc), slice_of(paths[i].path));
 
-		if ((node ? (int)node->place.line : 0) != paths[i].line)
-			fail_msg("%s: line %u", paths[i].path, node ? node->place.line : 0);
+		if (node->place.line != paths[i].line)
+			fail_msg("%s: line %u", paths[i].path, node->place.line);
 	}
 	document_free(doc);
 }
