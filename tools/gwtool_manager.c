@@ -255,9 +255,17 @@ static void push_part(struct push *push, const struct document_node *part)
 		n_tries++;
 }
 
+static bool has(const struct document_node *policy, struct slice key)
+{
+	const struct document_node *node = document_get(policy, key);
+
+	return node && node->kind != DOCUMENT_NULL;
+}
+
 static bool is_whole(const struct document_node *policy)
 {
-	return document_get(policy, SLICE("services")) || document_get(policy, SLICE("routes"));
+	return has(policy, SLICE("version")) ||
+	       (has(policy, SLICE("services")) && has(policy, SLICE("routes")));
 }
 
 static void push_read(struct push *push, const struct document_node *body)

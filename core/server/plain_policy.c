@@ -41,8 +41,8 @@ static struct policy_addr policy_addr_of(const struct ring_addr *addr)
 	return out;
 }
 
-/* "host:port" or "[v6]:port" of a URL, for logs and to parse it as an address. */
-static struct slice authority_of(const struct form_url *url, char text[POLICY_HOST_TEXT_MAX + 16])
+struct slice plain_policy_authority(const struct form_url *url,
+				    char text[POLICY_HOST_TEXT_MAX + 16])
 {
 	struct writer out = writer_make(text, POLICY_HOST_TEXT_MAX + 16);
 	bool v6 = slice_find(url->host, ':') != SLICE_NONE;
@@ -75,7 +75,7 @@ static void add_upstream(struct plain_policy *policy, const struct config_upstre
 			 struct slice server_name)
 {
 	char *text = policy->authorities[policy->service.n_endpoints];
-	struct slice authority = authority_of(&upstream->url, text);
+	struct slice authority = plain_policy_authority(&upstream->url, text);
 	struct draft_endpoint *endpoint = add(policy, authority);
 	struct ring_addr addr;
 

@@ -28,4 +28,8 @@ struct plain_policy_options {
 	uint32_t generation;
 };
 
+/* "host:port", "[v6]:port" or "unix:/path" of a URL: for logs, and to parse it as an address. */
+struct slice plain_policy_authority(const struct form_url *url,
+				    char text[POLICY_HOST_TEXT_MAX + 16]);
+
 void plain_policy_make(const struct plain_policy_options *opt, struct plain_policy *ret_policy);

@@ -6,6 +6,7 @@
 
 #include "core/base/clock.h"
 #include "core/server/policy_store.h"
+#include "core/server/plain_document.h"
 #include "core/server/server_private.h"
 
 static_assert((int)JOBS_MAX >= (int)CONTROL_CLIENTS_MAX, "each client may wait for one job");
@@ -134,6 +135,15 @@ static void pack_policy(uint32_t generation, struct slice packed, struct pack *r
 	writer_put(&result->w, packed);
 }
 
+/* None was pushed: that of the command line's upstreams. */
+static void pack_plain(const struct server *s, struct pack *result)
+{
+	pack_map(result, 2);
+	pack_entry_u64(result, "generation", s->policy.generation);
+	pack_key(result, "policy");
+	server_pack_plain(s, result);
+}
+
 static int answer_fetch(void *owner, const struct document_node *args, struct pack *result,
 			struct control_error *error)
 {
@@ -171,12 +181,11 @@ int server_run_get_policy(void *owner, const struct document_node *args, struct 
 				     "get_policy takes generation (a number)");
 	if (node && !(s->policy.written && s->policy.generation == node->number))
 		return give(s, fetch, answer_fetch, (uint32_t)node->number, error);
-	if (!s->policy.written)
-		return server_refuse(
-			error, "no_policy",
-			"none was pushed: the upstreams of the command line are in force");
-	pack_policy(s->policy.generation, slice_make(s->policy.packed, s->policy.packed_len),
-		    result);
+	if (s->policy.written)
+		pack_policy(s->policy.generation,
+			    slice_make(s->policy.packed, s->policy.packed_len), result);
+	else
+		pack_plain(s, result);
 	return 0;
 }
 
@@ -184,7 +193,7 @@ uint32_t server_reply_extra(void *owner)
 {
 	const struct server *s = owner;
 
-	return s->policy.packed_len;
+	return s->policy.written ? s->policy.packed_len : PLAIN_DOCUMENT_MAX;
 }
 
 /* --- Back to one of them. -------------------------------------------------------------------- */

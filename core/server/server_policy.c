@@ -12,7 +12,7 @@
 #include "core/document/encode.h"
 #include "core/document/load.h"
 #include "core/document/path.h"
-#include "core/server/plain_policy.h"
+#include "core/server/plain_document.h"
 #include "core/server/policy_store.h"
 #include "core/server/server_private.h"
 #include "policy/draw.h"
@@ -29,8 +29,57 @@ void server_policy_free(struct server_policy *policy)
 	*policy = (struct server_policy){ 0 };
 }
 
+static struct plain_policy_options plain_options(const struct server *s)
+{
+	return (struct plain_policy_options){
+		.first = s->first->config,
+		.now = s->settings->config,
+		.demo = s->origin ? origin_addr(s->origin) : NULL,
+		.n_workers = s->n_workers,
+		.generation = s->policy.generation + 1,
+	};
+}
+
+static bool has_upstreams(const struct server *s)
+{
+	return s->first->config->n_upstreams > 0 || s->origin;
+}
+
+/* It says how requests are to be treated, and not where they go: that the command line has said. */
+static bool is_about_upstreams(const struct server *s, const struct document_node *root)
+{
+	return has_upstreams(s) && root->kind == DOCUMENT_MAP &&
+	       !document_get(root, SLICE("services")) && !document_get(root, SLICE("routes"));
+}
+
+static void encode(const struct server *s, const struct document_node *root, struct pack *p)
+{
+	struct plain_policy_options plain = plain_options(s);
+
+	if (!is_about_upstreams(s, root)) {
+		encode_msgpack(p, root);
+		return;
+	}
+	pack_map(p, root->n + PLAIN_DOCUMENT_ENTRIES);
+	for (const struct document_node *node = root->first; node; node = node->next) {
+		pack_text(p, node->key);
+		encode_msgpack(p, node);
+	}
+	plain_document_pack(&plain, p);
+}
+
+void server_pack_plain(const struct server *s, struct pack *p)
+{
+	struct plain_policy_options plain = plain_options(s);
+
+	pack_map(p, 1 + PLAIN_DOCUMENT_ENTRIES);
+	pack_entry_u64(p, "version", 1);
+	plain_document_pack(&plain, p);
+}
+
 /* As msgpack: for the disk, and for those who ask. */
-static int pack_policy(const struct document_node *root, struct server_policy *policy)
+static int pack_policy(const struct server *s, const struct document_node *root,
+		       struct server_policy *policy)
 {
 	for (uint32_t size = PACK_LEAST; size <= CONTROL_FRAME_MAX * 2u; size *= 2) {
 		char *bytes = malloc(size);
@@ -38,7 +87,7 @@ static int pack_policy(const struct document_node *root, struct server_policy *p
 
 		if (!bytes)
 			return -ENOMEM;
-		encode_msgpack(&p, root);
+		encode(s, root, &p);
 		if (!p.w.overflow) {
 			policy->packed = bytes;
 			policy->packed_len = (uint32_t)writer_len(&p.w);
@@ -84,14 +133,31 @@ static int check_trust(const struct server *s, const struct server_policy *polic
 	return -EINVAL;
 }
 
+/* What was packed is what is read, also where the command line's upstreams came in. */
+static int read_policy(const struct server *s, const struct document_node *root, struct report *rep,
+		       struct server_policy *policy)
+{
+	struct document *whole;
+	int r;
+
+	if (!is_about_upstreams(s, root))
+		return policy_read(root, policy->packed_len, rep, &policy->written);
+	r = decode_read(slice_make(policy->packed, policy->packed_len), rep, &whole);
+	if (r < 0)
+		return r;
+	r = policy_read(document_root(whole), policy->packed_len, rep, &policy->written);
+	document_free(whole);
+	return r;
+}
+
 int server_policy_read(const struct server *s, const struct document_node *root,
 		       uint32_t generation, struct report *rep, struct server_policy *ret_policy)
 {
 	struct server_policy policy = { .generation = generation };
-	int r = pack_policy(root, &policy);
+	int r = pack_policy(s, root, &policy);
 
 	if (r == 0)
-		r = policy_read(root, policy.packed_len, rep, &policy.written);
+		r = read_policy(s, root, rep, &policy);
 	if (r == 0)
 		r = check_trust(s, &policy, rep);
 	if (r == 0)
@@ -128,13 +194,7 @@ int server_policy_prepare(struct server *s, const struct server_policy *policy,
 
 static int prepare_plain(struct server *s, struct targets_next **ret_next)
 {
-	struct plain_policy_options opt = {
-		.first = s->first->config,
-		.now = s->settings->config,
-		.demo = s->origin ? origin_addr(s->origin) : NULL,
-		.n_workers = s->n_workers,
-		.generation = s->policy.generation + 1,
-	};
+	struct plain_policy_options opt = plain_options(s);
 	struct plain_policy *plain = malloc(sizeof(*plain)); /* Large for a stack. */
 	int r;
 

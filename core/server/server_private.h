@@ -105,7 +105,12 @@ bool server_all_use(const struct server *s, const struct proxy_options *options)
 GW_MUST_USE int server_begin_policy(struct server *s);
 /* The one in force, under these settings. 0 or -ENOMEM, and nothing changed. */
 GW_MUST_USE int server_apply_policy(struct server *s);
-/* A document as a policy. 0; -EINVAL, and 'rep' says what is wrong; -ENOMEM or -EFBIG. */
+/* That of the command line's upstreams, as msgpack. */
+void server_pack_plain(const struct server *s, struct pack *p);
+/*
+ * A document as a policy; one that names neither services nor routes goes with the command line's
+ * upstreams, where there are such. 0; -EINVAL, and 'rep' says what is wrong; -ENOMEM or -EFBIG.
+ */
 GW_MUST_USE int server_policy_read(const struct server *s, const struct document_node *root,
 				   uint32_t generation, struct report *rep,
 				   struct server_policy *ret_policy);

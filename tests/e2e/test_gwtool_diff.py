@@ -116,5 +116,5 @@ def test_with_the_policy_in_force(t):
 def test_without_a_policy_in_force(t):
     g, _ = t.pair()
     code, out, err = gwtool(t, "--socket", g.control_path, "diff-policy", write(t, "o.yaml", OLD))
-    t.equal((code, out), (1, ""), "nothing to compare with")
-    t.check("no_policy" in err, err)
+    t.equal((code, err), (1, ""), "what the command line says is a policy, too")
+    t.check("- services.default\n" in out and "+ services.users\n" in out, out)

@@ -216,7 +216,8 @@ def test_without_a_policy_none_is_pushed(t):
     with Control(g.control_path) as c:
         r = c.ask("push_policy", {"policy": {"version": 1}})
         t.equal((r["ok"], r["error"]["code"]), (False, "no_policy"), f"{r}")
-        t.equal(c.ask("get_policy")["error"]["code"], "no_policy", "nothing to get")
+        got = c.ask("get_policy")["result"]["policy"]
+        t.equal(got["routes"][0]["service"], "default", "what the command line says, as a policy")
 
 
 def test_a_system_without_authorities(t):
@@ -291,6 +292,38 @@ def test_the_short_form(t):
     p.write([("a", {}, "a")], enabled=False)
     p.push()
     t.equal(p.ask("/"), (429, "policy_disabled"), "switched off")
+
+
+def test_the_short_form_goes_with_the_upstreams(t):
+    """Without services and routes a policy says how those of the command line are treated."""
+    file = os.path.join(t.folder, "short.yaml")
+    g, up = t.pair(config={"state": t.folder, "allowed_hosts": ["h.test"],
+                           "timeouts": {"response_head": "7s"}})
+    ask = lambda host="h.test": t.client(g).ask("GET", "/", host=host).status
+
+    def push(text):
+        with open(file, "w", encoding="utf-8") as f:
+            f.write(text)
+        code, out, err = gwtool(t, "--socket", g.control_path, "--json", "push-policy", file)
+        t.equal(code, 0, err)
+        n = json.loads(out)["generation"]
+        t.check(g.wait_metric(lambda m: m.sum("gateway_policy_generation", worker="0") == n), "adopted")
+
+    t.equal(ask(), 200, "at first")
+    push("version: 1\nrate_limit: 2\ncircuit_breaker_threshold: 40")
+    got = [ask() for _ in range(9)]
+    t.check(got[0] == 200 and 429 in got, f"limited: {got}")
+    t.equal(ask("other.test"), 421, "hosts of the configuration")
+    code, out, _ = gwtool(t, "--socket", g.control_path, "--json", "get-policy")
+    service = json.loads(out)["policy"]["services"]["default"]
+    t.equal((service["endpoints"], service["timeouts"]["response_head"]),
+            ([{"address": up.url.partition("://")[2]}], "7s"), "what it was put on top of")
+    push("version: 1\nenabled: false")
+    t.equal(ask(), 429, "off")
+    push("version: 1")
+    t.equal([ask() for _ in range(9)], [200] * 9, "as at first")
+    push("version: 1\nservices: {}")
+    t.equal(ask(), 421, "a policy of its own")
 
 
 def test_check_policy(t):

@@ -43,9 +43,35 @@ def test_a_whole_policy_replaces(t):
             (200, {"generation": 3, "policy": {"version": 1, "services": services,
                                               "routes": [{"name": "n", "service": "b"}]}}),
             "in force, and nothing of the one before")
-    pushed(p, m, {"routes": []})
-    t.equal(p.ask("/"), (421, "host_not_allowed"), "routes alone are a whole one, too")
+    pushed(p, m, {"version": 1, "routes": []})
+    t.equal(p.ask("/"), (421, "host_not_allowed"), "with a version it is a whole one, too")
     t.equal(m.policy(), {"version": 1, "routes": []}, "without services")
+
+
+def test_services_alone_are_a_part(t):
+    p, m = place(t)
+    before = m.policy()
+    pushed(p, m, {"services": {"a": {"timeouts": {"connect": "1s"}}}})
+    t.equal(p.ask("/"), "a", "routes stay")
+    t.equal(m.policy()["services"]["a"],
+            dict(before["services"]["a"], timeouts={"connect": "1s"}), "and its endpoints")
+    pushed(p, m, {"routes": [{"name": "n", "service": "b"}]})
+    t.equal(p.ask("/"), "b", "services stay")
+
+
+def test_the_upstreams_of_the_command_line(t):
+    """As in the article: the gateway has one upstream, and policies say how much of it there is."""
+    g, up = t.pair(config={"state": t.folder})
+    m = Manager(t, g.control_path)
+    status = lambda: t.client(g).ask("GET", "/").status
+    plain = m.policy()
+    t.equal(plain["services"]["default"]["endpoints"], [{"address": up.url.partition("://")[2]}], "shown")
+    t.equal(m.push({"enabled": False})[0], 200, "off")
+    t.check(g.wait_metric(lambda _: status() == 429), "is not switched off")
+    t.equal(m.push({"enabled": True, "rateLimit": 5, "circuitBreakerThreshold": 40})[0], 200, "limited")
+    t.check(g.wait_metric(lambda _: status() == 200), "is not on again")
+    t.check(429 in [status() for _ in range(20)], "no limit")
+    t.equal(m.policy(), dict(plain, enabled=True, rate_limit=5, circuit_breaker_threshold=40), "in force")
 
 
 def test_a_part_is_merged(t):
@@ -98,7 +124,7 @@ def test_what_is_wrong_is_told_with_its_place(t):
             (b'{"version": 2}', "range", "version", 1, 13),
             (b'{"services": {}, "routes": [{"name": "r",\n"service": "nope"}]}', "semantic",
              "routes[0].service", 2, 12),
-            (b'{"routes": [{"name": "r", "service": "a"}]}', "semantic", "routes[0].service", 1,
+            (b'{"routes": [{"name": "r", "service": "z"}]}', "semantic", "routes[0].service", 1,
              38)):
         status, error = m.push(body)
         got = status, error["code"], error["path"], error.get("line")
@@ -373,7 +399,7 @@ def test_a_stale_part_is_merged_again(t):
             "given up")
     d.requests.clear()
     n_stale[0] = 1
-    t.equal(m.push({"routes": []})[0], 409, "whole ones are not pushed again")
+    t.equal(m.push({"version": 1, "routes": []})[0], 409, "whole ones are not pushed again")
     t.equal((d.commands(), "expect_generation" in d.requests[0]["args"]), (["push_policy"], False),
             "and expect nothing")
 
