@@ -339,9 +339,18 @@ static void bind_list(struct bind *b, const struct schema_field *field,
 		      const struct document_node *node, char *target)
 {
 	bool named = field->type == SCHEMA_NAMED;
+	struct document_node list, item;
 	char *items = NULL;
 	uint32_t n = 0;
 
+	if (node && node->kind == DOCUMENT_TEXT && schema_is_list_of_texts(field)) {
+		item = *node;
+		item.next = NULL;
+		list = (struct document_node){
+			.kind = DOCUMENT_LIST, .place = node->place, .first = &item, .n = 1
+		};
+		node = &list;
+	}
 	if (node && node->kind != (named ? DOCUMENT_MAP : DOCUMENT_LIST)) {
 		refuse_type(b, field, node);
 		return;

@@ -155,19 +155,32 @@ static void diff_leaf(struct diff *d, const struct schema_field *field,
 		tell(d, before, after);
 }
 
+/* A text stands for a list of it. */
+static const struct document_node *first_of(const struct document_node *list)
+{
+	if (!list || list->kind == DOCUMENT_TEXT)
+		return list;
+	return list->first;
+}
+
+static const struct document_node *next_of(const struct document_node *list,
+					   const struct document_node *item)
+{
+	return item == list ? NULL : item->next;
+}
+
 /* Of leaves, as a whole. An empty one is as good as none. */
 static void diff_list(struct diff *d, const struct schema_field *element,
 		      const struct document_node *before, const struct document_node *after)
 {
-	const struct document_node *a = before ? before->first : NULL;
-	const struct document_node *b = after ? after->first : NULL;
+	const struct document_node *a = first_of(before), *b = first_of(after);
 
 	while (a && b && is_same(element, a, b)) {
-		a = a->next;
-		b = b->next;
+		a = next_of(before, a);
+		b = next_of(after, b);
 	}
 	if (a || b)
-		tell(d, before && before->n ? before : NULL, after && after->n ? after : NULL);
+		tell(d, first_of(before) ? before : NULL, first_of(after) ? after : NULL);
 }
 
 /* --- What has a name. ------------------------------------------------------------------------ */

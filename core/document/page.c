@@ -227,6 +227,13 @@ static void put_set(struct writer *w, const struct schema_field *field)
 }
 
 /* Members that describe the type, into an object that is open. */
+static void put_list_type(struct writer *w, const struct schema_field *field)
+{
+	jsonw_key(w, SLICE("type"));
+	writer_put(w, schema_is_list_of_texts(field) ? SLICE("[\"array\",\"string\"]")
+						     : SLICE("\"array\""));
+}
+
 static void put_type(struct writer *w, const struct schema_field *field)
 {
 	switch (field->type) {
@@ -264,7 +271,7 @@ static void put_type(struct writer *w, const struct schema_field *field)
 		put_object(w, field->map);
 		break;
 	case SCHEMA_LIST:
-		field_text(w, SLICE("type"), "array");
+		put_list_type(w, field);
 		jsonw_field_u64(w, SLICE("maxItems"), field->max);
 		jsonw_key(w, SLICE("items"));
 		writer_char(w, '{');

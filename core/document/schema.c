@@ -132,6 +132,8 @@ void schema_put_allowed(struct writer *w, const struct schema_field *field)
 		writer_lit(w, "a map");
 		break;
 	case SCHEMA_LIST:
+		if (schema_is_list_of_texts(field))
+			writer_lit(w, "one, or ");
 		writer_lit(w, "a list of up to ");
 		writer_u64(w, field->max);
 		break;

@@ -27,7 +27,8 @@ enum schema_type {
 	SCHEMA_SET,      /* uint32_t: the values of several words, as a list, or-ed; 0 is none */
 	SCHEMA_NET,      /* struct form_net */
 	SCHEMA_MAP,      /* a structure that another schema describes */
-	SCHEMA_LIST,     /* const T *, and a uint32_t count at n_offset */
+	SCHEMA_LIST,     /* const T *, and a uint32_t count at n_offset; one text may stand for a
+			  * list of it */
 	SCHEMA_NAMED,    /* the same, from a map: T begins with its key, as a struct slice; then
 			  * it goes on as the element's schema says, or with a text */
 	SCHEMA_N_TYPES
@@ -103,6 +104,11 @@ size_t schema_item_size(const struct schema_field *field);
 static inline bool schema_is_list(const struct schema_field *field)
 {
 	return field->type == SCHEMA_LIST || field->type == SCHEMA_NAMED;
+}
+/* Where one of them may stand without its list. */
+static inline bool schema_is_list_of_texts(const struct schema_field *field)
+{
+	return field->type == SCHEMA_LIST && field->element->type == SCHEMA_TEXT;
 }
 size_t schema_text_max(const struct schema_field *field);
 

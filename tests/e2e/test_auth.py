@@ -147,6 +147,58 @@ def test_auths_with_the_same_keys_know_other_claims(t):
         t.equal(values(d.up.messages[-1], "x-role"), ["r"] if name == "three" else [], f"role, by {name}")
 
 
+SKETCH = """
+version: 1
+enabled: true
+services:
+  users:
+    protocol: http
+    endpoints:
+      - {address: "%s", weight: 1, region: eu-1, zone: a}
+      - {address: "unix:/run/users.sock"}
+    timeouts: {connect: 2s, response_head: 15s, idle: 60s}
+    pool: {max_idle: 500, idle_timeout: 30s, max_requests: 10000}
+    limit: {mode: adaptive, max: 1024}
+    breaker: {consecutive: 5, error_percent: 50, base: 1s, cap: 60s}
+    retry: {attempts: 1, budget_percent: 20}
+    health: {path: /health, interval: 2s, fall: 3, rise: 2}
+routes:
+  - name: users-api
+    match: {hosts: ["api.example.com", "*.example.org"], path_prefix: /api/v1/users, methods: [GET, POST]}
+    service: users
+    priority: normal
+    max_body: 1MiB
+    limits: [per-client]
+    auth: main
+    request_headers: {set: {X-Tenant: blue}, remove: [X-Debug]}
+limits:
+  per-client: {key: client_ip, rate: 100/s, burst: 200}
+auth:
+  main: {jwt: {issuer: "https://id.example.com/", audience: gateway, keys: [%s]}}
+"""
+
+
+def test_all_that_a_policy_may_say(t):
+    """One of everything, as the design shows it; what nothing acts on yet is told."""
+    key = Secret(kid="k1")
+    d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main"})])
+    p = d.place
+    with open(p.file, "w", encoding="utf-8") as f:
+        f.write(SKETCH % (p.address(p.a), json.dumps(key.as_key())))
+    inactive = p.push()["inactive"]
+    for path in ("services.users.limit", "services.users.breaker", "services.users.health", "priority"):
+        t.check(any(path in i for i in inactive), f"{path}: {inactive}")
+    token = key.token(iss="https://id.example.com/", aud="gateway")
+    c = t.client(p.g)
+
+    def ask(path, token):
+        return c.ask("GET", path, [("Authorization", f"Bearer {token}"), ("X-Debug", "1")], host="www.example.org")
+    t.check(p.g.wait_metric(lambda _: ask("/api/v1/users/7", token).status == 200), "not let in")
+    t.equal((values(d.up.messages[-1], "x-tenant"), values(d.up.messages[-1], "x-debug")), (["blue"], []), "told")
+    t.equal(ask("/api/v1/users", key.token(iss="https://id.example.com", aud="gateway")).status, 401, "issuer")
+    t.equal(ask("/api/v1/other", token).status, 404, "path")
+
+
 def test_scopes(t):
     key = Secret()
     d = Door(t, {"main": jwt(key)},

@@ -235,7 +235,10 @@ def test_it_ends_when_told(t):
     idle = m.connect()
     idle.sendall(b"GET /health HTTP/1.1\r\n")
     t.equal(m.stop(), 0, "TERM, with a client in the midst of a request")
-    t.equal(idle.recv(1), b"", "who is let go")
+    try:
+        t.equal(idle.recv(1), b"", "who is let go")
+    except ConnectionResetError:
+        pass  # Of what it has sent something was not read.
     idle.close()
     t.equal(Manager(t, p.g.control_path).stop(signal.SIGINT), 0, "INT")
 
