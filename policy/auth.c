@@ -95,6 +95,31 @@ static uint32_t n_claims(const struct written_policy *p, const struct written_jw
 	return n;
 }
 
+static int by_text(const void *a, const void *b)
+{
+	return slice_cmp(*(const struct slice *)a, *(const struct slice *)b);
+}
+
+/* Whose would it be? */
+static int check_api_keys(const struct written_auth *a, struct report *rep)
+{
+	const struct written_api_keys *list = &a->api_keys;
+	struct slice *keys = calloc(list->n_keys + 1, sizeof(*keys));
+	bool twice = false;
+
+	if (!keys)
+		return -ENOMEM;
+	for (uint32_t i = 0; i < list->n_keys; i++)
+		keys[i] = list->keys[i].text;
+	qsort(keys, list->n_keys, sizeof(*keys), by_text);
+	for (uint32_t i = 1; i < list->n_keys; i++)
+		twice = twice || slice_eq(keys[i - 1], keys[i]);
+	free(keys);
+	if (twice)
+		add(rep, a, ".api_keys.keys", "has the same key under two names");
+	return 0;
+}
+
 int auths_check(const struct written_policy *p, struct report *rep)
 {
 	int r = 0;
@@ -106,6 +131,8 @@ int auths_check(const struct written_policy *p, struct report *rep)
 			add(rep, a, "", "needs one of jwt, api_keys and mtls, with its keys");
 		if (a->jwt.n_keys)
 			r = check_keys(a, rep);
+		if (r == 0)
+			r = check_api_keys(a, rep);
 		if (tells_twice(&a->jwt))
 			add(rep, a, ".jwt.claims_to_headers", "has a field for two claims");
 		if (n_claims(p, &a->jwt) > POLICY_CLAIMS_MAX)

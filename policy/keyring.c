@@ -102,7 +102,10 @@ static void put_list(struct writer *w, const struct slice *list, uint32_t n, str
 static int read_key(const struct written_jwt_key *from, char why[JWT_WHY_MAX],
 		    struct jwt_key **ret_key)
 {
-	struct jwt_key_options opt = { from->alg, from->kid, from->issuer };
+	/* Policies are kept, and shown to who may ask. */
+	const struct jwt_key_options opt = {
+		.alg = from->alg, .kid = from->kid, .issuer = from->issuer, .no_private = true
+	};
 
 	if ((from->jwk.len > 0) == (from->pem.len > 0)) {
 		memcpy(why, "needs jwk or pem, one of them",

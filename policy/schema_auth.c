@@ -42,7 +42,9 @@ static const struct schema_field key_fields[] = {
 	  .type = SCHEMA_TEXT,
 	  .words = word_off,
 	  .preset = "off",
-	  .help = "The id by which tokens name it. off: the JWK's own, or none." },
+	  .help = "The id by which tokens name it. off: the JWK's own, or none. A key without one is "
+		  "for all tokens of its algorithm that name no other; there is one at most for "
+		  "each." },
 	{ .key = "alg",
 	  SCHEMA_MEMBER(written_jwt_key, alg),
 	  .type = SCHEMA_TEXT,

@@ -20,11 +20,23 @@ struct slice jwt_fault_label(enum jwt_fault fault)
 
 /* --- Rules. ------------------------------------------------------------------------------------ */
 
-/* Two keys that a token could mean alike; without an id, keys do not stand in each other's way. */
+/* Two keys that a token could mean alike. */
 static bool are_confused(const struct jwt_key *a, const struct jwt_key *b)
 {
-	return jwt_key_id(a).len > 0 && slice_eq(jwt_key_id(a), jwt_key_id(b)) &&
-	       jwt_key_alg(a) == jwt_key_alg(b);
+	return slice_eq(jwt_key_id(a), jwt_key_id(b)) && jwt_key_alg(a) == jwt_key_alg(b);
+}
+
+static int refuse_confused(const struct jwt_rules *rules, uint32_t i, uint32_t j,
+			   char why[JWT_WHY_MAX])
+{
+	if (jwt_key_id(rules->keys[i]).len)
+		(void)snprintf(why, JWT_WHY_MAX, "keys: %u and %u have the same kid and alg", i, j);
+	else
+		(void)snprintf(why, JWT_WHY_MAX,
+			       "keys: %u and %u have no kid and the same alg: no token could say "
+			       "which it means",
+			       i, j);
+	return -EINVAL;
 }
 
 int jwt_rules_check(const struct jwt_rules *rules, char why[JWT_WHY_MAX])
@@ -34,13 +46,9 @@ int jwt_rules_check(const struct jwt_rules *rules, char why[JWT_WHY_MAX])
 		return -EINVAL;
 	}
 	for (uint32_t i = 0; i < rules->n_keys; i++) {
-		for (uint32_t j = 0; j < i; j++) {
-			if (are_confused(rules->keys[i], rules->keys[j])) {
-				(void)snprintf(why, JWT_WHY_MAX,
-					       "keys: %u and %u have the same kid and alg", j, i);
-				return -EINVAL;
-			}
-		}
+		for (uint32_t j = 0; j < i; j++)
+			if (are_confused(rules->keys[i], rules->keys[j]))
+				return refuse_confused(rules, j, i, why);
 	}
 	return 0;
 }
@@ -205,6 +213,15 @@ static const struct jwt_key *key_of_id(const struct jwt_rules *rules, struct jws
 	return found;
 }
 
+/* The key without an id: an operator who gives a key none means it for whatever tokens say. */
+static const struct jwt_key *key_without_id(const struct jwt_rules *rules, enum jwt_alg alg)
+{
+	for (uint32_t i = 0; i < rules->n_keys; i++)
+		if (jwt_key_id(rules->keys[i]).len == 0 && jwt_key_alg(rules->keys[i]) == alg)
+			return rules->keys[i];
+	return NULL;
+}
+
 /* The only one for the algorithm; NULL: there are none or several. */
 static const struct jwt_key *key_of_alg(const struct jwt_rules *rules, enum jwt_alg alg)
 {
@@ -242,6 +259,8 @@ static enum jwt_fault choose_key(const struct jwt_rules *rules, const struct hea
 		key = key_of_id(rules, header->kid, alg);
 	else
 		return JWT_FAULT_MALFORMED;
+	if (!key)
+		key = key_without_id(rules, alg);
 	if (!key && header->kid.kind == JWS_JSON_NONE && !has_alg(rules, alg))
 		return JWT_FAULT_ALG;
 	if (!key)

@@ -435,6 +435,13 @@ static int judge_use(const struct jwk *jwk)
 	return 0;
 }
 
+static int judge_privacy(const struct jwk *jwk, const struct jwt_key_options *options)
+{
+	if (options->no_private && member_of(jwk, "d").kind != JWS_JSON_NONE)
+		return refuse(jwk->why, "d: this is the private key; give the public one alone");
+	return 0;
+}
+
 static int read_kid(const struct jwk *jwk, struct jwt_key *key)
 {
 	struct jws_json_value kid = member_of(jwk, "kid");
@@ -457,6 +464,8 @@ static int read_jwk(struct jwk *jwk, struct slice text, const struct jwt_key_opt
 	if (r < 0)
 		return refuse(jwk->why, r == -E2BIG ? "too large for a JWK" : "no JSON object");
 	r = judge_use(jwk);
+	if (r == 0)
+		r = judge_privacy(jwk, options);
 	if (r == 0)
 		r = choose_alg(jwk, options, &key->alg);
 	if (r == 0)

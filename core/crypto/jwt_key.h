@@ -57,11 +57,12 @@ struct jwt_key_options {
 	struct slice kid; /* Empty: the JWK's, or none. */
 	/* Whose it is: tokens of others are not to be signed with it. Empty: of any issuer. */
 	struct slice issuer;
+	bool no_private; /* A JWK with private parts is refused; else these are ignored. */
 };
 
 /*
  * From a JWK (RFC 7517 4): kty RSA, EC (P-256, P-384, P-521), OKP (Ed25519) or oct. Private parts
- * are ignored. 0; -EINVAL and why[]; or -ENOMEM.
+ * are ignored unless it is said otherwise. 0; -EINVAL and why[]; or -ENOMEM.
  */
 GW_MUST_USE int jwt_key_read_jwk(struct slice jwk, const struct jwt_key_options *options,
 				 char why[JWT_WHY_MAX], struct jwt_key **ret_key);

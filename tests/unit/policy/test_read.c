@@ -237,6 +237,12 @@ static const struct {
 	  "none that is about the connection, the body's length, or who forwards" },
 	{ "version: 1\nauth: {m: {jwt: {keys: [" KEY "], leeway: 31s}}}",
 	  "f:2:127: auth.m.jwt.leeway: \"31s\" is too large; allowed: 0s to 30s" },
+#define H64 "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+	{ "version: 1\nauth: {m: {api_keys: {keys: {a: \"" H64 "\", b: \"" H64 "\"}}}}",
+	  "f:2:29: auth.m.api_keys.keys: has the same key under two names" },
+	{ "version: 1\nauth: {m: {jwt: {keys: [{jwk: '{\"kty\": \"EC\", \"crv\": \"P-256\", \"x\": "
+	  "\"x\", \"y\": \"y\", \"d\": \"AQAB\"}'}]}}}",
+	  "f:2:25: auth.m.jwt.keys[0]: d: this is the private key; give the public one alone" },
 	{ "version: 1\nauth: {m: {api_keys: {keys: {a: secret}}}}",
 	  "f:2:33: auth.m.api_keys.keys.a: \"secret\" is not allowed; allowed: 64 hexadecimal digits in "
 	  "lower case" },

@@ -458,11 +458,12 @@ static void a_kid_may_be_missing(void **state)
 	(void)state;
 	expect_header("{\"alg\":\"ES256\"}", "none");
 	expect(jt_token(JWT_PS256, jt_pair(JWT_PS256), "{\"alg\":\"PS256\"}", PAYLOAD), "none");
+	/* And a key without one is for tokens that name no other, as issuers' tokens do. */
 	expect(jt_token(JWT_PS256, jt_pair(JWT_PS256), "{\"alg\":\"PS256\",\"kid\":\"\"}", PAYLOAD),
-	       "jwt_kid");
+	       "none");
 	expect(jt_token(JWT_PS256, jt_pair(JWT_PS256), "{\"alg\":\"PS256\",\"kid\":\"ps\"}",
 			PAYLOAD),
-	       "jwt_kid");
+	       "none");
 	rules.keys = two;
 	rules.n_keys = 2;
 	expect_header("{\"alg\":\"ES256\"}", "jwt_kid");
@@ -471,6 +472,22 @@ static void a_kid_may_be_missing(void **state)
 	expect_header("{\"alg\":\"ES256\",\"kid\":\"es\"}", "jwt_kid");
 	expect_header("{\"alg\":\"ES256\"}", "jwt_alg");
 	jwt_key_free((struct jwt_key *)(uintptr_t)two[1]);
+}
+
+static void keys_without_an_id_stand_alone(void **state)
+{
+	const struct jwt_key *two[2] = { jt_key(JWT_ES256, jt_pair(JWT_ES256), "", ""),
+					 jt_key(JWT_ES256, jt_pair(JWT_ES256), "", "") };
+	char why[JWT_WHY_MAX];
+
+	(void)state;
+	rules.keys = two;
+	rules.n_keys = 2;
+	assert_int_equal(jwt_rules_check(&rules, why), -EINVAL);
+	assert_string_equal(why, "keys: 0 and 1 have no kid and the same alg: no token could say "
+				 "which it means");
+	for (int i = 0; i < 2; i++)
+		jwt_key_free((struct jwt_key *)(uintptr_t)two[i]);
 }
 
 /* One id for two kinds of keys (RFC 7517 4.5), in either order; and what may not be. */
@@ -914,6 +931,7 @@ int main(void)
 		TEST(base64url_is_strict),
 		TEST(the_key_is_known),
 		TEST(a_kid_may_be_missing),
+		TEST(keys_without_an_id_stand_alone),
 		TEST(kinds_may_share_an_id),
 		TEST(keys_of_tokens_are_ignored),
 		TEST(extensions_are_refused),

@@ -180,7 +180,9 @@ struct slice jt_pem(EVP_PKEY *pair)
 
 struct jwt_key *jt_key(enum jwt_alg alg, EVP_PKEY *pair, const char *kid, const char *issuer)
 {
-	struct jwt_key_options options = { jwt_alg_name(alg), slice_of(kid), slice_of(issuer) };
+	struct jwt_key_options options = { .alg = jwt_alg_name(alg),
+					   .kid = slice_of(kid),
+					   .issuer = slice_of(issuer) };
 	struct jwt_key *key = NULL;
 	char why[JWT_WHY_MAX] = "";
 
