@@ -157,7 +157,10 @@ static const struct schema_field jwt_fields[] = {
 static const struct schema jwt_schema = {
 	.title = "jwt",
 	.help = "A bearer token (RFC 6750) in the form of a signed JWT (RFC 7519), judged as RFC 8725 "
-		"has it. What is wrong is answered 401 with its reason; a scope that is missing, 403.",
+		"has it. What is wrong is answered 401 with its reason; a scope that is missing, 403. "
+		"An address may show 100 bad tokens at once and 20 more each second; beyond it, tokens "
+		"from there that are not known yet are answered 429, auth_failures. Behind a balancer, "
+		"name it in trusted_proxies.",
 	.size = sizeof(struct written_jwt),
 	.n_fields = ARRAY_SIZE(jwt_fields),
 	.fields = jwt_fields,

@@ -232,8 +232,8 @@ static bool is_known(struct proxy *proxy, const struct auth_request *request, st
 		*ret_reason = reason_of(known.fault);
 		return true;
 	}
-	*ret_reason = REASON_RATE_LIMITED;
-	return !limits_may_fail(proxy, request->client);
+	*ret_reason = REASON_AUTH_FAILURES;
+	return !limits_may_fail(proxy->shared->limits, request->client, ring_now_ns(proxy->ring));
 }
 
 /* False: not yet. */

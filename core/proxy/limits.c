@@ -223,20 +223,24 @@ bool limits_take(struct proxy *proxy, const struct limits_request *request, bool
 
 /* --- Bad tokens. ----------------------------------------------------------------------------- */
 
-uint64_t limits_client(const struct proxy *proxy, const struct peer *client)
+static uint64_t failures_tag(const struct limits_shared *shared, const struct peer *client)
 {
 	char text[KEY_MAX];
 
-	return rate_table_tag(proxy->shared->limits->table, FAILURES, client_key(client, text));
+	return rate_table_tag(shared->table, FAILURES, client_key(client, text));
 }
 
-bool limits_may_fail(const struct proxy *proxy, const struct peer *client)
+uint64_t limits_client(const struct proxy *proxy, const struct peer *client)
 {
-	const struct limits_shared *shared = proxy->shared->limits;
+	return failures_tag(proxy->shared->limits, client);
+}
+
+bool limits_may_fail(const struct limits_shared *shared, const struct peer *client, uint64_t now_ns)
+{
 	struct gcra_answer answer;
 
-	(void)rate_table_look(shared->table, limits_client(proxy, client), &shared->failures,
-			      ring_now_ns(proxy->ring), 1, &answer);
+	(void)rate_table_look(shared->table, failures_tag(shared, client), &shared->failures,
+			      now_ns, 1, &answer);
 	return answer.admitted;
 }
 

@@ -64,8 +64,12 @@ void limits_give_back(struct proxy *proxy, const struct limits_request *request,
 /* A number that stands for the client, the same on all workers. */
 uint64_t limits_client(const struct proxy *proxy, const struct peer *client);
 
-/* A client may show so many bad tokens; is another one looked at? */
-bool limits_may_fail(const struct proxy *proxy, const struct peer *client);
+/*
+ * A client may show 100 bad tokens at once, and 20 each second; is another one looked at? By
+ * address, as all limits by client_ip. Threads: any.
+ */
+bool limits_may_fail(const struct limits_shared *shared, const struct peer *client,
+		     uint64_t now_ns);
 void limits_failed(struct proxy *proxy, const struct peer *client);
 
 /*

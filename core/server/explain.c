@@ -122,6 +122,10 @@ static bool identify(const struct explain_place *place, struct explanation *e)
 					      .client = &e->source };
 
 	e->denied = auth_look(&e->auth, place->keyring, &request, &e->client);
+	/* A worker that knows the token would let it in; which ones do is not for us to see. */
+	if (e->client.by && e->client.by->by == POLICY_BY_JWT && e->denied != REASON_JWT_MISSING &&
+	    !limits_may_fail(place->limits, &e->source, place->now_ns))
+		e->denied = REASON_AUTH_FAILURES;
 	return e->denied == REASON_NONE || refuse_for(e, e->denied);
 }
 

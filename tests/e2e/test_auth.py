@@ -7,6 +7,7 @@ import time
 from harness import h2frames
 from harness.certs import Cert, client_context
 from harness.place import Place
+from harness.programs import gwtool
 from harness.tokens import Pair, Secret
 
 LISTENER = {"protocols": ["h2", "http/1.1"]}
@@ -278,9 +279,16 @@ def test_a_flood_of_bad_tokens(t):
     looked_at = 101 + 20 * (time.monotonic() - began)  # 100 at once, 20 each second.
     t.equal(got[:100], ["jwt_signature"] * 100, "the first")
     t.check(got.count("jwt_signature") <= looked_at, f"{got.count('jwt_signature')} of {looked_at}")
-    t.equal(set(got[100:]) - {"jwt_signature", "rate_limited"}, set(), "the others")
+    t.equal(set(got[100:]) - {"jwt_signature", "auth_failures"}, set(), "the others")
     t.equal(ask("192.0.2.2", key.token()), 200, "another client")
     t.equal(ask("192.0.2.1", key.token()), 200, "a token that is known")
+    t.check(d.place.g.metrics().sum("gateway_rejected_requests_total", reason="auth_failures") > 0, "counted")
+    for token in bad[:200]:
+        ask("192.0.2.1", token + "x")
+    for who, want in (("192.0.2.1", "auth_failures"), ("192.0.2.2", None)):
+        code, out, err = gwtool(t, "--socket", d.place.g.control_path, "--json", "explain", "GET", "http://h/",
+                                "-H", f"Authorization: Bearer {key.token(sub='new')}", "--client", who)
+        t.equal(json.loads(out).get("reason"), want, f"explained for {who}: {out} {err}")
 
 
 def burst(c, asks, who=None):
