@@ -94,6 +94,14 @@ void account_names(const struct account *account, struct account_text *text,
 			     table_text(table, table_service(table, taken->service)->name));
 }
 
+void account_limit(const struct account *account, struct account_text *text,
+		   const struct policy_table *table, const struct policy_limit *limit)
+{
+	if (account->sampled)
+		text->limit_len =
+			copy(text->limit, POLICY_NAME_MAX, table_text(table, limit->name));
+}
+
 static void record(struct proxy *proxy, const struct account *a, const struct account_text *text)
 {
 	struct account_record *r = log_record(proxy->log);
@@ -111,6 +119,8 @@ static void record(struct proxy *proxy, const struct account *a, const struct ac
 		copy(r->text.route, POLICY_NAME_MAX, slice_make(text->route, text->route_len));
 	r->text.service_len = copy(r->text.service, POLICY_NAME_MAX,
 				   slice_make(text->service, text->service_len));
+	r->text.limit_len =
+		copy(r->text.limit, POLICY_NAME_MAX, slice_make(text->limit, text->limit_len));
 	r->wall_ns = gw_wall_ns() - (a->ended_ns - a->begun_ns);
 	r->worker = proxy->worker;
 	log_commit(proxy->log);
@@ -237,5 +247,6 @@ void account_format(const void *record, struct writer *out)
 	put_text(out, SLICE("tls_sni"), slice_make(r->text.sni, r->text.sni_len));
 	put_text(out, SLICE("route"), slice_make(r->text.route, r->text.route_len));
 	put_text(out, SLICE("service"), slice_make(r->text.service, r->text.service_len));
+	put_text(out, SLICE("limit"), slice_make(r->text.limit, r->text.limit_len));
 	writer_lit(out, "}\n");
 }

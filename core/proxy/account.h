@@ -51,6 +51,7 @@ enum account_phase {
 /* Text that is logged, kept only while a request is sampled. */
 struct account_text {
 	uint16_t host_len, path_len, id_len, upstream_len, sni_len, route_len, service_len;
+	uint16_t limit_len;
 	char host[ACCOUNT_HOST];
 	char path[ACCOUNT_PATH];
 	char id[ACCOUNT_ID];
@@ -58,6 +59,7 @@ struct account_text {
 	char sni[ACCOUNT_HOST];
 	char route[POLICY_NAME_MAX];
 	char service[POLICY_NAME_MAX];
+	char limit[POLICY_NAME_MAX]; /* That has refused it. */
 };
 
 /* Moments are monotonic ns of the worker's clock; 0: it did not come to that. */
@@ -105,6 +107,9 @@ void account_session(struct account *account, struct account_text *text, const s
 /* The names of its route, and of its service if it has one. */
 void account_names(const struct account *account, struct account_text *text,
 		   const struct policy_table *table, uint32_t route);
+/* The limit that has refused it. */
+void account_limit(const struct account *account, struct account_text *text,
+		   const struct policy_table *table, const struct policy_limit *limit);
 void account_close(struct proxy *proxy, struct account *account, const struct account_text *text);
 
 /* log_format_fn of the access log: one JSON line. */

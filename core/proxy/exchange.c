@@ -172,6 +172,7 @@ void exchange_open(struct proxy *proxy, struct stream *s, const struct exchange_
 	memset(ex, 0, offsetof(struct exchange, log));
 	ex->log.host_len = ex->log.path_len = ex->log.id_len = ex->log.upstream_len = 0;
 	ex->log.sni_len = ex->log.route_len = ex->log.service_len = 0;
+	ex->log.limit_len = 0;
 	ex->proxy = proxy;
 	ex->client = s;
 	ex->call.user = &exchange_call_user;

@@ -69,6 +69,10 @@ static bool keeps_limits(struct exchange *ex, const struct http_head *head, stru
 	bool keeps = limits_take(ex->proxy, &request, first, &j->taken, &j->told, &ex->retry_s);
 
 	j->handling.told = writer_slice(&j->told);
+	if (!keeps)
+		account_limit(
+			&ex->account, &ex->log, request.table,
+			table_route_limit(request.table, request.route, j->taken.refused - 1u));
 	return keeps;
 }
 
@@ -344,7 +348,7 @@ static void take_route(struct exchange *ex, struct http_head *head,
 
 	j.handling.table = table;
 	j.client.by = NULL;
-	j.taken.set = 0;
+	j.taken.set = j.taken.refused = 0;
 	j.told = writer_make(j.told_text, sizeof(j.told_text));
 	j.challenge = writer_make(j.challenge_text, sizeof(j.challenge_text));
 	j.source = who->trusted ? forward_source(head, who->peer, who->listener) : *who->peer;
@@ -385,7 +389,7 @@ void exchange_judge_queued(struct exchange *ex, struct exchange_queued *queued)
 	give_limits_back(ex, queued);
 	ex->handling = (struct handling_text){ 0 };
 	ex->account.route = METRIC_NAME_REJECTED;
-	ex->log.route_len = ex->log.service_len = 0;
+	ex->log.route_len = ex->log.service_len = ex->log.limit_len = 0;
 	judge_by_policy(ex, &queued->head, &queued->who);
 }
 

@@ -151,10 +151,17 @@ static uint64_t seconds_up(uint64_t ns)
 	return (ns + GW_NS_PER_S - 1) / GW_NS_PER_S;
 }
 
-/* draft-ietf-httpapi-ratelimit-headers: the bucket's size and how long it takes to fill, what is left. */
+/* What comes back in that time. The bucket itself where that is whole seconds. */
+static uint64_t quota(const struct gcra_rule *rule, uint64_t window_s)
+{
+	return window_s * GW_NS_PER_S / rule->interval_ns;
+}
+
+/* draft-ietf-httpapi-ratelimit-headers: how many in how long, as the bucket fills; what is left. */
 static void tell(const struct policy_table *table, const struct policy_limit *limit,
 		 const struct gcra_answer *answer, struct writer *out)
 {
+	uint64_t window_s = seconds_up(limit->rule.tolerance_ns);
 	struct slice name = table_text(table, limit->name);
 	char text[256];
 	struct writer w = writer_make(text, sizeof(text));
@@ -162,9 +169,9 @@ static void tell(const struct policy_table *table, const struct policy_limit *li
 	writer_lit(&w, "ratelimit-policy: \"");
 	writer_put(&w, name);
 	writer_lit(&w, "\";q=");
-	writer_u64(&w, limit->rule.burst);
+	writer_u64(&w, quota(&limit->rule, window_s));
 	writer_lit(&w, ";w=");
-	writer_u64(&w, seconds_up(limit->rule.tolerance_ns));
+	writer_u64(&w, window_s);
 	writer_lit(&w, "\r\nratelimit: \"");
 	writer_put(&w, name);
 	writer_lit(&w, "\";r=");
@@ -204,6 +211,7 @@ static bool take(struct proxy *proxy, const struct limits_request *request, uint
 	retry_s = seconds_up(answer.retry_after_ns);
 	*ret_retry_s = retry_s < 1 ? 1 : retry_s > UINT32_MAX ? UINT32_MAX : (uint32_t)retry_s;
 	limits_give_back(proxy, request, taken);
+	taken->refused = (uint8_t)(i + 1);
 	return false;
 }
 

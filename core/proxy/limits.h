@@ -44,7 +44,8 @@ struct limits_request {
 
 /* What a request has been given so far. Zeroed at first. */
 struct limits_taken {
-	uint8_t set; /* Bit i: the route's i-th limit has given a token. */
+	uint8_t set;     /* Bit i: the route's i-th limit has given a token. */
+	uint8_t refused; /* i + 1: that one has not; 0: none. */
 	uint64_t tags[POLICY_ROUTE_LIMITS_MAX];
 };
 

@@ -43,6 +43,23 @@ def test_more_than_the_burst_is_refused(t):
     t.equal(len(p.a.messages), 3, "at the origin")
 
 
+def test_what_is_told_is_the_rate(t):
+    """Also where the bucket is no whole number of seconds' tokens."""
+    limits = {n: {"rate": r, "burst": b, "fields": True, "key": "all"}
+              for n, r, b in (("a", "1000/s", 5), ("b", "100/s", 250), ("c", "10/m", 10), ("d", "1/h", 2))}
+    p = place(t, [(n, {"path": "/" + n}, [n]) for n in limits], limits)
+    t.equal([ask(p, "/" + n).get("ratelimit-policy") for n in limits],
+            ['"a";q=1000;w=1', '"b";q=300;w=3', '"c";q=10;w=60', '"d";q=2;w=7200'], "policies")
+
+
+def test_which_limit_it_was_is_logged(t):
+    limits = {"first": {"rate": "9/h"}, "second": {"key": "route", "rate": "2/h"}}
+    p = place(t, [("r", {}, ["first", "second"])], limits)
+    t.equal(admitted(p, 3), 2, "the second one")
+    lines = p.g.access(n=3)
+    t.equal([r["limit"] for r in lines], ["", "", "second"], "in the log")
+
+
 def test_tokens_come_back(t):
     p = place(t, [("r", {}, ["ten"])], {"ten": {"rate": "10/s", "burst": 1}})
     t.equal(admitted(p, 2), 1, "at once")

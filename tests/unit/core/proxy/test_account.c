@@ -89,7 +89,7 @@ static void all_facts_are_told(void **state)
 		"\"upstream_addr\":\"10.0.0.1:80\",\"upstream_status\":200,"
 		"\"upstream_reused\":true,\"retries\":6,\"policy_generation\":5,"
 		"\"worker\":8,\"upstream_tls_version\":\"1.3\",\"upstream_tls_failure\":\"name\","
-		"\"tls_cipher\":\"TLS_AES_256_GCM_SHA384\",\"tls_sni\":\"Example.org\",\"route\":\"users-api\",\"service\":\"users\"}\n");
+		"\"tls_cipher\":\"TLS_AES_256_GCM_SHA384\",\"tls_sni\":\"Example.org\",\"route\":\"users-api\",\"service\":\"users\",\"limit\":\"\"}\n");
 }
 
 static void what_did_not_happen_is_null(void **state)
