@@ -59,13 +59,6 @@ enum tls_failure {
 	TLS_FAILURE_ALERT,       /* The peer refused us. */
 };
 
-/* Who a peer has proved to be. */
-struct tls_identity {
-	char sha256[64]; /* Of its certificate, in hexadecimal digits. */
-	uint8_t subject_len;
-	char subject[191]; /* Its name by RFC 2253, in printable ASCII; empty if it is longer. */
-};
-
 /* Whom a connection is made to. */
 struct tls_peer {
 	struct tls_client *client; /* Who dials. */
@@ -125,11 +118,6 @@ enum tls_failure tls_failure(const struct tls *t);
 /* After the handshake. */
 enum tls_protocol tls_protocol(const struct tls *t); /* HTTP/1 also when none was chosen. */
 bool tls_is_resumed(const struct tls *t);
-/*
- * 1; 0 when the peer has shown no certificate; or -ENOMEM. Not for every request: it computes a
- * digest.
- */
-GW_MUST_USE int tls_identity(const struct tls *t, struct tls_identity *ret_identity);
 /* Of TLS 1.x: 2 or 3. */
 uint8_t tls_minor(const struct tls *t);
 /* What bytes are sealed with, as OpenSSL names it; good for ever. */

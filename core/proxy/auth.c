@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "core/crypto/digest.h"
-#include "core/crypto/tls.h"
+#include "core/crypto/tls_identity.h"
 #include "core/proxy/proxy.h"
 #include "policy/keyring.h"
 

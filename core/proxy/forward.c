@@ -3,7 +3,7 @@
 
 #include <string.h>
 
-#include "core/crypto/tls.h"
+#include "core/crypto/tls_identity.h"
 #include "core/proxy/listener.h"
 #include "core/proxy/proxy.h"
 

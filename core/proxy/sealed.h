@@ -20,6 +20,7 @@
 #pragma once
 
 #include "core/crypto/tls.h"
+#include "core/crypto/tls_identity.h"
 #include "core/http/speech.h"
 #include "core/proxy/transport.h"
 #include "core/proxy/turns.h"

@@ -10,6 +10,7 @@
 
 #include "core/base/alloc_trap.h"
 #include "core/crypto/crypto_pool.h"
+#include "core/crypto/tls_identity.h"
 #include "core/crypto/tls_server.h"
 
 enum { HOUR = 3600 };
