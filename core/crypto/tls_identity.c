@@ -3,7 +3,11 @@
 
 #include <errno.h>
 
+#include "core/base/writer.h"
+#include "core/crypto/crypto_pool.h"
 #include "core/crypto/tls_identity.h"
+
+/* --- Digest and subject. --------------------------------------------------------------------- */
 
 static bool put_digest(const X509 *cert, char text[64])
 {
@@ -35,6 +39,84 @@ static bool put_subject(const X509 *cert, struct tls_identity *identity)
 	return printed;
 }
 
+/* --- Alternative names. ---------------------------------------------------------------------- */
+
+static bool is_visible(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if (text.ptr[i] <= ' ' || text.ptr[i] > '~')
+			return false;
+	return text.len > 0;
+}
+
+/* The kind in front, as policies write it; empty: it is none of ours. */
+static struct slice kind_of(const GENERAL_NAME *name)
+{
+	switch (name->type) {
+	case GEN_DNS:
+		return SLICE("dns:");
+	case GEN_URI:
+		return SLICE("uri:");
+	case GEN_EMAIL:
+		return SLICE("email:");
+	default:
+		return SLICE("");
+	}
+}
+
+/* False: it was left out. */
+static bool put_san(struct writer *w, const GENERAL_NAME *name)
+{
+	struct slice kind = kind_of(name), between = writer_len(w) ? SLICE(" ") : SLICE("");
+	struct slice text;
+	char *at;
+
+	if (kind.len == 0)
+		return false;
+	text = slice_make(ASN1_STRING_get0_data(name->d.ia5),
+			  (size_t)ASN1_STRING_length(name->d.ia5));
+	if (!is_visible(text) || between.len + kind.len + text.len > writer_room(w))
+		return false;
+	writer_put(w, between);
+	writer_put(w, kind);
+	at = writer_reserve(w, text.len);
+	GW_ASSERT(at);
+	for (size_t i = 0; i < text.len; i++)
+		at[i] = name->type == GEN_DNS ? slice_lower(text.ptr[i]) : text.ptr[i];
+	return true;
+}
+
+static bool keep_sans(const GENERAL_NAMES *names, struct slice *ret_sans)
+{
+	char text[TLS_SANS_SIZE], *kept;
+	struct writer w = writer_make(text, sizeof(text));
+	int n_kept = 0;
+
+	for (int i = 0; i < sk_GENERAL_NAME_num(names) && n_kept < TLS_SANS_MAX; i++)
+		n_kept += put_san(&w, sk_GENERAL_NAME_value(names, i));
+	if (n_kept == 0)
+		return true;
+	kept = OPENSSL_memdup(text, writer_len(&w));
+	*ret_sans = slice_make(kept, writer_len(&w));
+	return kept;
+}
+
+/* An extension that is there twice or cannot be read has no names. */
+static bool take_sans(const X509 *cert, struct slice *ret_sans)
+{
+	uint64_t refusals = crypto_pool_refusals();
+	GENERAL_NAMES *names = X509_get_ext_d2i(cert, NID_subject_alt_name, NULL, NULL);
+	bool done = names || crypto_pool_refusals() == refusals;
+
+	*ret_sans = SLICE("");
+	if (names)
+		done = keep_sans(names, ret_sans);
+	GENERAL_NAMES_free(names);
+	return done;
+}
+
+/* --- The whole. ------------------------------------------------------------------------------ */
+
 int tls_identity(const struct tls *t, struct tls_identity *ret_identity)
 {
 	const X509 *cert = SSL_get0_peer_certificate(t->ssl);
@@ -42,7 +124,15 @@ int tls_identity(const struct tls *t, struct tls_identity *ret_identity)
 
 	if (!cert)
 		return 0;
-	done = put_digest(cert, ret_identity->sha256) && put_subject(cert, ret_identity);
+	done = put_digest(cert, ret_identity->sha256) && put_subject(cert, ret_identity) &&
+	       take_sans(cert, &ret_identity->sans);
 	ERR_clear_error();
 	return done ? 1 : -ENOMEM;
+}
+
+void tls_identity_free(struct tls_identity *identity)
+{
+	if (identity->sans.len) /* The empty text is nobody's memory. */
+		OPENSSL_free((char *)(uintptr_t)identity->sans.ptr);
+	identity->sans = SLICE("");
 }

@@ -453,6 +453,7 @@ static void inner_closed(struct transport *inner)
 
 	drop_room(s);
 	tls_close(&s->tls);
+	tls_identity_free(&s->identity);
 	end_if_quiet(s);
 }
 

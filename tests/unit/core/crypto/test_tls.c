@@ -20,7 +20,8 @@ static const struct ct_cert other = { "other", "DNS:other.test,IP:192.0.2.7,IP:2
 				      HOUR, NULL };
 static const struct ct_cert late = { "late", "DNS:late.test", -HOUR, 60, NULL };
 static const struct ct_cert root = { "root", NULL, -60, HOUR, NULL };
-static const struct ct_cert member = { "member", NULL, -60, HOUR, &root };
+static const struct ct_cert member = { "member", "URI:spiffe://site.test/member,DNS:Member.test",
+				       -60, HOUR, &root };
 static const struct ct_cert stranger = { "stranger", NULL, -60, HOUR, NULL };
 
 static int setup(void **state)
@@ -386,6 +387,9 @@ static void clients_show_who_they_are(void **state)
 	assert_int_equal(shake(&w), 0);
 	assert_int_equal(tls_identity(&w.tls, &identity), 1);
 	assert_memory_equal(identity.subject, "CN=member", identity.subject_len);
+	assert_true(
+		slice_eq(identity.sans, SLICE("uri:spiffe://site.test/member dns:member.test")));
+	tls_identity_free(&identity);
 	/* No session outlives the certificate that it was made with. */
 	assert_int_equal(SSL_read(w.client, identity.subject, 1), -1);
 	assert_false(SSL_SESSION_is_resumable(SSL_get0_session(w.client)));
