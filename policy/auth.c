@@ -19,7 +19,7 @@ static void add(struct report *rep, const struct written_auth *auth, const char 
 
 static bool asks_for_certificate(const struct written_auth *a)
 {
-	return a->mtls.n_digests > 0 || a->mtls.n_subjects > 0;
+	return a->mtls.n_digests > 0 || a->mtls.n_subjects > 0 || a->mtls.n_sans > 0;
 }
 
 static uint32_t n_kinds(const struct written_auth *a)
@@ -200,6 +200,7 @@ static int draw(const struct written_policy *p, const struct written_auth *from,
 		.n_clients = from->api_keys.n_keys,
 		.certificates = { from->mtls.digests, from->mtls.n_digests },
 		.subjects = { from->mtls.subjects, from->mtls.n_subjects },
+		.sans = { from->mtls.sans, from->mtls.n_sans },
 	};
 	draw_clients(&from->api_keys, *clients);
 	qsort(*clients, to->n_clients, sizeof(**clients), by_digest);

@@ -25,11 +25,12 @@ enum {
 	POLICY_ROUTE_LIMITS_MAX = 8, /* and those of one route; */
 	/* buckets that all clients draw from: never more than routes have limits. */
 	POLICY_BUCKETS_MAX = POLICY_ROUTES_MAX * POLICY_ROUTE_LIMITS_MAX,
-	POLICY_AUTHS_MAX = 128,        /* Ways to be asked who one is; of one of them: */
-	POLICY_KEYS_MAX = 32,          /* keys, issuers, audiences, */
-	POLICY_KEY_MAX = 8192,         /* bytes of a key as it is written, */
-	POLICY_CLAIMS_MAX = 8,         /* claims that are told, */
-	POLICY_API_KEYS_MAX = 4096,    /* clients that are known by a key or a certificate. */
-	POLICY_SCOPES_MAX = 8,         /* Of a route. */
+	POLICY_AUTHS_MAX = 128,     /* Ways to be asked who one is; of one of them: */
+	POLICY_KEYS_MAX = 32,       /* keys, issuers, audiences, */
+	POLICY_KEY_MAX = 8192,      /* bytes of a key as it is written, */
+	POLICY_CLAIMS_MAX = 8,      /* claims that are told, */
+	POLICY_API_KEYS_MAX = 4096, /* clients that are known by a key or a certificate, */
+	POLICY_SAN_MAX = 2052,      /* bytes of a certificate's name: "uri:" and an id of SPIFFE. */
+	POLICY_SCOPES_MAX = 8,      /* Of a route. */
 	POLICY_ANSWER_MAX = 16 * 1024, /* Bytes of an answer that a route gives by itself. */
 };

@@ -41,6 +41,7 @@ static void put_auth(struct blob *blob, const struct draft_auth *from, uint32_t 
 	struct policy_part certificates =
 		blob_texts(blob, from->certificates.list, from->certificates.n);
 	struct policy_part subjects = blob_texts(blob, from->subjects.list, from->subjects.n);
+	struct policy_part sans = blob_texts(blob, from->sans.list, from->sans.n);
 	struct policy_auth *to = blob_at(blob, at);
 
 	if (!to)
@@ -54,6 +55,7 @@ static void put_auth(struct blob *blob, const struct draft_auth *from, uint32_t 
 	to->clients = clients;
 	to->certificates = certificates;
 	to->subjects = subjects;
+	to->sans = sans;
 }
 
 struct policy_part compile_auths(struct blob *blob, const struct draft_auth *auths, uint32_t n)

@@ -103,7 +103,7 @@ struct draft_auth {
 	const struct draft_claim *claims;
 	const struct draft_client *clients;
 	uint32_t n_claims, n_clients;
-	struct draft_texts certificates, subjects;
+	struct draft_texts certificates, subjects, sans; /* The last is sorted (san.h). */
 };
 
 struct draft_route {

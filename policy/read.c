@@ -12,6 +12,7 @@
 #include "policy/complaint.h"
 #include "policy/handling.h"
 #include "policy/limit.h"
+#include "policy/san.h"
 #include "policy/short_form.h"
 #include "policy/table.h"
 
@@ -333,6 +334,8 @@ static int check(const struct written_policy *p, struct report *rep)
 		check_limits(p, i, rep);
 	}
 	check_rules(p, rep);
+	for (uint32_t i = 0; i < p->n_auths; i++)
+		san_sort(p->auths[i].mtls.sans, p->auths[i].mtls.n_sans);
 	if (r == 0)
 		r = auths_check(p, rep);
 	check_endpoints(p, rep);

@@ -132,8 +132,8 @@ struct written_api_keys {
 };
 
 struct written_mtls {
-	const struct slice *digests, *subjects;
-	uint32_t n_digests, n_subjects;
+	const struct slice *digests, *subjects, *sans;
+	uint32_t n_digests, n_subjects, n_sans;
 };
 
 struct written_auth {

@@ -3,6 +3,7 @@
 #include "core/base/clock.h"
 #include "core/document/form.h"
 #include "policy/header_name.h"
+#include "policy/san.h"
 #include "policy/schema.h"
 #include "policy/table.h"
 
@@ -226,6 +227,14 @@ static const struct schema api_keys_schema = {
 
 static const struct schema_field subject = { .type = SCHEMA_TEXT, .max = 191 };
 
+static const struct schema_field san = {
+	.type = SCHEMA_TEXT,
+	.max = POLICY_SAN_MAX,
+	.check = san_check,
+	.expected = "\"dns:\" and a host's name, \"uri:\" and a URI, or \"email:\" and an address; "
+		    "no patterns",
+};
+
 static const struct schema_field mtls_fields[] = {
 	{ .key = "sha256",
 	  SCHEMA_COUNTED(written_mtls, digests, n_digests),
@@ -241,6 +250,18 @@ static const struct schema_field mtls_fields[] = {
 	  .example = "[\"CN=billing,O=Example\"]",
 	  .help = "Names of certificates that may ask, as RFC 2253 writes them and "
 		  "x-client-cert-subject tells them." },
+	{ .key = "sans",
+	  SCHEMA_COUNTED(written_mtls, sans, n_sans),
+	  .type = SCHEMA_LIST,
+	  .max = POLICY_API_KEYS_MAX,
+	  .element = &san,
+	  .example = "[\"uri:spiffe://example.org/billing\", \"dns:billing.example.org\"]",
+	  .help = "Alternative names of certificates (RFC 5280 4.2.1.6) that may ask. The whole name has "
+		  "to be the same, dns in any case, uri and email byte by byte; there are no "
+		  "patterns, and a certificate for \"*.example.org\" is none for a name below it. "
+		  "Names with a NUL, a blank or what is no ASCII are nobody's, nor are those "
+		  "behind a certificate's first 16 or beyond 2560 bytes of them. The service is "
+		  "told the first that is here in x-client-cert-san, which no client can set." },
 };
 
 static const struct schema mtls_schema = {

@@ -162,6 +162,10 @@ static void auth_check(const struct policy_table *table, const struct policy_aut
 	part_check(table, auth->clients, sizeof(struct policy_client));
 	texts_check(table, auth->certificates);
 	texts_check(table, auth->subjects);
+	texts_check(table, auth->sans);
+	for (uint32_t i = 1; i < auth->sans.n; i++)
+		GW_ASSERT(slice_cmp(table_text_of(table, auth->sans, i - 1),
+				    table_text_of(table, auth->sans, i)) <= 0);
 }
 
 static void auths_check(const struct policy_table *table)

@@ -57,5 +57,6 @@ struct policy_auth {
 	struct policy_part name_header;  /* the same, or empty; */
 	struct policy_part clients;      /* struct policy_client, sorted. */
 	struct policy_part certificates; /* BY_CERTIFICATE: struct policy_part, texts of SHA-256 */
-	struct policy_part subjects;     /* and of names. */
+	struct policy_part subjects;     /* and of names, */
+	struct policy_part sans;         /* and of alternative ones, sorted (san.h). */
 };

@@ -306,16 +306,54 @@ static bool is_in(const struct policy_table *table, struct policy_part list, str
 	return false;
 }
 
-static enum reason judge_certificate(const struct auth_request *request,
-				     const struct policy_auth *auth)
+_Static_assert((size_t)POLICY_SAN_MAX <= TLS_SANS_SIZE, "a name of a policy may be a client's");
+
+struct wanted {
+	const struct policy_table *table;
+	struct slice text;
+};
+
+static int by_text(const void *key, const void *part)
 {
+	const struct wanted *wanted = key;
+
+	return slice_cmp(wanted->text,
+			 table_text(wanted->table, *(const struct policy_part *)part));
+}
+
+/* The first of a certificate's names that is in a sorted list; empty: none is. */
+static struct slice find_san(const struct policy_table *table, struct policy_part list,
+			     struct slice names)
+{
+	struct wanted wanted = { .table = table };
+
+	while (names.len) {
+		const struct policy_part *found;
+
+		(void)slice_split(names, ' ', &wanted.text, &names);
+		found = bsearch(&wanted, table_at_(table, list.at), list.n, sizeof(*found),
+				by_text);
+		if (found)
+			return table_text(table, *found);
+	}
+	return SLICE("");
+}
+
+/* Its name is looked for first: the service is told it, whatever else would do. */
+static enum reason judge_certificate(const struct auth_request *request,
+				     const struct policy_auth *auth, struct slice *ret_san)
+{
+	const struct policy_table *table = request->table;
 	const struct tls_identity *id = request->identity;
 
-	if (id &&
-	    is_in(request->table, auth->certificates, slice_make(id->sha256, sizeof(id->sha256))))
+	if (!id)
+		return REASON_CLIENT_IDENTITY;
+	*ret_san = find_san(table, auth->sans, id->sans);
+	if (ret_san->len ||
+	    is_in(table, auth->certificates, slice_make(id->sha256, sizeof(id->sha256))))
 		return REASON_NONE;
-	if (id && id->subject_len &&
-	    is_in(request->table, auth->subjects, slice_make(id->subject, id->subject_len)))
+	if (id->subject_len &&
+	    is_in(table, auth->subjects, slice_make(id->subject, id->subject_len)))
 		return REASON_NONE;
 	return REASON_CLIENT_IDENTITY;
 }
@@ -326,7 +364,7 @@ static enum reason judge_otherwise(struct digest *digest, const struct auth_requ
 {
 	if (client->by->by == POLICY_BY_API_KEY)
 		return judge_key(digest, request, client->by, &client->name);
-	return judge_certificate(request, client->by);
+	return judge_certificate(request, client->by, &client->san);
 }
 
 /* True: it needs no token to say, in *ret_reason, whether it may. */

@@ -50,6 +50,7 @@ struct auth_request {
 struct auth_client {
 	const struct policy_auth *by; /* NULL: nobody was asked. */
 	struct slice name;            /* Of an API key. */
+	struct slice san;             /* Of a certificate; empty: none that the policy names. */
 	struct slice facts;           /* Of a token. */
 };
 

@@ -162,8 +162,14 @@ static enum reason encode(struct exchange *ex, struct http_head *head,
 {
 	struct handling *handling = &j->handling;
 	struct proxy *proxy = ex->proxy;
-	struct forward_client client = { who->peer, who->identity, who->trusted, who->tls > 0,
-					 who->h2 };
+	struct forward_client client = {
+		.peer = who->peer,
+		.identity = who->identity,
+		.san = j->client.san,
+		.trusted = who->trusted,
+		.secure = who->tls > 0,
+		.h2 = who->h2,
+	};
 	struct writer extra = writer_make(proxy->extra, sizeof(proxy->extra));
 	struct writer target = writer_make(proxy->target, sizeof(proxy->target));
 	struct http_rewrite rewrite = { 0 };
@@ -347,7 +353,7 @@ static void take_route(struct exchange *ex, struct http_head *head,
 	struct judging j;
 
 	j.handling.table = table;
-	j.client.by = NULL;
+	j.client = (struct auth_client){ 0 };
 	j.taken.set = j.taken.refused = 0;
 	j.told = writer_make(j.told_text, sizeof(j.told_text));
 	j.challenge = writer_make(j.challenge_text, sizeof(j.challenge_text));

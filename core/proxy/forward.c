@@ -174,13 +174,17 @@ static size_t put_id(struct proxy *proxy, struct http_head *head, struct writer 
 	return len;
 }
 
-static void put_identity(struct writer *out, const struct tls_identity *identity)
+static void put_identity(struct writer *out, const struct forward_client *client)
 {
+	const struct tls_identity *identity = client->identity;
+
 	writer_field(out, SLICE("x-client-cert-sha256"),
 		     slice_make(identity->sha256, sizeof(identity->sha256)));
 	if (identity->subject_len)
 		writer_field(out, SLICE("x-client-cert-subject"),
 			     slice_make(identity->subject, identity->subject_len));
+	if (client->san.len)
+		writer_field(out, SLICE("x-client-cert-san"), client->san);
 }
 
 static void put_via(struct proxy *proxy, const struct http_head *head, bool h2, struct writer *out)
@@ -233,7 +237,7 @@ size_t forward_request(struct proxy *proxy, struct http_head *head,
 	put_first(out, SLICE("x-forwarded-port"), said.by[HTTP_FIELD_X_FORWARDED_PORT], SLICE(""));
 	put_forwarded(out, said.by[HTTP_FIELD_FORWARDED], client, address, head);
 	if (client->identity && !said.by[HTTP_FIELD_X_CLIENT_CERT].len)
-		put_identity(out, client->identity);
+		put_identity(out, client);
 	put_via(proxy, head, client->h2, out);
 	return put_id(proxy, head, out, id);
 }

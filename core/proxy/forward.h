@@ -25,6 +25,7 @@ enum { FORWARD_ID_MAX = 64 };
 struct forward_client {
 	const struct peer *peer;
 	const struct tls_identity *identity; /* Of its certificate; NULL: it has shown none. */
+	struct slice san; /* By which the policy knows it; empty: by another thing, or not. */
 	bool trusted;
 	bool secure; /* It speaks TLS to us. */
 	bool h2;

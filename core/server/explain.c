@@ -153,6 +153,7 @@ static bool encode(const struct explain_place *place, struct explanation *e)
 	struct http_head *head = &e->parser.head;
 	struct forward_client client = {
 		.peer = &place->peer,
+		.san = e->client.san,
 		.trusted = listener_trusts(place->listener, &place->peer),
 		.secure = place->secure,
 	};

@@ -2,10 +2,11 @@
 """Who may take a route: tokens, keys, certificates; what is told to the service, and to the client."""
 import hashlib
 import json
+import ssl
 import time
 
 from harness import h2frames
-from harness.certs import Cert, client_context
+from harness.certs import Cert, client_context, der_name
 from harness.place import Place
 from harness.programs import gwtool
 from harness.tokens import Pair, Secret
@@ -430,22 +431,130 @@ def test_api_keys(t):
             t.equal((r.status, r.get("www-authenticate")), (401, "ApiKey"), "what is needed")
 
 
-def test_certificates(t):
-    ca = Cert(t.folder, "clients")
-    site = Cert(t.folder, "site", ["site.test"])
-    one, two = (Cert(t.folder, n, issuer=ca) for n in ("one", "two"))
-    d = Door(t, {"by-name": {"mtls": {"subjects": ["CN=one"]}}},
-             [("r", {}, {"auth": "by-name"})],
-             listener={"tls": {"certificates": [site.as_config()], "client_ca": ca.cert,
-                               "client_auth": "optional"}})
+class Mesh:
+    """A Door that asks clients for certificates of one authority, and takes those of such lists."""
 
-    def ask(shown):
-        c = t.client(d.place.g, tls=client_context(site, shown), name="site.test")
-        r = c.ask("GET", "/", host="site.test")
+    ROUTES = [("r", {}, {"auth": "mesh"})]
+
+    def __init__(self, t, **mtls):
+        self.t = t
+        self.ca = Cert(t.folder, "clients")
+        self.site = Cert(t.folder, "site", ["site.test"])
+        self.door = Door(t, {"mesh": {"mtls": mtls}}, self.ROUTES,
+                         listener={"tls": {"certificates": [self.site.as_config()],
+                                           "client_ca": self.ca.cert, "client_auth": "optional"}})
+
+    def allow(self, **mtls):
+        self.door.push({"mesh": {"mtls": mtls}}, self.ROUTES)
+
+    def cert(self, name, sans=()):
+        return Cert(self.t.folder, name, sans, issuer=self.ca)
+
+    def ask(self, shown, h2=False, fields=(), most=None):
+        """200, or the reason."""
+        context = client_context(self.site, shown, most)
+        if h2:
+            context.set_alpn_protocols(["h2"])
+            c = self.t.h2client(self.door.place.g, tls=context, name="site.test")
+            r = c.ask("GET", "/", [(n.lower(), v) for n, v in fields], authority="site.test")
+        else:
+            c = self.t.client(self.door.place.g, tls=context, name="site.test")
+            r = c.ask("GET", "/", fields, host="site.test")
+        c.close()
         return r.status if r.status == 200 else (r.status, json.loads(r.body)["reason"])
 
-    t.equal((ask(one), ask(two), ask(None)),
-            (200, (403, "client_identity"), (403, "client_identity")), "by name")
+    def told(self):
+        """What the service heard last of who the client is by its certificate."""
+        return {n.lower(): v for n, v in self.door.up.messages[-1].fields
+                if n.lower().startswith("x-client-cert")}
+
+
+NOBODY = (403, "client_identity")
+
+
+def test_certificates(t):
+    m = Mesh(t, subjects=["CN=one"])
+    t.equal([m.ask(shown) for shown in (m.cert("one"), m.cert("two"), None)], [200, NOBODY, NOBODY],
+            "by name")
+
+
+def test_certificates_by_digest(t):
+    m = Mesh(t, sha256=["0" * 64])
+    one = m.cert("one")
+    t.equal(m.ask(one), NOBODY, "before it is named")
+    m.allow(sha256=["0" * 64, one.sha256()])
+    t.equal([m.ask(shown) for shown in (one, m.cert("two"), None)], [200, NOBODY, NOBODY], "by digest")
+    t.equal(m.told().get("x-client-cert-sha256"), one.sha256(), "told")
+    t.equal(m.ask(m.cert("one")), NOBODY, "another one of the same name")
+
+
+def test_certificates_by_alternative_names(t):
+    m = Mesh(t, sans=["uri:spiffe://mesh.test/ns/a/sa/Billing", "dns:Billing.Mesh.test",
+                      "email:Alice@mesh.test"], subjects=["CN=by-subject"])
+    uri, dns, mail = ("URI:spiffe://mesh.test/ns/a/sa/Billing", "BILLING.mesh.TEST",
+                      "email:Alice@mesh.test")
+    rows = [
+        ("uri", [uri], "uri:spiffe://mesh.test/ns/a/sa/Billing"),
+        ("dns", [dns], "dns:billing.mesh.test"),
+        ("mail", [mail], "email:Alice@mesh.test"),
+        ("among-others", ["IP:192.0.2.1", "x.test", "URI:urn:x:y", dns, uri], "dns:billing.mesh.test"),
+        ("by-subject", ["x.test"], ""),
+        ("by-both", [mail, "x.test"], "email:Alice@mesh.test"),
+        ("none", [], None),
+        ("billing.mesh.test", [], None),  # As a common name.
+        ("longer", ["URI:spiffe://mesh.test/ns/a/sa/Billing/x"], None),
+        ("shorter", ["URI:spiffe://mesh.test/ns/a/sa/Bill"], None),
+        ("other-case", ["URI:spiffe://mesh.test/ns/a/sa/billing", "email:alice@mesh.test"], None),
+        ("other-kind", ["URI:dns:billing.mesh.test", "email:billing@mesh.test"], None),
+        ("wildcard", ["*.mesh.test", "*.test"], None),
+        ("below", ["x.billing.mesh.test"], None),
+        ("nul", [der_name(b"billing.mesh.test\0.evil.test")], None),
+        ("nul-at-the-end", [der_name(b"billing.mesh.test\0")], None),
+        ("blank", [der_name(b"x dns:billing.mesh.test")], None),
+        ("behind-16", [f"n{i}.test" for i in range(16)] + [dns], None),
+        ("the-16th", [f"n{i}.test" for i in range(15)] + [dns], "dns:billing.mesh.test"),
+        ("behind-a-long-one", ["URI:urn:" + "x" * 2560, dns], "dns:billing.mesh.test"),
+    ]
+    forged = [("X-Client-Cert-San", "uri:spiffe://mesh.test/root"), ("X-Client-Cert-Subject", "CN=root")]
+    for name, sans, told in rows:
+        shown = m.cert(name, sans)
+        for h2 in (False, True):
+            want = NOBODY if told is None else 200
+            t.equal(m.ask(shown, h2, forged), want, f"{name}, HTTP/2: {h2}")
+            if told is not None:
+                subject = {"x-client-cert-subject": f"CN={name}", "x-client-cert-sha256": shown.sha256()}
+                t.equal(m.told(), dict(subject, **({"x-client-cert-san": told} if told else {})),
+                        f"{name}: told, HTTP/2: {h2}")
+    t.equal(m.ask(m.cert("uri", [uri]), most=ssl.TLSVersion.TLSv1_2), 200, "TLS 1.2")
+    t.equal(m.ask(None), NOBODY, "nobody")
+
+
+def test_names_take_no_memory_for_long(t):
+    m = Mesh(t, sans=["dns:a.test"])
+    shown = m.cert("big", ["a.test"] + ["URI:urn:" + "x" * 2000])
+
+    def used():
+        return m.door.place.g.metrics().sum("gateway_tls_memory_used_bytes")
+
+    t.equal([m.ask(shown) for _ in range(20)], [200] * 20, "before")
+    before = used()
+    t.equal([m.ask(shown) for _ in range(100)], [200] * 100, "more")
+    t.check(m.door.place.g.wait_metric(lambda x: x.sum("gateway_tls_memory_used_bytes") < before + 50000),
+            f"{used() - before} bytes more after 100 connections")
+
+
+def test_a_trusted_proxy_speaks_of_its_client(t):
+    """Who has shown its own certificate: its client's fields are passed on, none of ours beside."""
+    m = Mesh(t, sans=["dns:proxy.test"])
+    place = m.door.place
+    place.kw["listener"]["trusted_proxies"] = ["127.0.0.1"]
+    place.g.stop()
+    place.g = place.start()
+    proxy = m.cert("proxy", ["proxy.test"])
+    t.equal(m.ask(proxy, fields=[("X-Client-Cert-Subject", "CN=user")]), 200, "with a client's")
+    t.equal(m.told(), {"x-client-cert-subject": "CN=user"}, "its client")
+    t.equal(m.ask(proxy), 200, "for itself")
+    t.equal(m.told().get("x-client-cert-san"), "dns:proxy.test", "itself")
 
 
 def test_a_preflight_needs_no_token(t):
@@ -465,5 +574,6 @@ def test_a_preflight_needs_no_token(t):
 
 
 for _name, _fn in list(globals().items()):
-    if _name in ("test_certificates",):
+    if "_certificates" in _name or _name in ("test_names_take_no_memory_for_long",
+                                              "test_a_trusted_proxy_speaks_of_its_client"):
         _fn.clear = True

@@ -2,6 +2,7 @@
 """Certificates for a test, made by the openssl program."""
 import datetime
 import functools
+import hashlib
 import os
 import ssl
 import subprocess
@@ -17,9 +18,10 @@ def run(*argv):
 
 
 def alternative(san):
-    """A name, an IP address as "IP:...", or bytes that no configuration can say: a DNS name in DER.
+    """A name, another kind of one as "IP:...", "URI:..." or "email:...", or bytes that no
+    configuration can say: a DNS name in DER.
     """
-    return san if san.startswith(("IP:", "DER:")) else f"DNS:{san}"
+    return san if san.startswith(("IP:", "DER:", "URI:", "email:")) else f"DNS:{san}"
 
 
 def der_name(raw):
@@ -72,6 +74,11 @@ class Cert:
             self.cert, "-cert", issuer.cert, "-keyfile", issuer.key,
             "-startdate", date(now + datetime.timedelta(days=days - 30)),
             "-enddate", date(now + datetime.timedelta(days=days)))
+
+    def sha256(self):
+        """Of its DER, in hexadecimal digits."""
+        with open(self.cert, encoding="ascii") as f:
+            return hashlib.sha256(ssl.PEM_cert_to_DER_cert(f.read())).hexdigest()
 
     def as_config(self):
         return {"cert": self.cert, "key": self.key}

@@ -246,6 +246,17 @@ static const struct {
 	{ "version: 1\nauth: {m: {api_keys: {keys: {a: secret}}}}",
 	  "f:2:33: auth.m.api_keys.keys.a: \"secret\" is not allowed; allowed: 64 hexadecimal digits in "
 	  "lower case" },
+#define SAN(san_)                                                                                      \
+	{                                                                                              \
+		"version: 1\nauth: {m: {mtls: {sans: [\"dns:a.test\", \"" san_ "\"]}}}",               \
+			"f:2:40: auth.m.mtls.sans[1]: \"" san_                                         \
+			"\" is not allowed; allowed: \"dns:\" and a host's name, \"uri:\" and a URI, " \
+			"or \"email:\" and an address; no patterns"                                    \
+	}
+	SAN("dns:*.example.org"),
+	SAN("spiffe://example.org/a"),
+	SAN("ip:192.0.2.1"),
+	SAN("uri:spiffe://example.org/a b"),
 	{ "version: 1\n" S "routes: [{name: r, service: s, auth: m}]",
 	  "f:3:38: routes[0].auth: is no name in auth of this policy" },
 	{ "version: 1\nauth: {m: {mtls: {subjects: [x]}}}\n" S
@@ -322,6 +333,21 @@ static void hosts_and_fields_are_in_lower_case(void **state)
 	policy_read_free(policy);
 }
 
+static void names_of_certificates_are_as_they_are_looked_for(void **state)
+{
+	const struct written_mtls *mtls;
+
+	(void)state;
+	assert_null(reading("version: 1\nauth: {m: {mtls: {sans: [\"uri:spiffe://T/A\", "
+			    "\"dns:B.Test\", \"dns:a.test\"]}}}"));
+	mtls = &policy->auths[0].mtls;
+	assert_int_equal(mtls->n_sans, 3);
+	assert_true(slice_eq(mtls->sans[0], SLICE("dns:a.test")));
+	assert_true(slice_eq(mtls->sans[1], SLICE("dns:b.test")));
+	assert_true(slice_eq(mtls->sans[2], SLICE("uri:spiffe://T/A")));
+	policy_read_free(policy);
+}
+
 /* As long as the text is, so much room there is. */
 static void many_small_routes_have_room(void **state)
 {
@@ -370,6 +396,7 @@ int main(void)
 		cmocka_unit_test(broken_policies_are_refused),
 		cmocka_unit_test(what_is_not_said_has_its_default),
 		cmocka_unit_test(hosts_and_fields_are_in_lower_case),
+		cmocka_unit_test(names_of_certificates_are_as_they_are_looked_for),
 		cmocka_unit_test(many_small_routes_have_room),
 		cmocka_unit_test(the_page_is_up_to_date),
 	};

@@ -142,6 +142,7 @@ static struct slice forward_identified(struct http_head *head, bool trusted, boo
 	struct peer peer = peer_at("192.0.2.1");
 	const struct forward_client client = { .peer = &peer,
 					       .identity = identified ? &identity : NULL,
+					       .san = SLICE("uri:spiffe://t/a"),
 					       .trusted = trusted,
 					       .secure = true };
 	char id[FORWARD_ID_MAX];
@@ -160,13 +161,15 @@ static bool has(struct slice lines, const char *what)
 static void certificates_are_told_of(void **state)
 {
 	static const char forged[] =
-		"X-Client-Cert-Subject: CN=forged\r\nX-Client-Cert-Sha256: 1\r\n" ID;
+		"X-Client-Cert-Subject: CN=forged\r\nX-Client-Cert-Sha256: 1\r\n"
+		"X-Client-Cert-San: dns:forged\r\n" ID;
 	struct http_head *head;
 	struct slice got;
 
 	(void)state;
 	got = forward_identified(parse("GET", "h", forged), false, true);
-	assert_true(has(got, "x-client-cert-sha256: " SHA "\r\nx-client-cert-subject: CN=a\r\n"));
+	assert_true(has(got, "x-client-cert-sha256: " SHA "\r\nx-client-cert-subject: CN=a\r\n"
+			     "x-client-cert-san: uri:spiffe://t/a\r\n"));
 	assert_true(has(got, "x-forwarded-proto: https\r\n") && has(got, ";proto=https\r\n"));
 	assert_false(has(got, "forged"));
 	head = parse("GET", "h", forged);
