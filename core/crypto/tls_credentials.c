@@ -225,6 +225,15 @@ uint32_t tls_credentials_entries(const struct tls_credentials *c)
 	return c->n_entries;
 }
 
+bool tls_credentials_ask(const struct tls_credentials *c, struct slice name)
+{
+	uint32_t entry = tls_names_find(&c->names, name);
+
+	if (entry == TLS_NO_ENTRY && name.len > 0 && c->strict_names)
+		return false; /* It is refused. */
+	return c->entries[entry == TLS_NO_ENTRY ? 0 : entry].clients.auth != TLS_CLIENT_NONE;
+}
+
 int64_t tls_credentials_expiry(const struct tls_credentials *c, uint32_t entry,
 			       struct slice *ret_name)
 {

@@ -13,6 +13,8 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #include "core/base/gw_assert.h"
 #include "core/base/slice.h"
 #include "core/crypto/tls_pair.h"
@@ -61,6 +63,9 @@ void tls_credentials_free(struct tls_credentials *credentials);
 int64_t tls_credentials_expiry(const struct tls_credentials *credentials, uint32_t entry,
 			       struct slice *ret_name);
 uint32_t tls_credentials_entries(const struct tls_credentials *credentials);
+
+/* Is a client that asks for this server name (empty: for none) asked for a certificate? */
+bool tls_credentials_ask(const struct tls_credentials *credentials, struct slice name);
 
 /*
  * Seal tickets with a new key from now on; those of the key before are still taken. 0, or -ENOMEM

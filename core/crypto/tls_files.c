@@ -59,7 +59,7 @@ static int read_chain(BIO *bio, const char *file, struct tls_shown *shown, char 
 	return 0;
 }
 
-static int read_cert(const char *file, struct tls_shown *shown, char why[TLS_WHY_MAX])
+int tls_shown_read_cert(const char *file, struct tls_shown *shown, char why[TLS_WHY_MAX])
 {
 	BIO *bio = open_file(file, why);
 	int r;
@@ -104,7 +104,7 @@ static int check_dates(const char *file, struct tls_shown *shown, char why[TLS_W
 
 int tls_shown_read(const struct tls_pair *from, struct tls_shown *shown, char why[TLS_WHY_MAX])
 {
-	int r = read_cert(from->cert_file, shown, why);
+	int r = tls_shown_read_cert(from->cert_file, shown, why);
 
 	if (r == 0)
 		r = read_key(from->key_file, shown, why);

@@ -25,6 +25,9 @@ int tls_refuse_file(char why[TLS_WHY_MAX], const char *file, const char *what);
  */
 GW_MUST_USE int tls_shown_read(const struct tls_pair *from, struct tls_shown *shown,
 			       char why[TLS_WHY_MAX]);
+/* Only the certificate and its chain, of whatever date. As above. */
+GW_MUST_USE int tls_shown_read_cert(const char *file, struct tls_shown *shown,
+				    char why[TLS_WHY_MAX]);
 void tls_shown_free(struct tls_shown *shown);
 
 /* Have a context show it. */

@@ -5,6 +5,7 @@
 
 #include "core/base/writer.h"
 #include "core/crypto/crypto_pool.h"
+#include "core/crypto/tls_files.h"
 #include "core/crypto/tls_identity.h"
 
 /* --- Digest and subject. --------------------------------------------------------------------- */
@@ -117,17 +118,33 @@ static bool take_sans(const X509 *cert, struct slice *ret_sans)
 
 /* --- The whole. ------------------------------------------------------------------------------ */
 
+static bool identify(const X509 *cert, struct tls_identity *identity)
+{
+	bool done = put_digest(cert, identity->sha256) && put_subject(cert, identity) &&
+		    take_sans(cert, &identity->sans);
+
+	ERR_clear_error();
+	return done;
+}
+
 int tls_identity(const struct tls *t, struct tls_identity *ret_identity)
 {
 	const X509 *cert = SSL_get0_peer_certificate(t->ssl);
-	bool done;
 
 	if (!cert)
 		return 0;
-	done = put_digest(cert, ret_identity->sha256) && put_subject(cert, ret_identity) &&
-	       take_sans(cert, &ret_identity->sans);
-	ERR_clear_error();
-	return done ? 1 : -ENOMEM;
+	return identify(cert, ret_identity) ? 1 : -ENOMEM;
+}
+
+int tls_identity_read(const char *file, struct tls_identity *ret_identity, char why[TLS_WHY_MAX])
+{
+	struct tls_shown shown = { 0 };
+	int r = tls_shown_read_cert(file, &shown, why);
+
+	if (r == 0 && !identify(shown.cert, ret_identity))
+		r = -ENOMEM;
+	tls_shown_free(&shown);
+	return r;
 }
 
 void tls_identity_free(struct tls_identity *identity)

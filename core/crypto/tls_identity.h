@@ -18,6 +18,7 @@
 
 #include "core/base/gw_assert.h"
 #include "core/base/slice.h"
+#include "core/crypto/tls_pair.h"
 
 struct tls;
 
@@ -38,6 +39,13 @@ struct tls_identity {
  * -ENOMEM. Not for every request: it computes a digest.
  */
 GW_MUST_USE int tls_identity(const struct tls *t, struct tls_identity *ret_identity);
+
+/*
+ * Whom the first certificate of a PEM file would prove somebody to be: 0, and it is to be freed;
+ * -EINVAL and why[]; or -ENOMEM. It waits for the disk: not for a worker.
+ */
+GW_MUST_USE int tls_identity_read(const char *file, struct tls_identity *ret_identity,
+				  char why[TLS_WHY_MAX]);
 
 /* Also of one that is all zero. */
 void tls_identity_free(struct tls_identity *identity);

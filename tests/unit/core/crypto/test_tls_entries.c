@@ -58,6 +58,9 @@ static bool is_let_in(struct wire *w, const char *name, const struct ct_cert *sh
 	done = shake(w) == 0;
 	if (!done)
 		assert_int_equal(tls_failure(&w->tls), TLS_FAILURE_CERTIFICATE);
+	/* Who is asked is told of authorities. */
+	assert_int_equal(sk_X509_NAME_num(SSL_get0_peer_CA_list(w->client)) > 0,
+			 tls_credentials_ask(w->credentials, slice_of(name)));
 	hang_up(w);
 	return done;
 }
@@ -128,6 +131,25 @@ static void a_first_entry_asks_for_itself_only(void **state)
 	ask(&entries[0], &root, TLS_CLIENT_REQUIRED);
 	ask(&entries[1], &root2, TLS_CLIENT_OPTIONAL);
 	check_visits(entries, visits, ARRAY_SIZE(visits));
+}
+
+static void who_is_refused_by_name_is_not_asked(void **state)
+{
+	struct tls_entry entry = entry_of(&site);
+	struct tls_credentials_options opt = options(&entry, 1);
+	struct wire w;
+
+	(void)state;
+	ask(&entry, &root, TLS_CLIENT_OPTIONAL);
+	for (int strict = 0; strict < 2; strict++) {
+		opt.strict_names = strict;
+		serve(&w, &opt);
+		assert_true(tls_credentials_ask(w.credentials, SLICE("a.site.test")));
+		assert_true(tls_credentials_ask(w.credentials, SLICE("")));
+		assert_int_equal(tls_credentials_ask(w.credentials, SLICE("nobody.test")), !strict);
+		dial(&w, NULL); /* What is closed has been open. */
+		close_wire(&w);
+	}
 }
 
 /* Whether the second of two hellos, on one connection, decides who is asked. */
@@ -463,6 +485,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_entry_asks_for_itself),
 		cmocka_unit_test(a_first_entry_asks_for_itself_only),
+		cmocka_unit_test(who_is_refused_by_name_is_not_asked),
 		cmocka_unit_test(a_second_hello_decides),
 		cmocka_unit_test(sessions_stay_with_their_entry),
 		cmocka_unit_test(who_is_asked_gets_no_session),

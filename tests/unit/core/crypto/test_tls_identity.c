@@ -188,6 +188,30 @@ static void an_extension_that_cannot_be_read_has_none(void **state)
 	assert_sans(sans_of(twice), "");
 }
 
+static void a_file_says_who_somebody_would_be(void **state)
+{
+	static const struct ct_cert member = { "member", "URI:spiffe://a.test/x,DNS:A.test",
+					       -2 * HOUR, HOUR, NULL }; /* It has expired. */
+	char why[TLS_WHY_MAX];
+	struct tls_identity identity;
+
+	(void)state;
+	ct_begin();
+	ct_write(&member);
+	assert_int_equal(tls_identity_read(ct_path("member.pem"), &identity, why), 0);
+	assert_memory_equal(identity.subject, "CN=member", identity.subject_len);
+	assert_int_equal(identity.subject_len, 9);
+	for (size_t i = 0; i < sizeof(identity.sha256); i++)
+		assert_true(strchr("0123456789abcdef", identity.sha256[i]));
+	assert_sans(identity.sans, "uri:spiffe://a.test/x dns:a.test");
+	tls_identity_free(&identity);
+	assert_int_equal(tls_identity_read(ct_path("member.key"), &identity, why), -EINVAL);
+	assert_non_null(strstr(why, "member.key: holds no certificate"));
+	assert_int_equal(tls_identity_read(ct_path("nobody.pem"), &identity, why), -EINVAL);
+	assert_non_null(strstr(why, "nobody.pem: No such file"));
+	ct_end();
+}
+
 /* An error of its own: who would be let in is not to be told that he may not. */
 static void no_memory_is_no_answer(void **state)
 {
@@ -229,6 +253,7 @@ int main(void)
 		cmocka_unit_test(the_first_of_many_are_known),
 		cmocka_unit_test(what_is_too_long_is_left_out),
 		cmocka_unit_test(an_extension_that_cannot_be_read_has_none),
+		cmocka_unit_test(a_file_says_who_somebody_would_be),
 		cmocka_unit_test(no_memory_is_no_answer),
 	};
 
