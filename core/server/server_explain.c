@@ -3,100 +3,14 @@
  * 'explain': a request that nobody sends. Its head is written out as a client would write it, and
  * then read by the parser, so that it is judged and refused exactly as a real one.
  */
-#include <errno.h>
-#include <stdarg.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
 #include "core/server/explain.h"
+#include "core/server/explain_question.h"
 #include "core/server/server_private.h"
 
-enum {
-	TEXT_MAX = HTTP_HEAD_MAX + 4096, /* Longer than any head may be. */
-	FIELDS_MAX = 256,
-};
-
-/* What is asked for: the command's arguments. */
-struct question {
-	struct slice method, url, client;
-	const struct document_node *fields; /* NULL: none. */
-};
-
-__attribute__((format(printf, 4, 5))) static int
-refuse(struct control_error *error, const char *code, const char *path, const char *format, ...)
-{
-	va_list args;
-
-	error->code = code;
-	error->path = path;
-	va_start(args, format);
-	(void)vsnprintf(error->message, sizeof(error->message), format, args);
-	va_end(args);
-	return -EINVAL;
-}
-
-/* --- Arguments. ------------------------------------------------------------------------------ */
-
-/* What has several lines is no part of a head, but several. */
-static bool is_line(const struct document_node *node)
-{
-	return node->kind == DOCUMENT_TEXT && node->text.len > 0 &&
-	       slice_find(node->text, '\n') == SLICE_NONE &&
-	       slice_find(node->text, '\r') == SLICE_NONE;
-}
-
-static bool are_lines(const struct document_node *list)
-{
-	if (list->kind != DOCUMENT_LIST || list->n > FIELDS_MAX)
-		return false;
-	for (const struct document_node *node = list->first; node; node = node->next)
-		if (!is_line(node))
-			return false;
-	return true;
-}
-
-static int read_arg(const struct document_node *node, struct question *q,
-		    struct control_error *error)
-{
-	struct {
-		const char *name;
-		struct slice *text;
-	} texts[] = { { "method", &q->method }, { "url", &q->url }, { "client", &q->client } };
-
-	for (size_t i = 0; i < ARRAY_SIZE(texts); i++) {
-		if (!slice_eq(node->key, slice_of(texts[i].name)))
-			continue;
-		if (!is_line(node))
-			return refuse(error, "value", texts[i].name, "must be a text of one line");
-		*texts[i].text = node->text;
-		return 0;
-	}
-	if (!slice_eq(node->key, SLICE("fields")))
-		return refuse(error, "unknown_key", "",
-			      "explain takes method, url, fields (a list) and client");
-	if (!are_lines(node))
-		return refuse(error, "value", "fields",
-			      "must be a list of at most %d texts, each one line: \"name: value\"",
-			      FIELDS_MAX);
-	q->fields = node;
-	return 0;
-}
-
-static int read_args(const struct document_node *args, struct question *q,
-		     struct control_error *error)
-{
-	int r = 0;
-
-	for (const struct document_node *node = args ? args->first : NULL; r == 0 && node;
-	     node = node->next)
-		r = read_arg(node, q, error);
-	if (r == 0 && !q->method.len)
-		r = refuse(error, "missing_key", "method", "the argument \"method\" is missing");
-	if (r == 0 && !q->url.len)
-		r = refuse(error, "missing_key", "url", "the argument \"url\" is missing");
-	return r;
-}
+enum { TEXT_MAX = HTTP_HEAD_MAX + 4096 }; /* Longer than any head may be. */
 
 /* --- The head. ------------------------------------------------------------------------------- */
 
@@ -134,7 +48,8 @@ static bool names_host(const struct document_node *fields)
 }
 
 /* A Host among the fields goes before the URL's. What does not fit is more than a head may have. */
-static uint32_t write_head(const struct question *q, const struct url *url, char text[TEXT_MAX])
+static uint32_t write_head(const struct explain_question *q, const struct url *url,
+			   char text[TEXT_MAX])
 {
 	struct writer w = writer_make(text, TEXT_MAX);
 
@@ -171,8 +86,8 @@ static uint32_t listener_of(const struct config *config, const struct url *url)
 	return 0;
 }
 
-static int answer(struct server *s, const struct question *q, struct peer peer, struct pack *result,
-		  struct control_error *error)
+static int answer(struct server *s, const struct explain_question *q, struct peer peer,
+		  struct pack *result, struct control_error *error)
 {
 	struct url url = take_apart(q->url);
 	uint32_t by = listener_of(s->settings->config, &url);
@@ -194,7 +109,7 @@ static int answer(struct server *s, const struct question *q, struct peer peer, 
 
 	if (!e || digest_create(&place.digest) < 0) {
 		free(e);
-		return refuse(error, "internal", "", "out of memory");
+		return explain_question_refuse(error, "internal", "", "out of memory");
 	}
 	len = write_head(q, &url, text);
 	if (len) {
@@ -204,22 +119,24 @@ static int answer(struct server *s, const struct question *q, struct peer peer, 
 	digest_free(place.digest);
 	free(e);
 	return len ? 0
-		   : refuse(error, "limit", "", "no request may be so long (headers_too_large)");
+		   : explain_question_refuse(error, "limit", "",
+					     "no request may be so long (headers_too_large)");
 }
 
 int server_run_explain(void *owner, const struct document_node *args, struct pack *result,
 		       struct control_error *error)
 {
 	struct server *s = owner;
-	struct question q = { .client = SLICE("127.0.0.1") };
+	struct explain_question q = { .client = SLICE("127.0.0.1") };
 	struct peer peer;
-	int r = read_args(args, &q, error);
+	int r = explain_question_read(args, &q, error);
 
 	if (r < 0)
 		return r;
 	if (peer_parse(q.client, &peer) < 0)
-		return refuse(error, "value", "client", "must be an IP address");
+		return explain_question_refuse(error, "value", "client", "must be an IP address");
 	if (!targets_table(s->targets))
-		return refuse(error, "state", "", "the daemon is %s", server_state_name(s));
+		return explain_question_refuse(error, "state", "", "the daemon is %s",
+					       server_state_name(s));
 	return answer(s, &q, peer, result, error);
 }
