@@ -90,6 +90,21 @@ void pack_entry_text(struct pack *p, const char *key, struct slice text)
 	pack_text(p, text);
 }
 
+void pack_entry_words(struct pack *p, const char *key, struct slice text)
+{
+	uint32_t n = text.len > 0;
+	struct slice word;
+
+	for (size_t i = 0; i < text.len; i++)
+		n += text.ptr[i] == ' ';
+	pack_key(p, key);
+	pack_list(p, n);
+	while (n-- > 0) {
+		(void)slice_split(text, ' ', &word, &text);
+		pack_text(p, word);
+	}
+}
+
 void pack_entry_u64(struct pack *p, const char *key, uint64_t value)
 {
 	pack_key(p, key);

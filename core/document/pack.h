@@ -37,6 +37,8 @@ void pack_null(struct pack *p);
 /* Map entries: key and value at once. */
 void pack_key(struct pack *p, const char *key);
 void pack_entry_text(struct pack *p, const char *key, struct slice text);
+/* A list of the words between which the text has one blank each. */
+void pack_entry_words(struct pack *p, const char *key, struct slice text);
 void pack_entry_u64(struct pack *p, const char *key, uint64_t value);
 void pack_entry_double(struct pack *p, const char *key, double value);
 void pack_entry_bool(struct pack *p, const char *key, bool value);

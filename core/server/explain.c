@@ -113,12 +113,12 @@ static bool look_at_other_limits(const struct explain_place *place, struct expla
 	return look_at_limits(place, e, false);
 }
 
-/* Without a certificate: there is no connection that could have shown one. */
 static bool identify(const struct explain_place *place, struct explanation *e)
 {
 	const struct auth_request request = { .table = place->table,
 					      .route = e->route,
 					      .head = &e->parser.head,
+					      .identity = place->identity,
 					      .client = &e->source };
 
 	e->denied = auth_look(&e->auth, place->keyring, &request, &e->client);
@@ -153,6 +153,7 @@ static bool encode(const struct explain_place *place, struct explanation *e)
 	struct http_head *head = &e->parser.head;
 	struct forward_client client = {
 		.peer = &place->peer,
+		.identity = place->identity,
 		.san = e->client.san,
 		.trusted = listener_trusts(place->listener, &place->peer),
 		.secure = place->secure,

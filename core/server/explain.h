@@ -3,7 +3,8 @@
  * explain.h - what would become of a request, by the code that judges real ones.
  *
  * Nothing is taken and nothing is sent: limits are only looked at. What depends on a connection
- * (whom a client has shaken hands with over TLS, HTTP/2) or on an upstream is not known here.
+ * (HTTP/2, whether an authority vouches for the client's certificate) or on an upstream is not known
+ * here.
  *
  * Threads: the control thread's.
  */
@@ -37,12 +38,13 @@ struct explain_place {
 	struct proxy *proxy; /* The control thread's: for its name and random ids. */
 	const struct proxy_options *options; /* The workers'. */
 	const struct policy_table *table;
-	const struct limits_shared *limits; /* NULL: no table has any. */
-	const struct keyring *keyring;      /* The same. */
-	struct digest *digest;              /* For this one. */
-	const struct listener *listener;    /* That the request comes by, */
-	struct peer peer;                   /* from whom, */
-	bool secure;                        /* over TLS. */
+	const struct limits_shared *limits;  /* NULL: no table has any. */
+	const struct keyring *keyring;       /* The same. */
+	struct digest *digest;               /* For this one. */
+	const struct listener *listener;     /* That the request comes by, */
+	struct peer peer;                    /* from whom, */
+	bool secure;                         /* over TLS, */
+	const struct tls_identity *identity; /* who has shown a certificate; NULL: none. */
 	uint64_t now_ns;
 };
 

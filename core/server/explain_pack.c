@@ -2,6 +2,8 @@
 /* An explanation as a reply: every key is there each time, with null for what does not apply. */
 #include "core/server/explain.h"
 
+#include "core/crypto/tls_identity.h"
+
 enum { TARGET_MAX = 16 * 1024 + 8192 }; /* A path that was rewritten, and a query. */
 
 /* --- Pieces. --------------------------------------------------------------------------------- */
@@ -72,6 +74,21 @@ static struct slice authority_of(const struct http_head *head, char *text, size_
 		writer_u64(&w, head->port);
 	}
 	return writer_slice(&w);
+}
+
+/* By which it is judged, too. */
+static void pack_certificate(const struct tls_identity *identity, struct pack *p)
+{
+	pack_key(p, "certificate");
+	if (!identity) {
+		pack_null(p);
+		return;
+	}
+	pack_map(p, 3);
+	pack_entry_text(p, "sha256", slice_make(identity->sha256, sizeof(identity->sha256)));
+	entry(p, "subject", identity->subject_len > 0,
+	      slice_make(identity->subject, identity->subject_len));
+	pack_entry_words(p, "sans", identity->sans);
 }
 
 static void pack_request(const struct explanation *e, struct pack *p)
@@ -190,6 +207,7 @@ static void pack_auth(const struct explain_place *place, const struct explanatio
 							      [POLICY_BY_API_KEY] = "api_keys",
 							      [POLICY_BY_CERTIFICATE] = "mtls" };
 	const struct policy_auth *auth = e->client.by;
+	struct slice name;
 
 	pack_key(p, "auth");
 	if (!auth) {
@@ -200,7 +218,8 @@ static void pack_auth(const struct explain_place *place, const struct explanatio
 	pack_entry_text(p, "name", table_text(place->table, auth->name));
 	pack_entry_text(p, "by", slice_of(names[auth->by]));
 	pack_entry_bool(p, "good", e->denied == REASON_NONE);
-	entry(p, "client", e->client.name.len > 0, e->client.name);
+	name = auth->by == POLICY_BY_CERTIFICATE ? e->client.san : e->client.name;
+	entry(p, "client", name.len > 0, name);
 }
 
 /* --- The service. ---------------------------------------------------------------------------- */
@@ -330,9 +349,10 @@ void explain_pack(const struct explain_place *place, const struct explanation *e
 #undef X
 	};
 
-	pack_map(p, 15);
+	pack_map(p, 16);
 	pack_entry_u64(p, "generation", e->verdict.generation);
 	pack_request(e, p);
+	pack_certificate(place->identity, p);
 	pack_route(place, e, p);
 	pack_entry_text(p, "action", slice_of(actions[e->action]));
 	entry_number(p, "status", e->action != EXPLAIN_FORWARD, e->status);

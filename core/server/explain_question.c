@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "core/base/writer.h"
+
 enum { FIELDS_MAX = 256 };
 
 int explain_question_refuse(struct control_error *error, const char *code, const char *path,
@@ -19,6 +21,8 @@ int explain_question_refuse(struct control_error *error, const char *code, const
 	va_end(args);
 	return -EINVAL;
 }
+
+/* --- Lines. ---------------------------------------------------------------------------------- */
 
 /* What has several lines is no part of a head, but several. */
 static bool is_line(const struct document_node *node)
@@ -38,6 +42,92 @@ static bool are_lines(const struct document_node *list)
 	return true;
 }
 
+/* --- A certificate. -------------------------------------------------------------------------- */
+
+static bool take_digest(const struct document_node *node, struct explain_question *q)
+{
+	if (node->kind != DOCUMENT_TEXT || node->text.len != sizeof(q->identity.sha256))
+		return false;
+	for (size_t i = 0; i < node->text.len; i++) {
+		char c = node->text.ptr[i];
+
+		if (!((c >= '0' && c <= '9') || (c >= 'a' && c <= 'f')))
+			return false;
+	}
+	memcpy(q->identity.sha256, node->text.ptr, node->text.len);
+	return true;
+}
+
+static bool take_subject(const struct document_node *node, struct explain_question *q)
+{
+	if (!is_line(node) || node->text.len > sizeof(q->identity.subject))
+		return false;
+	memcpy(q->identity.subject, node->text.ptr, node->text.len);
+	q->identity.subject_len = (uint8_t)node->text.len;
+	return true;
+}
+
+static bool take_sans(const struct document_node *node, struct explain_question *q)
+{
+	struct writer w = writer_make(q->sans, sizeof(q->sans));
+
+	if (node->kind != DOCUMENT_LIST || node->n > TLS_SANS_MAX)
+		return false;
+	for (const struct document_node *san = node->first; san; san = san->next) {
+		if (!is_line(san) || slice_find(san->text, ' ') != SLICE_NONE)
+			return false;
+		writer_put(&w, writer_len(&w) ? SLICE(" ") : SLICE(""));
+		writer_put(&w, san->text);
+	}
+	q->identity.sans = writer_slice(&w);
+	return !w.overflow;
+}
+
+static const struct {
+	struct slice key;
+	bool (*take)(const struct document_node *node, struct explain_question *q);
+	const char *path, *wanted;
+} details[] = {
+	{ SLICE_INIT("sha256"), take_digest, "certificate.sha256",
+	  "must be 64 hexadecimal digits in lower case" },
+	{ SLICE_INIT("subject"), take_subject, "certificate.subject",
+	  "must be a text of one line, of at most 191 bytes" },
+	{ SLICE_INIT("sans"), take_sans, "certificate.sans",
+	  "must be a list of at most 16 texts without blanks, such as \"dns:a.test\", of at most "
+	  "2560 bytes in all" },
+};
+
+static int read_detail(const struct document_node *node, struct explain_question *q,
+		       struct control_error *error)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(details); i++)
+		if (slice_eq(node->key, details[i].key))
+			return details[i].take(node, q)
+				       ? 0
+				       : explain_question_refuse(error, "value", details[i].path,
+								 "%s", details[i].wanted);
+	return explain_question_refuse(error, "unknown_key", "certificate",
+				       "a certificate has sha256, subject and sans (a list)");
+}
+
+static int read_certificate(const struct document_node *map, struct explain_question *q,
+			    struct control_error *error)
+{
+	int r = 0;
+
+	if (map->kind != DOCUMENT_MAP)
+		return explain_question_refuse(error, "value", "certificate", "must be a map");
+	for (const struct document_node *node = map->first; r == 0 && node; node = node->next)
+		r = read_detail(node, q, error);
+	if (r == 0 && !document_get(map, SLICE("sha256")))
+		r = explain_question_refuse(error, "missing_key", "certificate.sha256",
+					    "a certificate has a digest");
+	q->has_certificate = true;
+	return r;
+}
+
+/* --- All of it. ------------------------------------------------------------------------------ */
+
 static int read_arg(const struct document_node *node, struct explain_question *q,
 		    struct control_error *error)
 {
@@ -55,10 +145,12 @@ static int read_arg(const struct document_node *node, struct explain_question *q
 		*texts[i].text = node->text;
 		return 0;
 	}
+	if (slice_eq(node->key, SLICE("certificate")))
+		return read_certificate(node, q, error);
 	if (!slice_eq(node->key, SLICE("fields")))
 		return explain_question_refuse(
 			error, "unknown_key", "",
-			"explain takes method, url, fields (a list) and client");
+			"explain takes method, url, fields (a list), client and certificate");
 	if (!are_lines(node))
 		return explain_question_refuse(
 			error, "value", "fields",

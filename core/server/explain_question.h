@@ -2,16 +2,22 @@
 /*
  * explain_question.h - the request that is to be explained, as the command's arguments.
  *
- * Ownership: texts and fields are the arguments'. Threads: the control thread's.
+ * Ownership: texts and fields are the arguments'; it stays where it was filled. Threads: the
+ * control thread's.
  */
 #pragma once
 
+#include "core/crypto/tls_identity.h"
 #include "core/document/document.h"
 #include "core/server/control.h"
 
 struct explain_question {
 	struct slice method, url, client;
 	const struct document_node *fields; /* A list of lines; NULL: none. */
+	bool has_certificate;
+	struct tls_identity
+		identity;         /* What the client's certificate says of it: not to be freed. */
+	char sans[TLS_SANS_SIZE]; /* Its names. */
 };
 
 /* Fills what is said. 0; or -EINVAL, and 'error' says what is wrong. */

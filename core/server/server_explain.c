@@ -3,9 +3,11 @@
  * 'explain': a request that nobody sends. Its head is written out as a client would write it, and
  * then read by the parser, so that it is judged and refused exactly as a real one.
  */
+#include <errno.h>
 #include <stdlib.h>
 
 #include "core/base/clock.h"
+#include "core/crypto/tls_credentials.h"
 #include "core/server/explain.h"
 #include "core/server/explain_question.h"
 #include "core/server/server_private.h"
@@ -86,6 +88,40 @@ static uint32_t listener_of(const struct config *config, const struct url *url)
 	return 0;
 }
 
+/* What its hello would say: the URL's host, or that of the fields; an address is in none (RFC 6066 3). */
+static struct slice server_name(const struct explain_question *q, const struct url *url)
+{
+	const struct document_node *node = q->fields ? q->fields->first : NULL;
+	struct slice host = url->authority, port;
+	struct peer peer;
+
+	for (; node && !host.len; node = node->next)
+		if (slice_starts_with_nocase(node->text, SLICE("host:")))
+			host = slice_trim(slice_drop(node->text, 5));
+	if (peer_parse(host, &peer) == 0)
+		return SLICE("");
+	(void)slice_split(host, ':', &host, &port);
+	return host;
+}
+
+/* Nobody shows one who is not asked. */
+static int check_certificate(const struct server *s, const struct explain_question *q,
+			     const struct url *url, uint32_t by, struct control_error *error)
+{
+	const struct settings *settings = s->settings;
+
+	if (!is_secure(settings->config, by) || (url->has_scheme && !url->secure))
+		return explain_question_refuse(
+			error, "value", "certificate",
+			"is shown over TLS only: the URL begins with https://, and a listener "
+			"speaks it");
+	if (!tls_credentials_ask(settings->certs->credentials[by], server_name(q, url)))
+		return explain_question_refuse(
+			error, "value", "certificate",
+			"is not asked for: the listener has no client_ca for this host");
+	return 0;
+}
+
 static int answer(struct server *s, const struct explain_question *q, struct peer peer,
 		  struct pack *result, struct control_error *error)
 {
@@ -101,16 +137,21 @@ static int answer(struct server *s, const struct explain_question *q, struct pee
 		.listener = &listener,
 		.peer = peer,
 		.secure = url.has_scheme ? url.secure : is_secure(s->settings->config, by),
+		.identity = q->has_certificate ? &q->identity : NULL,
 		.now_ns = gw_now_ns(),
 	};
-	struct explanation *e = malloc(sizeof(*e) + TEXT_MAX);
-	char *text = (char *)(e + 1);
+	struct explanation *e;
 	uint32_t len;
+	char *text;
 
+	if (q->has_certificate && check_certificate(s, q, &url, by, error) < 0)
+		return -EINVAL;
+	e = malloc(sizeof(*e) + TEXT_MAX);
 	if (!e || digest_create(&place.digest) < 0) {
 		free(e);
 		return explain_question_refuse(error, "internal", "", "out of memory");
 	}
+	text = (char *)(e + 1);
 	len = write_head(q, &url, text);
 	if (len) {
 		explain(&place, text, len, e);

@@ -175,6 +175,7 @@ const struct control_command server_commands[SERVER_N_COMMANDS] = {
 	  "the one before",
 	  server_run_rollback_policy },
 	{ "explain",
-	  "method, url, and maybe fields, client: what would become of such a request, and why",
+	  "method, url, and maybe fields, client, certificate: what would become of such a request, and "
+	  "why",
 	  server_run_explain },
 };

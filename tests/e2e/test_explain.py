@@ -308,6 +308,23 @@ def test_without_a_policy(t):
             ("forward", u.url.partition("://")[2]), f"{e}")
 
 
+WRONG_CERTIFICATES = [
+    (1, "value", "certificate"), ({}, "missing_key", "certificate.sha256"),
+    ({"sha256": "0" * 63}, "value", "certificate.sha256"),
+    ({"sha256": "A" * 64}, "value", "certificate.sha256"),
+    ({"sha256": "0" * 64, "subject": "CN=a\n"}, "value", "certificate.subject"),
+    ({"sha256": "0" * 64, "subject": "x" * 192}, "value", "certificate.subject"),
+    ({"sha256": "0" * 64, "sans": "dns:a"}, "value", "certificate.sans"),
+    ({"sha256": "0" * 64, "sans": ["dns:a dns:b"]}, "value", "certificate.sans"),
+    ({"sha256": "0" * 64, "sans": ["dns:a\nx:y"]}, "value", "certificate.sans"),
+    ({"sha256": "0" * 64, "sans": [""]}, "value", "certificate.sans"),
+    ({"sha256": "0" * 64, "sans": ["dns:a"] * 17}, "value", "certificate.sans"),
+    ({"sha256": "0" * 64, "sans": ["x" * 2561]}, "value", "certificate.sans"),
+    ({"sha256": "0" * 64, "what": 1}, "unknown_key", "certificate"),
+    ({"sha256": "0" * 64, "subject": "x" * 191, "sans": ["x" * 2560]}, "value", "certificate"),
+]
+
+
 def test_wrong_arguments(t):
     p = Origins(t, ROUTES)
     for argv in ((), ("GET",), ("GET", "/", "/"), ("GET", "/", "-H"), ("GET", "/", "--what")):
@@ -321,6 +338,8 @@ def test_wrong_arguments(t):
                 ({"method": "GET", "url": "/", "fields": [""]}, "value", "fields"),
                 ({"method": "GET", "url": "/", "fields": "a: b"}, "value", "fields"),
                 ({"method": "GET", "url": "/", "client": "me"}, "value", "client"),
+                *((dict({"method": "GET", "url": "/"}, certificate=certificate), code, path)
+                  for certificate, code, path in WRONG_CERTIFICATES),
                 ({"method": "GET", "url": "/" + "x" * 65000 , "fields": ["a" * 1000]}, "limit", ""),
                 ({"method": "GET", "url": "/", "what": 1}, "unknown_key", "")):
             r = c.ask("explain", args)
