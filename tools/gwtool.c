@@ -299,8 +299,9 @@ const struct gwtool_command gwtool_commands[] = {
 	{ "watch", "FILE [--interval 1s]",
 	  "push FILE, and again whenever its content has changed; a line for each outcome",
 	  gwtool_watch },
-	{ "explain", "METHOD URL [-H 'Name: value']... [--client IP]",
-	  "what would become of such a request now, and why; nothing is sent or taken",
+	{ "explain", "METHOD URL [-H 'Name: value']... [--client IP] [--cert F]",
+	  "what would become of such a request, and why; nothing is sent or taken. F: the client's "
+	  "certificate",
 	  gwtool_explain },
 	{ "jwks", "FILE [--issuer ISS] [--alg ALG] [--secrets]",
 	  "a JSON Web Key Set as the keys of a policy's auth.NAME.jwt, public parts only",
@@ -347,6 +348,7 @@ static int run_help(const struct call *call)
 		   "  gwtool check-config /etc/sluice/sluice.yaml\n"
 		   "  gwtool push-policy policy.yaml\n"
 		   "  gwtool explain GET https://api.example.com/v1/users --client 192.0.2.7\n"
+		   "  gwtool explain GET https://api.example.com/v1/users --cert client.pem\n"
 		   "  gwtool history\n"
 		   "  gwtool rollback\n"
 		   "  gwtool jwks jwks.json --issuer https://id.example.com/\n"

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What would become of a request: asked of the daemon, and told in lines for people. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
+#include "core/crypto/tls_identity.h"
 #include "tools/gwtool.h"
 
 enum { FIELDS_MAX = 256 };
@@ -10,16 +12,29 @@ enum { FIELDS_MAX = 256 };
 /* --- The question. --------------------------------------------------------------------------- */
 
 struct asked {
-	const char *method, *url, *client; /* NULL: not said. */
+	const char *method, *url, *client, *cert; /* NULL: not said. */
+	struct tls_identity identity;             /* Of the certificate. */
 	uint32_t n_fields;
 	const char *fields[FIELDS_MAX];
 };
+
+static void put_certificate(struct pack *p, const struct tls_identity *identity)
+{
+	pack_key(p, "certificate");
+	pack_map(p, 2u + (identity->subject_len > 0));
+	pack_entry_text(p, "sha256", slice_make(identity->sha256, sizeof(identity->sha256)));
+	if (identity->subject_len)
+		pack_entry_text(p, "subject", slice_make(identity->subject, identity->subject_len));
+	pack_entry_words(p, "sans", identity->sans);
+}
 
 static void put_args(struct pack *p, const void *owner)
 {
 	const struct asked *asked = owner;
 
-	pack_map(p, 3u + (asked->client != NULL));
+	pack_map(p, 3u + (asked->client != NULL) + (asked->cert != NULL));
+	if (asked->cert)
+		put_certificate(p, &asked->identity);
 	pack_entry_text(p, "method", slice_of(asked->method));
 	pack_entry_text(p, "url", slice_of(asked->url));
 	if (asked->client)
@@ -40,6 +55,8 @@ static int read_args(const struct call *call, struct asked *asked)
 			asked->fields[asked->n_fields++] = call->argv[++i];
 		else if (strcmp(arg, "--client") == 0 && has_value)
 			asked->client = call->argv[++i];
+		else if (strcmp(arg, "--cert") == 0 && has_value)
+			asked->cert = call->argv[++i];
 		else if (arg[0] == '-' || asked->url)
 			return gwtool_usage(
 				"unknown argument of explain, or one without its value: ", arg);
@@ -50,6 +67,16 @@ static int read_args(const struct call *call, struct asked *asked)
 		return gwtool_usage("explain takes a method and a URL: ",
 				    "GET http://api.example.com/v1/users");
 	return EXIT_OK;
+}
+
+static int read_cert(struct asked *asked)
+{
+	char why[TLS_WHY_MAX];
+	int r = asked->cert ? tls_identity_read(asked->cert, &asked->identity, why) : 0;
+
+	if (r < 0)
+		(void)fprintf(stderr, "gwtool: %s\n", r == -EINVAL ? why : strerror(-r));
+	return r == 0 ? EXIT_OK : r == -EINVAL ? EXIT_CONFIG : EXIT_FAILED;
 }
 
 /* --- For people. ----------------------------------------------------------------------------- */
@@ -101,6 +128,27 @@ static void put_request(struct writer *w, const struct document_node *request)
 	writer_lit(w, " for ");
 	writer_put(w, text(request, "client"));
 	writer_lit(w, "\n");
+}
+
+static void put_certificate_line(struct writer *w, struct slice what, struct slice value)
+{
+	begin(w, SLICE("cert"));
+	writer_put(w, what);
+	writer_put(w, value);
+	writer_char(w, '\n');
+}
+
+static void put_shown(struct writer *w, const struct document_node *certificate)
+{
+	if (!certificate)
+		return;
+	put_certificate_line(w, SLICE("sha256 "), text(certificate, "sha256"));
+	if (get(certificate, "subject"))
+		put_certificate_line(w, SLICE("subject "), text(certificate, "subject"));
+	for (const struct document_node *node = first(get(certificate, "sans")); node;
+	     node = node->next)
+		put_certificate_line(w, SLICE("san "),
+				     node->kind == DOCUMENT_TEXT ? node->text : SLICE(""));
 }
 
 static void put_route(struct writer *w, const struct document_node *result)
@@ -236,7 +284,10 @@ static void put_auth(struct writer *w, const struct document_node *auth)
 	writer_put(w, get(auth, "name")->text);
 	writer_lit(w, " (");
 	writer_put(w, get(auth, "by")->text);
-	writer_put(w, good && good->boolean ? SLICE("): good\n") : SLICE("): not good\n"));
+	writer_put(w, good && good->boolean ? SLICE("): good") : SLICE("): not good"));
+	writer_put(w, get(auth, "client") ? SLICE(", as ") : SLICE(""));
+	writer_put(w, text(auth, "client"));
+	writer_char(w, '\n');
 }
 
 static void put_people(struct writer *w, const void *what)
@@ -244,6 +295,7 @@ static void put_people(struct writer *w, const void *what)
 	const struct document_node *result = what;
 
 	put_request(w, get(result, "request"));
+	put_shown(w, get(result, "certificate"));
 	put_route(w, result);
 	put_action(w, result);
 	put_service(w, get(result, "service"));
@@ -271,7 +323,10 @@ int gwtool_explain(const struct call *call)
 	int r = read_args(call, &asked);
 
 	if (r == EXIT_OK)
+		r = read_cert(&asked);
+	if (r == EXIT_OK)
 		r = gwtool_ask_result(call, &question, &reply, &result);
+	tls_identity_free(&asked.identity);
 	if (r != EXIT_OK)
 		return r;
 	r = gwtool_print(call->json ? gwtool_put_json : put_people, result);

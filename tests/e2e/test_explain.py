@@ -9,6 +9,7 @@ from harness.place import Place
 from harness.programs import gwtool
 from harness.tokens import Secret
 from harness.upstream import response
+from test_auth import Mesh
 
 SCHEME = "https" if certs.EVERYWHERE else "http"
 
@@ -69,11 +70,12 @@ REQUESTS = [
 ]
 
 
-def explain(t, g, method, url, fields=(), client=None, flags=("--json",)):
+def explain(t, g, method, url, fields=(), client=None, cert=None, flags=("--json",)):
     argv = ["--socket", g.control_path, *flags, "explain", method, url]
     for name, value in fields:
         argv += ["-H", f"{name}: {value}"]
-    code, out, err = gwtool(t, *argv, *(["--client", client] if client else []))
+    code, out, err = gwtool(t, *argv, *(["--client", client] if client else []),
+                            *(["--cert", cert.cert] if cert else []))
     t.equal((code, err), (0, ""), f"{method} {url}")
     return json.loads(out) if "--json" in flags else out
 
@@ -261,6 +263,67 @@ def test_who_asks(t):
     t.check("programs (api_keys): not good" in out, out)
 
 
+def test_who_shows_a_certificate(t):
+    """A file is judged as a client that shows it, and the service would be told the same."""
+    m = Mesh(t, subjects=["CN=nobody"])
+    uri, mail = "URI:spiffe://mesh.test/a", "email:a@mesh.test"
+    names = (("by-digest", []), ("by-subject", ["x.test"]), ("by-uri", [uri, "x.test"]),
+             ("by-dns", ["IP:192.0.2.1", "A.mesh.test"]), ("by-mail", [mail]), ("stranger", ["b.test"]),
+             ("nul", [certs.der_name(b"a.mesh.test\0.evil.test")]), ("n" * 63, [uri]))
+    shown = [m.cert(name, sans) for name, sans in names]
+    m.allow(sha256=[shown[0].sha256()], subjects=["CN=by-subject"],
+            sans=["uri:spiffe://mesh.test/a", "dns:a.mesh.test", "email:a@mesh.test"])
+    g = m.door.place.g
+    good = []
+    for cert in shown:
+        e = explain(t, g, "GET", "https://site.test/", cert=cert)
+        real = m.ask(cert)
+        good.append(e["auth"]["good"])
+        t.equal((e["action"], e["status"], e["reason"]), ("forward", None, None) if real == 200
+                else ("refuse", *real), f"{cert.name}: what becomes of it")
+        t.equal((e["certificate"]["sha256"], e["certificate"]["subject"]),
+                (cert.sha256(), f"CN={cert.name}"), f"{cert.name}: whose it is")
+        if real == 200:
+            said = dict(map(split, e["request_fields"]["set"]))
+            t.equal({n: v for n, v in said.items() if n.startswith("x-client-cert")}, m.told(),
+                    f"{cert.name}: what the service is told")
+            t.equal(e["auth"]["client"], m.told().get("x-client-cert-san"), f"{cert.name}: as whom")
+    t.equal(good, [True] * 5 + [False] * 2 + [True], "who is let in")
+    e = explain(t, g, "GET", "https://site.test/", cert=shown[3])
+    t.equal(e["certificate"]["sans"], ["dns:a.mesh.test"], "its names")
+    e = explain(t, g, "GET", "https://site.test/")
+    t.equal((e["certificate"], e["status"], e["reason"]), (None, *m.ask(None)), "without one")
+    out = explain(t, g, "GET", "https://site.test/", cert=shown[2], flags=())
+    for line in (f"cert      sha256 {shown[2].sha256()}", "cert      subject CN=by-uri",
+                 "cert      san uri:spiffe://mesh.test/a", "cert      san dns:x.test",
+                 "auth      mesh (mtls): good, as uri:spiffe://mesh.test/a"):
+        t.check(f"{line}\n" in out, f"no line {line!r} in {out}")
+
+
+def test_a_certificate_is_shown_to_who_asks(t):
+    m = Mesh(t, subjects=["CN=one"])
+    one, pair = m.cert("one"), m.site.as_config()
+    asks = dict(pair, names=["site.test"], client_ca=m.ca.cert)
+    other = certs.Cert(t.folder, "other", ["other.test"]).as_config()
+    place = Place(t, [], config={"listeners": [
+        {"address": "127.0.0.1:0"},
+        {"address": "127.0.0.1:0", "tls": {"certificates": [other, asks]}}]})
+    rows = [("https://site.test/", (), None), ("https://SITE.test:8443/x", (), None),
+            ("https://other.test/", (), "no client_ca"), ("https://nobody.test/", (), "no client_ca"),
+            ("https://127.0.0.1/", (), "no client_ca"), ("https://[::1]:443/", (), "no client_ca"),
+            ("http://site.test/", (), "over TLS only"), ("/", ("-H", "Host: site.test"), "over TLS only")]
+    for url, fields, want in rows:
+        code, out, err = gwtool(t, "--socket", place.g.control_path, "--json", "explain", "GET", url,
+                                *fields, "--cert", one.cert)
+        t.equal(code, 78 if want else 0, f"{url}: {out}{err}")
+        t.check(not want or want in err and "certificate: " in err, f"{url}: {err}")
+    for file, want in ((one.key, "holds no certificate"), ("/nowhere.pem", "No such file")):
+        code, _, err = gwtool(t, "--socket", place.g.control_path, "explain", "GET", "https://site.test/",
+                              "--cert", file)
+        t.equal(code, 78, f"{file}: {err}")
+        t.check(f"{file}: {want}" in err, err)
+
+
 def test_a_limit_with_a_new_key_begins_anew(t):
     p = Origins(t, ROUTES)
     for key in ("all", "route", "all"):
@@ -346,3 +409,7 @@ def test_wrong_arguments(t):
             t.equal((r["ok"], r.get("error", {}).get("code"), r.get("error", {}).get("path")),
                     (False, code, path), f"{str(args)[:80]}")
     t.equal(p.ask("/"), "a", "it lives")
+
+
+for _fn in (test_who_shows_a_certificate, test_a_certificate_is_shown_to_who_asks):
+    _fn.clear = True  # They bring certificates of their own.

@@ -47,7 +47,7 @@ def test_bash_completes(t):
             (("--socket", "y"), FILES), (("push-policy", "x"), FILES), (("diff-policy", "x", "y"), FILES),
             (("push-policy", "x", "--d"), ["--dry-run"]),
             (("push-policy", "--expect-generation", ""), []),
-            (("explain", "GET", "/", "-H", ""), []), (("status", ""), []),
+            (("explain", "GET", "/", "-H", ""), []), (("explain", "--ce"), ["--cert"]), (("status", ""), []),
             (("schema", "p"), ["policy"]), (("completion", ""), ["bash", "zsh"]),
             (("nothing", ""), [])):
         t.equal(offered(t, *words), want, f"{words}")
