@@ -8,6 +8,7 @@ import re
 import time
 
 from harness import programs
+from harness.certs import Cert, client_context
 from harness.h2upstream import H2Upstream
 from harness.place import Place
 from harness.tokens import Secret
@@ -46,16 +47,22 @@ def recipes(t):
 
 
 class Stage:
-    """A gateway with a recipe's policy, in front of an origin for each address in it."""
+    """A gateway with a recipe's policy, in front of an origin for each address in it. 'asks': over
+    TLS, and clients may show certificates of an authority.
+    """
 
-    def __init__(self, t, recipe):
+    def __init__(self, t, recipe, asks=False):
         self.t = t
+        listener = dict(LISTENER)
+        if asks:
+            self.ca, self.site = Cert(t.folder, "ca"), Cert(t.folder, "site", ["site.test"])
+            listener["tls"] = {"certificates": [self.site.as_config()], "client_ca": self.ca.cert}
         self.silent = False
         policy = recipe.policies[0]
         h2 = recipe.services_of("h2c")
         self.origins = {a: t.keep_upstream(H2Upstream(self._serve_h2)) if a in h2
                         else t.upstream(self._serve) for _, a in ADDRESS.findall(policy)}
-        self.place = Place(t, [], listener=LISTENER, state=False)
+        self.place = Place(t, [], listener=listener, state=False)
         with open(self.place.file, "w", encoding="utf-8") as f:
             f.write(ADDRESS.sub(lambda m: f'{m[1]}"{self._ours(m[2])}"', policy))
         code, _, err = programs.gwtool(t, "check-policy", self.place.file)
@@ -291,6 +298,27 @@ def people_and_programs(t, s):
     t.check(got[0] == "10.0.0.111:8080" and (429, "rate_limited") in got, f"bob's limit: {got}")
 
 
+def mesh(t, s):
+    shop, ops = "URI:spiffe://example.org/ns/shop/sa/", (403, "client_identity")
+    here = "10.0.0.121:8080"
+    for name, sans, entries, admin in (
+            ("billing", [shop + "billing"], here, ops), ("refunds", ["x.test", shop + "refunds"], here, ops),
+            ("other", [shop + "other"], ops, ops), ("longer", [shop + "billing/x"], ops, ops),
+            ("jump", ["Jump.example.org"], ops, here), ("person", ["email:ops@example.org"], ops, here),
+            ("below", ["x.jump.example.org"], ops, ops), ("old-jump", [], ops, ops)):
+        shown = Cert(t.folder, name, sans, issuer=s.ca)
+        c = t.client(s.g, tls=client_context(s.site, shown), name="site.test")
+        for path, want in (("/entries/7", entries), ("/admin", admin)):
+            t.equal(s.goes_to(path, host="site.test", client=c), want, f"{name} at {path}")
+            code, out, _ = programs.gwtool(t, "--socket", s.g.control_path, "--json", "explain", "GET",
+                                           f"https://site.test{path}", "--cert", shown.cert)
+            t.equal((code, json.loads(out)["auth"]["good"]), (0, want == here), f"{name} at {path}, explained")
+        m = s.origins[here].messages[-1]
+        if name in ("refunds", "jump"):
+            t.equal(m.get("x-client-cert-san"), {"refunds": "uri:spiffe://example.org/ns/shop/sa/refunds",
+                                                 "jump": "dns:jump.example.org"}[name], "told")
+
+
 CHECKS = {
     "1. One service behind everything": one_service,
     "2. Many services by path and host": many_services,
@@ -303,7 +331,9 @@ CHECKS = {
     "9. CORS for a browser application": cors,
     "10. An HTTP/2 and gRPC service, with its timeouts and body limits": grpc,
     "11. Tokens for people, keys for programs": people_and_programs,
+    "12. Services of a mesh, by the names in their certificates": mesh,
 }
+ASKS = ("12. Services of a mesh, by the names in their certificates",)
 
 
 def test_every_recipe_is_tested(t):
@@ -314,10 +344,10 @@ def test_every_recipe_is_tested(t):
         t.check(r.examples, f"{r.heading}: no example")
 
 
-def of_each(t, do):
+def of_each(t, do, asks=()):
     for recipe in recipes(t):
         try:
-            s = Stage(t, recipe)
+            s = Stage(t, recipe, recipe.heading in asks)
             do(recipe, s)
             s.g.stop()
         except AssertionError as e:
@@ -325,7 +355,7 @@ def of_each(t, do):
 
 
 def test_policies_do_what_is_promised(t):
-    of_each(t, lambda recipe, s: CHECKS[recipe.heading](t, s))
+    of_each(t, lambda recipe, s: CHECKS[recipe.heading](t, s), ASKS)
 
 
 def test_curl_prints_what_is_written(t):
