@@ -89,7 +89,9 @@ struct verdict policy_decide(const struct policy_table *table, const struct poli
 	case POLICY_UNKNOWN_HOST:
 		return refuse(table, POLICY_NO_ROUTE, REASON_HOST_NOT_ALLOWED);
 	case POLICY_UNKNOWN_PATH:
-		return refuse(table, POLICY_NO_ROUTE, REASON_NO_ROUTE);
+		return refuse(table, POLICY_NO_ROUTE,
+			      policy_allow(table, request, NULL) ? REASON_METHOD_NOT_ALLOWED
+								 : REASON_NO_ROUTE);
 	case POLICY_FOUND:
 		break;
 	}

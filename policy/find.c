@@ -59,15 +59,20 @@ static uint32_t find_host(const struct policy_table *table, struct slice name)
 
 /* --- The path. ------------------------------------------------------------------------------- */
 
+static bool names_method(const struct policy_table *table, const struct policy_route *route,
+			 struct slice method)
+{
+	for (uint32_t i = 0; i < route->methods.n; i++)
+		if (slice_eq(table_text_of(table, route->methods, i), method))
+			return true;
+	return false;
+}
+
 static bool method_fits(const struct policy_table *table, const struct policy_route *route,
 			struct slice method)
 {
-	const struct policy_part *methods = table_at_(table, route->methods.at);
-
-	for (uint32_t i = 0; i < route->methods.n; i++)
-		if (slice_eq(table_text(table, methods[i]), method))
-			return true;
-	return route->methods.n == 0;
+	return route->methods.n == 0 || names_method(table, route, method) ||
+	       (slice_eq(method, SLICE("HEAD")) && names_method(table, route, SLICE("GET")));
 }
 
 static bool fields_fit(const struct policy_table *table, const struct policy_route *route,
@@ -137,28 +142,129 @@ static void hash_prefixes(struct prefixes *p, const struct policy_host *host, st
 	p->whole = hash;
 }
 
+/* The places of a request's host and path that have routes, the closest first. */
+struct walk {
+	uint32_t host;
+	bool exact; /* The path as a whole is still to be looked for. */
+	struct prefixes left;
+};
+
+/* False: its host has no routes. */
+static bool walk_begin(struct walk *w, const struct policy_table *table,
+		       const struct policy_request *request)
+{
+	const struct policy_host *host;
+
+	w->host = find_host(table, request->host);
+	if (w->host == POLICY_NO_HOST)
+		return false;
+	host = (const struct policy_host *)table_at_(table, table->hosts.at) + w->host;
+	w->exact = host->exact;
+	hash_prefixes(&w->left, host, request->path);
+	return true;
+}
+
+/* NULL: there is no more. */
+static const struct policy_key *walk_next(struct walk *w, const struct policy_table *table,
+					  struct slice path)
+{
+	struct prefixes *p = &w->left;
+	const struct policy_key *key = NULL;
+
+	if (w->exact)
+		key = look(table, table->paths, find_finish(p->whole, w->host), path, w->host);
+	w->exact = false;
+	while (!key && p->n > 0) {
+		p->n--;
+		key = look(table, table->prefixes, find_finish(p->hashes[p->n], w->host),
+			   slice_take(path, p->lens[p->n]), w->host);
+	}
+	return key;
+}
+
 enum policy_found policy_find(const struct policy_table *table,
 			      const struct policy_request *request, uint32_t *ret_route)
 {
-	uint32_t id = find_host(table, request->host);
-	const struct policy_host *host;
 	const struct policy_key *key;
-	struct prefixes p;
+	struct walk w;
 
-	if (id == POLICY_NO_HOST)
+	if (!walk_begin(&w, table, request))
 		return POLICY_UNKNOWN_HOST;
-	host = (const struct policy_host *)table_at_(table, table->hosts.at) + id;
-	hash_prefixes(&p, host, request->path);
-	if (host->exact) {
-		key = look(table, table->paths, find_finish(p.whole, id), request->path, id);
-		if (key && try(table, key, request, ret_route))
+	while ((key = walk_next(&w, table, request->path)))
+		if (try(table, key, request, ret_route))
 			return POLICY_FOUND;
-	}
-	while (p.n-- > 0) {
-		key = look(table, table->prefixes, find_finish(p.hashes[p.n], id),
-			   slice_take(request->path, p.lens[p.n]), id);
-		if (key && try(table, key, request, ret_route))
-			return POLICY_FOUND;
-	}
 	return POLICY_UNKNOWN_PATH;
+}
+
+/* --- Methods that would have been taken. ----------------------------------------------------- */
+
+static bool is_listed(struct slice list, struct slice method)
+{
+	struct slice one;
+	bool more = true;
+
+	while (more) {
+		more = slice_split(list, ',', &one, &list);
+		if (slice_eq(slice_trim(one), method))
+			return true;
+	}
+	return false;
+}
+
+/* Once, and only as a whole. */
+static void put_method(struct writer *out, struct slice method)
+{
+	if (is_listed(writer_slice(out), method) || writer_room(out) < method.len + 2)
+		return;
+	if (writer_len(out))
+		writer_lit(out, ", ");
+	writer_put(out, method);
+}
+
+static void put_methods(const struct policy_table *table, const struct policy_route *route,
+			struct writer *out)
+{
+	for (uint32_t i = 0; i < route->methods.n; i++) {
+		struct slice method = table_text_of(table, route->methods, i);
+
+		put_method(out, method);
+		if (slice_eq(method, SLICE("GET")))
+			put_method(out, SLICE("HEAD"));
+	}
+}
+
+/* What the fitting routes of one place take. False: none of them fits. */
+static bool allow_at(const struct policy_table *table, const struct policy_key *key,
+		     const struct policy_request *request, struct writer *out)
+{
+	const uint32_t *routes = table_at_(table, key->routes.at);
+	bool any = false;
+
+	for (uint32_t i = 0; i < key->routes.n && !(any && !out); i++) {
+		const struct policy_route *route = table_route(table, routes[i]);
+
+		if (!fields_fit(table, route, request))
+			continue;
+		any = true;
+		if (out)
+			put_methods(table, route, out);
+	}
+	return any;
+}
+
+bool policy_allow(const struct policy_table *table, const struct policy_request *request,
+		  struct writer *out)
+{
+	struct writer list = out ? writer_make(out->ptr, writer_room(out)) : (struct writer){ 0 };
+	const struct policy_key *key;
+	bool any = false;
+	struct walk w;
+
+	if (!walk_begin(&w, table, request))
+		return false;
+	while ((key = walk_next(&w, table, request->path)))
+		any = allow_at(table, key, request, out ? &list : NULL) || any;
+	if (out)
+		writer_put(out, writer_slice(&list));
+	return any;
 }

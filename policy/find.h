@@ -8,7 +8,7 @@
  *    then shorter ones.
  * 3. Of routes with the same path: more fields before fewer, with methods before without,
  *    then the order in which they were written. What does not fit (method, a field)
- *    is passed over, on to shorter prefixes.
+ *    is passed over, on to shorter prefixes. HEAD goes where GET may go (RFC 9110 9.1).
  *
  * Costs what the request's host and path are long, and not what the table is large: two
  * hashes, each computed once over its text, and a look for each prefix's length that the
@@ -18,6 +18,7 @@
  */
 #pragma once
 
+#include "core/base/writer.h"
 #include "policy/decide.h"
 
 enum policy_found { POLICY_FOUND, POLICY_UNKNOWN_HOST, POLICY_UNKNOWN_PATH };
@@ -25,6 +26,15 @@ enum policy_found { POLICY_FOUND, POLICY_UNKNOWN_HOST, POLICY_UNKNOWN_PATH };
 /* FOUND: *ret_route is the route's index. */
 enum policy_found policy_find(const struct policy_table *table,
 			      const struct policy_request *request, uint32_t *ret_route);
+
+enum { POLICY_ALLOW_MAX = 512 }; /* Bytes; methods beyond them are not told. */
+
+/*
+ * Of a request whose path is UNKNOWN: do routes of its host and path refuse only its method? Their
+ * methods then go to 'out', each once, as Allow lists them (RFC 9110 10.2.1); NULL: to nobody.
+ */
+bool policy_allow(const struct policy_table *table, const struct policy_request *request,
+		  struct writer *out);
 
 /* --- Between find.c and compile.c: how keys are hashed. ------------------------------------- */
 

@@ -235,7 +235,8 @@ static const struct schema_field match_fields[] = {
 	  .max = POLICY_METHODS_MAX,
 	  .element = &method,
 	  .example = "[GET, HEAD]",
-	  .help = "None: any method." },
+	  .help = "None: any method. GET takes HEAD as well. A method that none of the routes of a host "
+		  "and path takes is answered 405, method_not_allowed, with theirs in allow." },
 	{ .key = "headers",
 	  SCHEMA_COUNTED(written_match, headers, n_headers),
 	  .type = SCHEMA_NAMED,
@@ -405,7 +406,8 @@ static const struct schema_field route_fields[] = {
 static const struct schema route_schema = {
 	.title = "route",
 	.help = "What happens to requests that match. Those that no route matches are answered 421 "
-		"(host_not_allowed) or 404 (no_route).",
+		"(host_not_allowed), 405 (method_not_allowed, where only the method is another) or 404 "
+		"(no_route).",
 	.size = sizeof(struct written_route),
 	.n_fields = ARRAY_SIZE(route_fields),
 	.fields = route_fields,

@@ -90,10 +90,11 @@ void exchange_reply(struct exchange *ex, uint16_t status, struct slice text, str
 	exchange_answer(ex, &answer);
 }
 
-/* Lines that a status asks for. */
-static void put_lines_for(const struct exchange *ex, uint16_t status, struct writer *out)
+/* Lines that a status asks for. A 405 of the policy brings the methods of its routes. */
+static void put_lines_for(const struct exchange *ex, uint16_t status, struct slice more,
+			  struct writer *out)
 {
-	if (status == 405)
+	if (status == 405 && more.len == 0)
 		writer_lit(out, "allow: GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH\r\n");
 	if (status != 429 && status != 503)
 		return;
@@ -139,7 +140,7 @@ static void refuse(struct exchange *ex, uint16_t status, enum reason reason,
 	writer_lit(&out, ",\"reason\":\"");
 	writer_put(&out, reason_label(reason));
 	writer_lit(&out, "\"}\n");
-	put_lines_for(ex, status, &fields);
+	put_lines_for(ex, status, more, &fields);
 	writer_put(&fields, more);
 	GW_ASSERT(!fields.overflow);
 	exchange_answer(

@@ -363,6 +363,20 @@ static void take_route(struct exchange *ex, struct http_head *head,
 	carry_out(ex, head, who, &j);
 }
 
+_Static_assert((int)QUESTION_ALLOW_MAX <= (int)EXCHANGE_CHALLENGE, "a refusal has room for it");
+
+static void refuse_without_route(struct exchange *ex, const struct policy_table *table,
+				 const struct policy_request *request)
+{
+	enum reason reason = (enum reason)ex->verdict.reason;
+	char text[QUESTION_ALLOW_MAX];
+
+	exchange_refuse_with(ex, reason,
+			     reason == REASON_METHOD_NOT_ALLOWED
+				     ? question_allow(table, request, text)
+				     : SLICE(""));
+}
+
 static void judge_by_policy(struct exchange *ex, struct http_head *head,
 			    const struct exchange_client *who)
 {
@@ -372,7 +386,7 @@ static void judge_by_policy(struct exchange *ex, struct http_head *head,
 	ex->verdict = policy_decide(table, &request);
 	ex->account.generation = ex->verdict.generation;
 	if (ex->verdict.index == POLICY_NO_ROUTE)
-		exchange_refuse(ex, ex->verdict.status, ex->verdict.reason, ACCOUNT_BY_GATEWAY);
+		refuse_without_route(ex, table, &request);
 	else
 		take_route(ex, head, who, table);
 }

@@ -2,6 +2,7 @@
 #include "core/proxy/question.h"
 
 #include "core/proxy/proxy.h"
+#include "policy/find.h"
 
 bool question_is_health(const struct proxy_options *options, const struct http_head *head)
 {
@@ -39,4 +40,18 @@ struct policy_request question_of(const struct http_head *head)
 		.field = field_of,
 		.head = head,
 	};
+}
+
+_Static_assert(sizeof("allow: \r\n") + POLICY_ALLOW_MAX <= QUESTION_ALLOW_MAX, "a line has room");
+
+struct slice question_allow(const struct policy_table *table, const struct policy_request *request,
+			    char text[QUESTION_ALLOW_MAX])
+{
+	char methods[POLICY_ALLOW_MAX];
+	struct writer list = writer_make(methods, sizeof(methods));
+	struct writer line = writer_make(text, QUESTION_ALLOW_MAX);
+
+	if (policy_allow(table, request, &list))
+		writer_field(&line, SLICE("allow"), writer_slice(&list));
+	return writer_slice(&line);
 }

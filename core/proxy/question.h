@@ -19,3 +19,12 @@ bool question_is_ours(const struct http_head *head);
 
 /* Lent from the head. */
 struct policy_request question_of(const struct http_head *head);
+
+enum { QUESTION_ALLOW_MAX = 540 };
+
+/*
+ * What a refusal says of a request that the policy has no route for: "allow" with METHOD_NOT_ALLOWED,
+ * else nothing.
+ */
+struct slice question_allow(const struct policy_table *table, const struct policy_request *request,
+			    char text[QUESTION_ALLOW_MAX]);

@@ -47,6 +47,14 @@ static bool ask_gateway(const struct explain_place *place, struct explanation *e
 	return true;
 }
 
+static bool refuse_without_route(const struct explain_place *place, struct explanation *e,
+				 const struct policy_request *request)
+{
+	if (e->verdict.reason == REASON_METHOD_NOT_ALLOWED)
+		e->lines = question_allow(place->table, request, e->lines_text);
+	return refuse(e, e->verdict.status, e->verdict.reason);
+}
+
 static bool ask_policy(const struct explain_place *place, struct explanation *e)
 {
 	struct http_head *head = &e->parser.head;
@@ -54,7 +62,7 @@ static bool ask_policy(const struct explain_place *place, struct explanation *e)
 
 	e->verdict = policy_decide(place->table, &request);
 	if (e->verdict.index == POLICY_NO_ROUTE)
-		return refuse(e, e->verdict.status, e->verdict.reason);
+		return refuse_without_route(place, e, &request);
 	e->source = forward_source(head, &place->peer, place->listener);
 	e->route = table_route(place->table, e->verdict.index);
 	handling_begin(&e->handling, place->table, e->verdict.index, head, &e->source,

@@ -34,6 +34,8 @@ ROUTES = [
     ("post", {"path_prefix": "/", "methods": ["POST"]}, "b", {"max_body": "off"}),
     ("field", {"path_prefix": "/", "headers": {"x-version": "2"}}, "b"),
     ("nobody", {"path_prefix": "/nobody"}, "empty"),
+    ("read", {"hosts": ["read.test"], "methods": ["GET", "PUT"]}, "a"),
+    ("odd", {"hosts": ["read.test"], "methods": ["POST"], "headers": {"x-odd": "1"}}, "b"),
 ]
 
 REQUESTS = [
@@ -59,6 +61,8 @@ REQUESTS = [
     ("GET", "/", [("X-Forwarded-For", "10.9.9.9"), ("Forwarded", "for=10.9.9.9"),
                   ("X-Request-Id", "abc")]),
     ("GET", "/health"), ("POST", "/health"),
+    ("GET", "/r", [], "read.test"), ("HEAD", "/r", [], "read.test"),
+    ("DELETE", "/r", [], "read.test"), ("DELETE", "/r", [("X-Odd", "1")], "read.test"),
     # What no client may send.
     ("GET", "/../etc/passwd"), ("GET", "/%2e%2e/x"), ("GET", "/a%2fb"), ("GET", "/%zz"),
     ("GET", "/a b"), ("GET", "nope"), ("GET", "/" + "x" * 9000), ("G(T", "/"), ("BREW", "/"),

@@ -139,6 +139,29 @@ def test_answers_of_its_own(t):
     t.equal(s.place.g.access(lambda r: r["path"] == "/gone")[0]["route"], "gone", "in the log")
 
 
+def test_methods_that_no_route_takes(t):
+    s = Stage(t, [("read", {"path_prefix": "/r", "methods": ["GET"]}, {"service": "s"}),
+                  ("write", {"path_prefix": "/r", "methods": ["PUT"], "headers": {"x-edit": "1"}},
+                   {"service": "s"}),
+                  ("sub", {"path_prefix": "/r/s", "methods": ["POST"]}, {"service": "s"})])
+    for what, ask in s.asks():
+        for method, path, fields, status, allow in (
+                ("GET", "/r", [], 200, None), ("HEAD", "/r", [], 200, None),
+                ("POST", "/r/s", [], 200, None), ("GET", "/r/s", [], 200, None),
+                ("PUT", "/r", [("X-Edit", "1")], 200, None),
+                ("PUT", "/r", [], 405, "GET, HEAD"), ("OPTIONS", "/r", [], 405, "GET, HEAD"),
+                ("POST", "/r", [("X-Edit", "1")], 405, "PUT, GET, HEAD"),
+                ("PATCH", "/r/s/t", [], 405, "POST, GET, HEAD"), ("DELETE", "/x", [], 404, None)):
+            r = ask(method, path, fields)
+            t.equal((r.status, values(r, "allow")), (status, [allow] if allow else []),
+                    f"{what}: {method} {path} {fields}")
+            if status != 200:
+                t.equal(json.loads(r.body)["reason"],
+                        "method_not_allowed" if allow else "no_route", f"{what}: {method} {path}")
+    t.check(s.place.g.wait_metric(lambda m: m.sum(
+        "gateway_rejected_requests_total", reason="method_not_allowed") == 8), "in metrics")
+
+
 def test_fields_of_requests(t):
     rules = {"set": {"X-Tenant": "blue", "X-Who": "${client_ip} ${method} ${host} ${scheme}",
                      "X-Id": "${request_id}", "X-Path": "${path}|${query}",

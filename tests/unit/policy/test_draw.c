@@ -129,7 +129,7 @@ static void routes_decide(void **state)
 	assert_int_equal(decide("GET", "a.test", "/x"), 0);
 	assert_int_equal(decide("GET", "a.test", "/x/"), -413);
 	assert_int_equal(decide("GET", "b.test", "/c"), 2);
-	assert_int_equal(decide("POST", "b.test", "/c"), -404);
+	assert_int_equal(decide("POST", "b.test", "/c"), -405);
 	assert_int_equal(decide("GET", "b.test", "/"), -404);
 	draw_yaml("version: 1\nenabled: false\nservices: {s: }\nroutes: [{name: c, service: s}]");
 	assert_int_equal(decide("GET", "b.test", "/c"), -429);

@@ -199,6 +199,80 @@ static void what_asks_for_more_goes_first(void **state)
 	assert_found("get", "h", "/p", NULL, 0);
 }
 
+static void head_goes_where_get_goes(void **state)
+{
+	(void)state;
+	forget();
+	rule(NULL, "/p", NULL, NULL);
+	rule(NULL, "/p", "GET", NULL);
+	rule(NULL, "/q", "HEAD", NULL);
+	rule(NULL, "/q", "GET", NULL);
+	compile();
+	assert_found("HEAD", "h", "/p", NULL, 1);
+	assert_found("HEAD", "h", "/q", NULL, 2);
+	assert_found("GET", "h", "/q", NULL, 3);
+	assert_found("POST", "h", "/p", NULL, 0);
+}
+
+static void assert_allowed(const char *host, const char *path, const char *field, const char *want)
+{
+	const struct policy_request request = { .method = SLICE("DELETE"),
+						.host = slice_of(host),
+						.path = slice_of(path),
+						.field = field_of,
+						.head = field };
+	char text[POLICY_ALLOW_MAX];
+	struct writer list = writer_make(text, sizeof(text));
+
+	assert_int_equal(find("DELETE", host, path, field), NO_PATH);
+	assert_int_equal(policy_allow(rules.table, &request, &list), want != NULL);
+	assert_int_equal(policy_allow(rules.table, &request, NULL), want != NULL);
+	assert_true(slice_eq(writer_slice(&list), slice_of(want ? want : "")));
+}
+
+/* Of all places that the request comes by, and of no other. */
+static void methods_that_would_be_taken_are_told(void **state)
+{
+	(void)state;
+	forget();
+	rule(NULL, "/p", "POST", NULL);
+	rule(NULL, "/p", "GET", NULL);
+	rule(NULL, "/p", "PUT", "x-a");
+	rule(NULL, "/p/q", "POST", NULL);
+	rule(NULL, "=/p/q", "PATCH", NULL);
+	rule("a.test", "/p", "LOCK", NULL);
+	rule("b.test", "/p", "LOCK", "x-a");
+	compile();
+	assert_allowed("h", "/p", NULL, "POST, GET, HEAD");
+	assert_allowed("h", "/p", "x-a", "PUT, POST, GET, HEAD");
+	assert_allowed("h", "/p/q", NULL, "PATCH, POST, GET, HEAD");
+	assert_allowed("h", "/p/q/r", NULL, "POST, GET, HEAD");
+	assert_allowed("h", "/", NULL, NULL);
+	assert_allowed("a.test", "/p", NULL, "LOCK");
+	assert_allowed("a.test", "/q", NULL, NULL);
+	assert_allowed("b.test", "/p", NULL, NULL);
+}
+
+/* What has no room is left out as a whole. */
+static void methods_that_are_told_are_bounded(void **state)
+{
+	static char names[ROUTES_MAX][32];
+	char text[POLICY_ALLOW_MAX];
+	struct writer list = writer_make(text, sizeof(text));
+	const struct policy_request request = { .method = SLICE("GET"), .path = SLICE("/") };
+
+	(void)state;
+	forget();
+	for (int i = 0; i < ROUTES_MAX; i++) {
+		(void)snprintf(names[i], sizeof(names[i]), "METHOD-%023d", i);
+		rule(NULL, "/", names[i], NULL);
+	}
+	compile();
+	assert_true(policy_allow(rules.table, &request, &list));
+	assert_false(list.overflow);
+	assert_int_equal(writer_len(&list), 16 * 30 + 15 * 2);
+}
+
 /* As deep as a prefix may be, and a path that goes on behind it. */
 static void depths_are_bounded(void **state)
 {
@@ -335,6 +409,9 @@ int main(void)
 		cmocka_unit_test(any_host_is_for_the_rest),
 		cmocka_unit_test(paths_are_of_whole_segments),
 		cmocka_unit_test(what_asks_for_more_goes_first),
+		cmocka_unit_test(head_goes_where_get_goes),
+		cmocka_unit_test(methods_that_would_be_taken_are_told),
+		cmocka_unit_test(methods_that_are_told_are_bounded),
 		cmocka_unit_test(depths_are_bounded),
 		cmocka_unit_test(random_rules_are_kept),
 	};
