@@ -9,7 +9,8 @@ enum {
 	POLICY_ENDPOINTS_MAX = 4096,       /* In all services. */
 	POLICY_SERVICE_ENDPOINTS_MAX = 64, /* In one. */
 	POLICY_ROUTES_MAX = 60000,
-	POLICY_ADDRS_MAX = 8, /* Addresses one name may stand for. */
+	POLICY_PLACE_ROUTES_MAX = 64, /* Of one host and path: they are tried one by one. */
+	POLICY_ADDRS_MAX = 8,         /* Addresses one name may stand for. */
 	POLICY_NAME_MAX = 64,
 	POLICY_HOST_TEXT_MAX = 255,
 	POLICY_SERVER_NAME_MAX = 253,

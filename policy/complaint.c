@@ -1,19 +1,26 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "policy/complaint.h"
 
+#include <stdarg.h>
+#include <stdio.h>
+
 #include "core/base/writer.h"
 #include "core/document/path.h"
 
 static const struct report_place nowhere;
 
-void complaint_route(struct report *rep, uint32_t i, const char *below, const char *text)
+void complaint_route(struct report *rep, uint32_t i, const char *below, const char *format, ...)
 {
-	char path[REPORT_PATH_MAX];
+	char path[REPORT_PATH_MAX], text[REPORT_TEXT_MAX];
 	struct writer w = writer_make(path, sizeof(path));
+	va_list args;
 
-	writer_lit(&w, "routes");
+	path_put_key(&w, SLICE("routes"));
 	path_put_index(&w, i);
 	writer_put(&w, slice_of(below));
+	va_start(args, format);
+	(void)vsnprintf(text, sizeof(text), format, args); /* Cut when it is too long. */
+	va_end(args);
 	report_add(rep, REPORT_SEMANTIC, nowhere, writer_slice(&w), "%s", text);
 }
 

@@ -10,7 +10,8 @@
 #include "core/document/report.h"
 
 /* Of route i; 'below' is the rest of the path, such as ".cors.credentials", or "". */
-void complaint_route(struct report *rep, uint32_t i, const char *below, const char *text);
+__attribute__((format(printf, 4, 5))) void
+complaint_route(struct report *rep, uint32_t i, const char *below, const char *format, ...);
 /* Of an element of a map by names; the same. */
 void complaint_named(struct report *rep, const char *map, struct slice name, const char *below,
 		     const char *text);

@@ -12,6 +12,7 @@
 #include "policy/complaint.h"
 #include "policy/handling.h"
 #include "policy/limit.h"
+#include "policy/match.h"
 #include "policy/san.h"
 #include "policy/short_form.h"
 #include "policy/table.h"
@@ -108,27 +109,6 @@ static int check_route_names(const struct written_policy *p, struct report *rep)
 				  "is the name of another route, too", names[i].name);
 	free(names);
 	return 0;
-}
-
-/* --- Routes. --------------------------------------------------------------------------------- */
-
-static uint32_t n_segments(struct slice path)
-{
-	uint32_t n = 0;
-
-	for (size_t i = 0; i < path.len; i++)
-		n += path.ptr[i] == '/';
-	return n;
-}
-
-static void check_match(const struct written_match *m, uint32_t i, struct report *rep)
-{
-	if (m->path.len && m->path_prefix.len)
-		add_error(rep, "routes", i, ".match", "and path_prefix exclude each other",
-			  m->path);
-	if (n_segments(m->path_prefix) > POLICY_SEGMENTS_MAX)
-		add_error(rep, "routes", i, ".match.path_prefix", "has more than 31 segments",
-			  m->path_prefix);
 }
 
 /* --- What routes do. ------------------------------------------------------------------------- */
@@ -328,7 +308,7 @@ static int check(const struct written_policy *p, struct report *rep)
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < p->n_routes; i++) {
-		check_match(&p->routes[i].match, i, rep);
+		match_check(&p->routes[i].match, i, rep);
 		lower_match(&p->routes[i].match);
 		r = check_handling(&p->routes[i], i, rep);
 		check_limits(p, i, rep);
@@ -343,6 +323,8 @@ static int check(const struct written_policy *p, struct report *rep)
 		r = check_services_exist(p, rep);
 	if (r == 0)
 		r = check_route_names(p, rep);
+	if (r == 0)
+		r = match_check_all(p, rep);
 	return r < 0 ? r : rep->n_all == n_before ? 0 : -EINVAL;
 }
 

@@ -195,6 +195,7 @@ static const struct schema_field host = {
 
 static const struct schema_field method = {
 	.type = SCHEMA_TEXT,
+	.max = 32,
 	.check = form_token,
 	.expected = "a method, such as GET",
 };
@@ -245,7 +246,7 @@ static const struct schema_field match_fields[] = {
 	  .expected = "a field's name",
 	  .element = &header_value,
 	  .example = "{x-version: \"2\"}",
-	  .help = "Fields that the request must have, once, with these very values." },
+	  .help = "Fields that the request must have, once, with these very values. Not host: see hosts." },
 };
 
 static const struct schema match_schema = {
@@ -254,7 +255,9 @@ static const struct schema match_schema = {
 		"wildcard before a shorter, and routes without hosts where none fits. Then the path: "
 		"equal as a whole, then the longest prefix. Then, among equals, more headers before "
 		"fewer, with methods before without, and the order in the list. What does not fit is "
-		"passed over, on to shorter prefixes of the same host.",
+		"passed over, on to shorter prefixes of the same host. At most 64 routes have the same "
+		"host and path, and each is the first for some request: one that never would be is "
+		"refused.",
 	.size = sizeof(struct written_match),
 	.n_fields = ARRAY_SIZE(match_fields),
 	.fields = match_fields,

@@ -75,7 +75,48 @@ static const struct {
 	  "routes: [{name: r, service: s}, {name: q, service: s}, {name: r, service: s}]",
 	  "f:3:63: routes[2].name: \"r\" is the name of another route, too" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path: /a, path_prefix: /b}}]",
-	  "f:3:39: routes[0].match: \"/a\" and path_prefix exclude each other" },
+	  "f: routes[0].match: has path and path_prefix, which exclude each other" },
+#define METHOD(method_, error_)                                                                    \
+	{                                                                                          \
+		"version: 1\n" S "routes: [{name: r, service: s, match: {methods: [" method_       \
+		"]}}]",                                                                            \
+			"f: routes[0].match.methods: \"" method_ "\" takes no request: " error_    \
+	}
+	METHOD("get", "methods are case-sensitive: GET"),
+	METHOD("Options", "methods are case-sensitive: OPTIONS"),
+	METHOD("TRACE", "the gateway answers it with 405"),
+	METHOD("CONNECT", "the gateway answers it with 405"),
+#define FIELD(field_, error_)                                                                      \
+	{                                                                                          \
+		"version: 1\n" S "routes: [{name: r, service: s, match: {headers: {" field_        \
+		"}}}]",                                                                            \
+			"f: routes[0].match.headers: has " error_                                  \
+	}
+	FIELD("Host: a.test", "\"Host\", which hosts is for"),
+	FIELD("x_y: a", "\"x_y\", and requests with '_' in a field's name are refused"),
+	FIELD("x: \" a\"", "a value with blanks at its ends, which no request has: \" a\""),
+	FIELD("x-a: a, X-A: b", "a field twice, in two spellings"),
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {hosts: [a, b, A]}}]",
+	  "f: routes[0].match.hosts: has \"a\" twice" },
+#define IDLE(one_, other_, error_)                                                                 \
+	{                                                                                          \
+		"version: 1\n" S "routes: [{name: r, service: s, match: {" one_                    \
+		"}}, {name: q, service: s, match: {" other_ "}}]",                                 \
+			"f: routes" error_                                                         \
+	}
+#define BY_FIRST                                                                                   \
+	"[1].match: \"q\" takes no request: for its hosts, path, headers and methods routes[0], "  \
+	"\"r\", is tried before it"
+	IDLE("", "", BY_FIRST),
+	IDLE("", "path_prefix: /", BY_FIRST),
+	IDLE("path_prefix: /x", "path_prefix: /x/", BY_FIRST),
+	IDLE("path: /x", "path: /x", BY_FIRST),
+	IDLE("hosts: [a, b]", "hosts: [B]", BY_FIRST),
+	IDLE("methods: [GET, PUT]", "methods: [PUT, GET]", BY_FIRST),
+	IDLE("methods: [GET, PUT]", "methods: [PUT]", BY_FIRST),
+	IDLE("methods: [GET]", "methods: [HEAD]", BY_FIRST),
+	IDLE("headers: {a: x, b: y}", "headers: {B: y, a: x}", BY_FIRST),
+
 	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path_prefix: /a/../b}}]",
 	  "f:3:53: routes[0].match.path_prefix: \"/a/../b\" is not allowed; allowed: off, or a path in "
 	  "its canonical form" },
@@ -278,6 +319,16 @@ static const struct {
 	  "f:3:48: routes[0].cors.max_age: \"2d\" is not allowed; allowed: 1s to 24h" },
 };
 
+/* Where the same text is written by a macro, it says no place: "f: ". */
+static bool is_meant(const char *got, const char *want)
+{
+	if (strncmp(want, "f: ", 3) == 0 && strncmp(got, "f:3:", 4) == 0) {
+		got = strchr(got + 4, ':') + 1;
+		want += 2;
+	}
+	return strcmp(got, want) == 0;
+}
+
 static void broken_policies_are_refused(void **state)
 {
 	uint32_t n = 0;
@@ -286,7 +337,7 @@ static void broken_policies_are_refused(void **state)
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++) {
 		const char *got = reading(wrong[i].yaml);
 
-		if (got && strcmp(got, wrong[i].error) == 0)
+		if (got && is_meant(got, wrong[i].error))
 			continue;
 		print_error("%s\ngot:  %s\nwant: %s\n", wrong[i].yaml, got ? got : "taken",
 			    wrong[i].error);
@@ -333,34 +384,86 @@ static void hosts_and_fields_are_in_lower_case(void **state)
 	policy_read_free(policy);
 }
 
-static void names_of_certificates_are_as_they_are_looked_for(void **state)
+static void routes_of_one_place_are_taken_when_each_takes_something(void **state)
 {
-	const struct written_mtls *mtls;
+	static const char *const good[][2] = {
+		{ "hosts: [a]", "hosts: [a, b]" },
+		{ "path: /x", "path_prefix: /x" },
+		{ "path: /x", "path: /x/" },
+		{ "methods: [GET]", "" },
+		{ "methods: [HEAD]", "methods: [GET]" },
+		{ "methods: [GET, PUT]", "methods: [GET, POST]" },
+		{ "headers: {a: x}", "headers: {a: y}" },
+		{ "headers: {a: x}", "headers: {b: x}" },
+		{ "", "methods: [GET]" },
+		{ "methods: [brew, Lock]", "methods: [PROPFIND]" },
+	};
+	char yaml[512];
 
 	(void)state;
-	assert_null(reading("version: 1\nauth: {m: {mtls: {sans: [\"uri:spiffe://T/A\", "
-			    "\"dns:B.Test\", \"dns:a.test\"]}}}"));
-	mtls = &policy->auths[0].mtls;
-	assert_int_equal(mtls->n_sans, 3);
-	assert_true(slice_eq(mtls->sans[0], SLICE("dns:a.test")));
-	assert_true(slice_eq(mtls->sans[1], SLICE("dns:b.test")));
-	assert_true(slice_eq(mtls->sans[2], SLICE("uri:spiffe://T/A")));
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		const char *error;
+
+		(void)snprintf(yaml, sizeof(yaml),
+			       "version: 1\n" S "routes: [{name: r, service: s, match: {%s}}, "
+			       "{name: q, service: s, match: {%s}}]",
+			       good[i][0], good[i][1]);
+		error = reading(yaml);
+		if (error)
+			fail_msg("%s", error);
+		policy_read_free(policy);
+	}
+}
+
+/* n routes that differ by a field. */
+static const char *reading_many(int n, const char *match)
+{
+	static char yaml[POLICY_PLACE_ROUTES_MAX * 200];
+	struct writer w = writer_make(yaml, sizeof(yaml) - 1);
+
+	writer_lit(&w, "version: 1\n" S "routes:\n");
+	for (int i = 0; i < n; i++) {
+		char line[160];
+
+		(void)snprintf(line, sizeof(line),
+			       "  - {name: r%d, service: s, match: {headers: {x: v%d}%s}}\n", i, i,
+			       match);
+		writer_put(&w, slice_of(line));
+	}
+	writer_char(&w, '\0');
+	assert_false(w.overflow);
+	return reading(yaml);
+}
+
+static void routes_of_one_place_are_bounded(void **state)
+{
+	(void)state;
+	assert_null(reading_many(POLICY_PLACE_ROUTES_MAX, ""));
 	policy_read_free(policy);
+	assert_string_equal(reading_many(POLICY_PLACE_ROUTES_MAX + 1, ""),
+			    "f: routes: 65 have no hosts and the path_prefix \"/\", and differ by "
+			    "methods and headers only; at most 64 are allowed");
+	assert_string_equal(
+		reading_many(POLICY_PLACE_ROUTES_MAX + 1, ", hosts: [A.test], path: /x/"),
+		"f: routes: 65 have the host \"a.test\" and the path \"/x/\", and differ "
+		"by methods and headers only; at most 64 are allowed");
 }
 
 /* As long as the text is, so much room there is. */
 static void many_small_routes_have_room(void **state)
 {
 	enum { N = 3000 };
-	char *yaml = malloc(N * 40 + 100);
-	struct writer w = writer_make(yaml, N * 40 + 100);
+	char *yaml = malloc(N * 60 + 100);
+	struct writer w = writer_make(yaml, N * 60 + 100);
 
 	(void)state;
 	writer_lit(&w, "{version: 1,services: {s: },routes: [");
 	for (uint64_t i = 0; i < N; i++) {
 		writer_lit(&w, "{name: ");
 		writer_u64(&w, 100000 + i); /* A number is no name. */
-		writer_lit(&w, "a,service: s},");
+		writer_lit(&w, "a,service: s,match: {path: /");
+		writer_u64(&w, i);
+		writer_lit(&w, "}},");
 	}
 	writer_lit(&w, "]}");
 	writer_char(&w, '\0');
@@ -396,7 +499,8 @@ int main(void)
 		cmocka_unit_test(broken_policies_are_refused),
 		cmocka_unit_test(what_is_not_said_has_its_default),
 		cmocka_unit_test(hosts_and_fields_are_in_lower_case),
-		cmocka_unit_test(names_of_certificates_are_as_they_are_looked_for),
+		cmocka_unit_test(routes_of_one_place_are_taken_when_each_takes_something),
+		cmocka_unit_test(routes_of_one_place_are_bounded),
 		cmocka_unit_test(many_small_routes_have_room),
 		cmocka_unit_test(the_page_is_up_to_date),
 	};
