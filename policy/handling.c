@@ -11,7 +11,7 @@ enum { FIXED_ROOM = 1024 }; /* For what is written here and not by an operator. 
 static const struct {
 	const char *name, *value;
 } security[] = {
-	{ "strict-transport-security", "max-age=31536000" },
+	{ "strict-transport-security", NULL }, /* TEMPLATE_STRICT. */
 	{ "x-content-type-options", "nosniff" },
 	{ "x-frame-options", "DENY" },
 	{ "referrer-policy", "strict-origin-when-cross-origin" },
@@ -145,6 +145,18 @@ static bool keeps_security(const struct written_route *r, size_t i)
 	return r->security_headers && !sets(&r->response_headers, slice_of(security[i].name));
 }
 
+/* What is only for TLS has no value in the clear, and is left out there. */
+static void put_security(struct writer *w, size_t i)
+{
+	writer_put(w, slice_of(security[i].name));
+	writer_lit(w, ": ");
+	if (security[i].value)
+		writer_put(w, slice_of(security[i].value));
+	else
+		writer_char(w, template_mark(TEMPLATE_STRICT));
+	writer_lit(w, "\r\n");
+}
+
 static void draw_response(struct writer *w, const struct written_route *r, struct draft_rules *to)
 {
 	const char *at = w->ptr;
@@ -160,7 +172,7 @@ static void draw_response(struct writer *w, const struct written_route *r, struc
 	put_lines(w, &r->response_headers);
 	for (size_t i = 0; i < ARRAY_SIZE(security); i++)
 		if (keeps_security(r, i))
-			put_line(w, slice_of(security[i].name), slice_of(security[i].value));
+			put_security(w, i);
 	if (r->cors.n_origins)
 		writer_lit(w, "vary: origin\r\n");
 	to->lines = since(w, at);

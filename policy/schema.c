@@ -347,7 +347,8 @@ static const struct schema_field route_fields[] = {
 	  .type = SCHEMA_BOOL,
 	  .preset = "false",
 	  .help = "Set in each answer, unless response_headers says otherwise: "
-		  "strict-transport-security (a year), x-content-type-options (nosniff), "
+		  "strict-transport-security (a year, and over TLS only: RFC 6797 7.2), "
+		  "x-content-type-options (nosniff), "
 		  "x-frame-options (DENY), referrer-policy (strict-origin-when-cross-origin)." },
 	{ .key = "cookies",
 	  SCHEMA_MEMBER(written_route, cookies),

@@ -26,7 +26,8 @@
 	X(ROUTE,      "route",      64)  \
 	X(SERVICE,    "service",    64)  \
 	X(REQUEST_ID, "request_id", 64) \
-	X(ORIGIN,     "origin",     255) /* Of CORS, when it is allowed; not for operators. */
+	X(ORIGIN,     "origin",     255) /* Of CORS, when it is allowed; not for operators. */ \
+	X(STRICT,     "strict",     16)  /* max-age of HSTS, over TLS; the same. */
 /* clang-format on */
 
 enum { TEMPLATE_HOST_MAX = 261 };

@@ -82,6 +82,7 @@ void handling_begin(struct handling *h, const struct policy_table *table, uint32
 		h->values[TEMPLATE_SERVICE] =
 			table_text(table, table_service(table, taken->service)->name);
 	h->values[TEMPLATE_ORIGIN] = origin_of(h, head);
+	h->values[TEMPLATE_STRICT] = secure ? SLICE("max-age=31536000") : SLICE("");
 }
 
 void handling_know_id(struct handling *h, struct slice id)

@@ -204,8 +204,32 @@ def test_fields_of_answers(t):
         r = ask("GET", "/s")
         for name, want in (("x-frame-options", ["SAMEORIGIN"]), ("referrer-policy", []),
                            ("x-content-type-options", ["nosniff"]), ("server", ["old"]),
-                           ("strict-transport-security", ["max-age=31536000"])):
+                           ("strict-transport-security",
+                            ["max-age=31536000"] if certs.EVERYWHERE else [])):
             t.equal(values(r, name), want, f"{what}: {name}")
+
+
+def test_strictness_is_told_over_tls_only(t):
+    """RFC 6797 7.2. What the service says of it in the clear goes, too."""
+    site = certs.Cert(t.folder, "site", ["a.test"])
+    up = t.upstream(lambda c, m: c.send(response(200, b"x", [
+        ("Strict-Transport-Security", "max-age=1")])))
+    p = Place(t, [], state=False, config={"listeners": [
+        {"address": "127.0.0.1:0"},
+        {"address": "127.0.0.1:0", "tls": {"certificates": [site.as_config()]}}]})
+    p.write([("r", {}, "s", {"security_headers": True})],
+            {"s": {"endpoints": [{"address": up.url.partition("://")[2]}]}})
+    p.push()
+    clear, tls = p.g.addresses
+    for c, want in ((t.client(clear), []),
+                    (t.client(tls, tls=certs.client_context(site), name="a.test"),
+                     ["max-age=31536000"])):
+        r = c.ask("GET", "/", host="a.test")
+        t.equal((values(r, "strict-transport-security"), values(r, "x-frame-options")),
+                (want, ["DENY"]), "over TLS" if want else "in the clear")
+
+
+test_strictness_is_told_over_tls_only.clear = True
 
 
 def test_an_answer_has_the_fields_of_its_request(t):
