@@ -137,6 +137,59 @@ static void check_rewrite(const struct written_route *r, uint32_t i, struct repo
 		complaint_route(rep, i, ".rewrite", "is of no use without a service");
 }
 
+/* Of what is said to a service, when there is none. */
+static void check_for_service(const struct written_route *r, uint32_t i, struct report *rep)
+{
+	const struct written_headers *h = &r->request_headers;
+
+	if (r->service.len)
+		return;
+	if (r->cookies.n_allow || r->cookies.n_drop || r->cookies.max_bytes)
+		complaint_route(rep, i, ".cookies", "is of no use without a service");
+	if (h->n_set || h->n_add || h->n_remove)
+		complaint_route(rep, i, ".request_headers", "is of no use without a service");
+}
+
+static bool has_name(const struct schema_pair *list, uint32_t n, struct slice name)
+{
+	for (uint32_t i = 0; i < n; i++)
+		if (slice_eq_nocase(list[i].name, name))
+			return true;
+	return false;
+}
+
+/* RFC 9110 15.3.5, 15.3.6, 15.4.5. */
+static void check_body(const struct written_respond *respond, uint32_t i, struct report *rep)
+{
+	unsigned status = (unsigned)respond->status;
+
+	if (respond->body.len && (status == 204 || status == 205 || status == 304))
+		complaint_route(rep, i, ".respond.body", "goes with no answer of status %u",
+				status);
+	if (respond->body.len && status == 0)
+		complaint_route(rep, i, ".respond.body", "needs a status");
+}
+
+/* A client could not follow it. 300 and 304 are whole without. */
+static void check_location(const struct written_route *r, uint32_t i, struct report *rep)
+{
+	const struct written_headers *h = &r->response_headers;
+	unsigned status = (unsigned)r->respond.status;
+
+	if (status < 301 || status > 308 || status == 304 ||
+	    has_name(h->set, h->n_set, SLICE("location")) ||
+	    has_name(h->add, h->n_add, SLICE("location")))
+		return;
+	complaint_route(rep, i, ".respond.status",
+			"%u needs a location: use redirect, or set it in response_headers", status);
+}
+
+static void check_respond(const struct written_route *r, uint32_t i, struct report *rep)
+{
+	check_body(&r->respond, i, rep);
+	check_location(r, i, rep);
+}
+
 static bool is_set_twice(const struct schema_pair *set, uint32_t n)
 {
 	for (uint32_t i = 0; i < n; i++)
@@ -151,6 +204,10 @@ static void check_headers(const struct written_route *r, uint32_t i, struct repo
 	if (is_set_twice(r->request_headers.set, r->request_headers.n_set))
 		complaint_route(rep, i, ".request_headers.set",
 				"has a field twice, in two spellings");
+	if (has_name(r->request_headers.add, r->request_headers.n_add, SLICE("cookie")))
+		complaint_route(rep, i, ".request_headers.add",
+				"would make a second cookie of a client's, which RFC 6265 5.4 "
+				"forbids: set stands in place of it");
 	if (is_set_twice(r->response_headers.set, r->response_headers.n_set))
 		complaint_route(rep, i, ".response_headers.set",
 				"has a field twice, in two spellings");
@@ -158,6 +215,10 @@ static void check_headers(const struct written_route *r, uint32_t i, struct repo
 
 static void check_cors(const struct written_cors *cors, uint32_t i, struct report *rep)
 {
+	if (cors->n_origins == 0 &&
+	    (cors->n_methods || cors->n_headers || cors->n_expose || cors->credentials))
+		complaint_route(rep, i, ".cors",
+				"has no origins, without which nothing of it applies");
 	for (uint32_t k = 0; k < cors->n_origins; k++)
 		if (cors->credentials && slice_eq(cors->origins[k], SLICE("*")))
 			complaint_route(
@@ -232,7 +293,9 @@ static void check_rules(const struct written_policy *p, struct report *rep)
 static int check_handling(const struct written_route *r, uint32_t i, struct report *rep)
 {
 	check_purpose(r, i, rep);
+	check_respond(r, i, rep);
 	check_rewrite(r, i, rep);
+	check_for_service(r, i, rep);
 	check_headers(r, i, rep);
 	check_cors(&r->cors, i, rep);
 	if (r->cookies.n_allow && r->cookies.n_drop)

@@ -190,7 +190,8 @@ static const struct schema_field service = { .type = SCHEMA_MAP, .map = &service
 static const struct schema_field host = {
 	.type = SCHEMA_TEXT,
 	.check = form_host_pattern,
-	.expected = "a host name, an IP address, or \"*.\" and a host name",
+	.expected =
+		"a host name, an IP address (of IPv6 in brackets: \"[::1]\"), or \"*.\" and a host name",
 };
 
 static const struct schema_field method = {
@@ -217,7 +218,7 @@ static const struct schema_field match_fields[] = {
 	  .max = POLICY_PATH_MAX,
 	  .words = word_off,
 	  .check = form_canonical_path,
-	  .expected = "a path in its canonical form",
+	  .expected = POLICY_PATH_EXPECTED,
 	  .preset = "off",
 	  .example = "/api/v1/users",
 	  .help = "The path, or whole segments in front of it. With neither this nor path: \"/\"." },
@@ -227,7 +228,7 @@ static const struct schema_field match_fields[] = {
 	  .max = POLICY_PATH_MAX,
 	  .words = word_off,
 	  .check = form_canonical_path,
-	  .expected = "a path in its canonical form",
+	  .expected = POLICY_PATH_EXPECTED,
 	  .preset = "off",
 	  .help = "The path, as a whole. Goes before any prefix." },
 	{ .key = "methods",

@@ -164,6 +164,11 @@ struct written_route {
 	uint32_t n_scopes;
 };
 
+/* Of form_canonical_path(). */
+#define POLICY_PATH_EXPECTED                                                                       \
+	"a path in its canonical form: '/' in front, no \"//\", no \".\" or \"..\" as a segment, " \
+	"percent-encoding in upper case and only where it is needed"
+
 extern const struct schema policy_rewrite_schema, policy_redirect_schema, policy_respond_schema,
 	policy_request_headers_schema, policy_response_headers_schema, policy_cookies_schema,
 	policy_cors_schema, policy_limit_schema, policy_auth_schema, policy_load_schema,

@@ -40,7 +40,8 @@ static int is_response_value(struct slice value)
 }
 
 #define NAME_EXPECTED                                                                              \
-	"a field's name, none that is about the connection, the body's length, or who forwards"
+	"a field's name, without '_' (the gateway refuses requests with one), and none that is "   \
+	"about the connection, the body's length, or who forwards"
 
 static const struct schema_field request_value = {
 	.type = SCHEMA_TEXT,
@@ -103,7 +104,8 @@ static const struct schema_field response_headers_fields[] = { HEADERS(response)
 
 const struct schema policy_request_headers_schema = {
 	.title = "request_headers",
-	.help = "Fields of requests, on their way to the service.",
+	.help = "Fields of requests, on their way to the service. cookie cannot be added, as a request "
+		"has one at most; it can be set.",
 	.size = sizeof(struct written_headers),
 	.n_fields = ARRAY_SIZE(request_headers_fields),
 	.fields = request_headers_fields,
@@ -142,7 +144,7 @@ static const struct schema_field rewrite_fields[] = {
 	  .max = POLICY_PATH_MAX,
 	  .words = word_off,
 	  .check = form_canonical_path,
-	  .expected = "a path in its canonical form",
+	  .expected = POLICY_PATH_EXPECTED,
 	  .preset = "off",
 	  .example = "/v2",
 	  .help = "Stands in place of the route's path_prefix. \"/\" takes it away." },
@@ -231,7 +233,7 @@ static const struct schema_field redirect_fields[] = {
 	  .type = SCHEMA_ENUM,
 	  .words = redirect_statuses,
 	  .preset = "308",
-	  .help = "As a text, in quotes." },
+	  .help = "Of the answer." },
 };
 
 const struct schema policy_redirect_schema = {
@@ -261,7 +263,8 @@ static const struct schema_field respond_fields[] = {
 	  .max = 599,
 	  .preset = "off",
 	  .example = "503",
-	  .help = "Of the answer. With 429 and 503 goes retry-after, unless response_headers sets it." },
+	  .help = "Of the answer. With 429 and 503 goes retry-after, unless response_headers sets it. 301 to "
+		  "308 but 304 need a location in response_headers: redirect is made for them." },
 	{ .key = "content_type",
 	  SCHEMA_MEMBER(written_respond, content_type),
 	  .type = SCHEMA_TEXT,
@@ -277,7 +280,7 @@ static const struct schema_field respond_fields[] = {
 	  .words = word_off,
 	  .preset = "off",
 	  .example = "Back at noon.",
-	  .help = "As it is sent." },
+	  .help = "As it is sent. None with 204, 205 and 304." },
 };
 
 const struct schema policy_respond_schema = {
@@ -378,8 +381,8 @@ static const struct schema_field cors_fields[] = {
 	  .max = POLICY_RULES_MAX,
 	  .element = &origin,
 	  .example = "[\"https://app.example.com\"]",
-	  .help = "Whose pages may use the answers; compared as a whole. None: CORS is the service's own "
-		  "matter, and nothing here applies." },
+	  .help = "Whose pages may use the answers; compared as a whole. None, and nothing "
+		  "else here: CORS is the service's own matter." },
 	TOKENS("methods", methods, "[GET, POST, PUT]",
 	       "That a page may use. None: GET, HEAD and POST."),
 	TOKENS("headers", headers, "[authorization, content-type]",

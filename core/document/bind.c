@@ -211,23 +211,34 @@ static void bind_text(struct bind *b, const struct schema_field *field,
 		keep_text(b, node->text, member);
 }
 
+/* YAML takes 301 without quotes for a number, and it is a word all the same. */
+static const struct schema_word *word_of(const struct schema_field *field,
+					 const struct document_node *node)
+{
+	char digits[24];
+	struct writer w = writer_make(digits, sizeof(digits));
+
+	if (node->kind == DOCUMENT_TEXT)
+		return schema_find_word(field, node->text);
+	if (node->kind != DOCUMENT_INT || node->negative)
+		return NULL;
+	writer_u64(&w, node->number);
+	return schema_find_word(field, writer_slice(&w));
+}
+
 static bool add_word(struct bind *b, const struct schema_field *field,
 		     const struct document_node *node, uint32_t *bits)
 {
 	const struct schema_field one = { .type = SCHEMA_ENUM, .words = field->words };
-	const struct schema_word *word;
+	const struct schema_word *word = word_of(&one, node);
 
-	if (node->kind != DOCUMENT_TEXT) {
-		refuse_type(b, &one, node);
-		return false;
-	}
-	word = schema_find_word(&one, node->text);
-	if (!word) {
+	if (word)
+		*bits |= (uint32_t)word->value;
+	else if (node->kind == DOCUMENT_TEXT)
 		refuse_word(b, &one, node);
-		return false;
-	}
-	*bits |= (uint32_t)word->value;
-	return true;
+	else
+		refuse_type(b, &one, node);
+	return word;
 }
 
 static void bind_enum(struct bind *b, const struct schema_field *field,

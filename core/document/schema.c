@@ -74,13 +74,14 @@ static void put_words(struct writer *w, const struct schema_word *words, const c
 	for (size_t i = 0; words && words[i].text; i++) {
 		if (i)
 			writer_put(w, slice_of(words[i + 1].text ? ", " : last));
-		bool is_number = words[i].text[0] >= '0' && words[i].text[0] <= '9';
+		bool is_fraction = words[i].text[0] >= '0' && words[i].text[0] <= '9' &&
+				   strchr(words[i].text, '.');
 
-		/* In YAML it would be one, without its quotes. */
-		if (is_number)
+		/* In YAML it would be a number, without its quotes. Whole ones are taken (bind.c). */
+		if (is_fraction)
 			writer_char(w, '"');
 		writer_put(w, slice_of(words[i].text));
-		if (is_number)
+		if (is_fraction)
 			writer_char(w, '"');
 	}
 }

@@ -13,6 +13,7 @@
 
 #include "core/document/page.h"
 #include "core/document/yaml.h"
+#include "policy/template.h"
 
 static struct written_policy *policy;
 
@@ -35,6 +36,10 @@ static const char *reading(const char *yaml)
 	(void)report_format(&rep, 0, text, sizeof(text));
 	return text;
 }
+
+#define FIELD_NAME                                                                                 \
+	"a field's name, without '_' (the gateway refuses requests with one), and none that is "   \
+	"about the connection, the body's length, or who forwards"
 
 #define S "services: {s: {}}\n"
 
@@ -119,10 +124,11 @@ static const struct {
 
 	{ "version: 1\n" S "routes: [{name: r, service: s, match: {path_prefix: /a/../b}}]",
 	  "f:3:53: routes[0].match.path_prefix: \"/a/../b\" is not allowed; allowed: off, or a path in "
-	  "its canonical form" },
+	  "its canonical form: '/' in front, no \"//\", no \".\" or \"..\" as a segment, "
+	  "percent-encoding in upper case and only where it is needed" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, match: {hosts: [\"*.*.a\"]}}]",
 	  "f:3:48: routes[0].match.hosts[0]: \"*.*.a\" is not allowed; allowed: a host name, an IP "
-	  "address, or \"*.\" and a host name" },
+	  "address (of IPv6 in brackets: \"[::1]\"), or \"*.\" and a host name" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, match: {methods: [\"GET \"]}}]",
 	  "f:3:50: routes[0].match.methods[0]: \"GET \" is not allowed; allowed: a method, such as GET" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, match: {headers: {\"x y\": a}}}]",
@@ -144,7 +150,7 @@ static const struct {
 	  "as text/html" },
 	{ "version: 1\n" S "routes: [{name: r, redirect: {to: \"https://a\", status: \"304\"}}]",
 	  "f:3:56: routes[0].redirect.status: \"304\" is not allowed; did you mean \"301\"? allowed: "
-	  "\"301\", \"302\", \"303\", \"307\" or \"308\"" },
+	  "301, 302, 303, 307 or 308" },
 #define LOCATION(to_)                                                                                          \
 	{                                                                                                      \
 		"version: 1\n" S "routes: [{name: r, redirect: {to: \"" to_ "\"}}]",                           \
@@ -176,13 +182,12 @@ static const struct {
 	{ "version: 1\n" S "routes: [{name: r, service: s, rewrite: {host: \"http://a\"}}]",
 	  "f:3:48: routes[0].rewrite.host: \"http://a\" is not allowed; allowed: off, or a host's "
 	  "name, perhaps with a port" },
-#define NAME(name_)                                                                                           \
-	{                                                                                                     \
-		"version: 1\n" S                                                                              \
-		"routes: [{name: r, service: s, request_headers: {remove: [" name_ "]}}]",                    \
-			"f:3:59: routes[0].request_headers.remove[0]: \"" name_                               \
-			"\" is not allowed; allowed: a "                                                      \
-			"field's name, none that is about the connection, the body's length, or who forwards" \
+#define NAME(name_)                                                                                \
+	{                                                                                          \
+		"version: 1\n" S                                                                   \
+		"routes: [{name: r, service: s, request_headers: {remove: [" name_ "]}}]",         \
+			"f:3:59: routes[0].request_headers.remove[0]: \"" name_                    \
+			"\" is not allowed; allowed: " FIELD_NAME                                  \
 	}
 	NAME("Connection"),
 	NAME("content-length"),
@@ -206,13 +211,45 @@ static const struct {
 	{ "version: 1\n" S "routes: [{name: r, service: s, request_headers: {set: {x: a, X: b}}}]",
 	  "f:3:55: routes[0].request_headers.set: has a field twice, in two spellings" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, response_headers: {set: {date: a}}}]",
-	  "f:3:57: routes[0].response_headers.set.date: \"date\" is not allowed as a key; allowed: a "
-	  "field's name, none that is about the connection, the body's length, or who forwards" },
+	  "f:3:57: routes[0].response_headers.set.date: \"date\" is not allowed as a key; allowed: " FIELD_NAME },
 	{ "version: 1\n" S
 	  "routes: [{name: r, service: s, response_headers: {set: {a: \"${host}${host}\", b: "
 	  "\"${host}${host}\"}}}]",
 	  "f:3:50: routes[0].response_headers: come to more than 1024 bytes, with cors and the values of "
 	  "variables" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, match: {hosts: [\"::1\"]}}]",
+	  "f:3:48: routes[0].match.hosts[0]: \"::1\" is not allowed; allowed: a host name, an IP "
+	  "address (of IPv6 in brackets: \"[::1]\"), or \"*.\" and a host name" },
+	{ "version: 1\n" S "routes: [{name: r, redirect: {to: \"https://a\", status: 304}}]",
+	  "f:3:56: routes[0].redirect.status: 304 is of the wrong type; allowed: 301, 302, 303, 307 "
+	  "or 308" },
+	{ "version: 1\n" S "routes: [{name: r, service: s, request_headers: {add: {Cookie: a=b}}}]",
+	  "f: routes[0].request_headers.add: would make a second cookie of a client's, which RFC 6265 "
+	  "5.4 forbids: set stands in place of it" },
+#define ANSWER(route_, error_)                                                                     \
+	{                                                                                          \
+		"version: 1\n" S "routes: [{name: r, " route_ "}]", "f: routes[0]." error_         \
+	}
+	ANSWER("respond: {status: 204, body: x}",
+	       "respond.body: goes with no answer of status 204"),
+	ANSWER("respond: {status: 205, body: x}",
+	       "respond.body: goes with no answer of status 205"),
+	ANSWER("respond: {status: 304, body: x}",
+	       "respond.body: goes with no answer of status 304"),
+	ANSWER("service: s, respond: {body: x}", "respond.body: needs a status"),
+	ANSWER("respond: {status: 302}",
+	       "respond.status: 302 needs a location: use redirect, or set "
+	       "it in response_headers"),
+	ANSWER("respond: {status: 200}, cookies: {drop: [a]}",
+	       "cookies: is of no use without a service"),
+	ANSWER("respond: {status: 200}, cookies: {max_bytes: 1KiB}",
+	       "cookies: is of no use without a service"),
+	ANSWER("redirect: {to: /x}, request_headers: {remove: [a]}",
+	       "request_headers: is of no use without a service"),
+	ANSWER("service: s, cors: {methods: [PUT]}",
+	       "cors: has no origins, without which nothing of it applies"),
+	ANSWER("service: s, cors: {credentials: true}",
+	       "cors: has no origins, without which nothing of it applies"),
 	{ "version: 1\n" S "routes: [{name: r, service: s, cookies: {allow: [a], drop: [b]}}]",
 	  "f:3:41: routes[0].cookies: has allow and drop, which exclude each other" },
 	{ "version: 1\n" S "routes: [{name: r, service: s, cookies: {max_bytes: 0B}}]",
@@ -368,6 +405,65 @@ static void what_is_not_said_has_its_default(void **state)
 	policy_read_free(policy);
 }
 
+/* A number without quotes is the word that it looks like. */
+static void answers_that_are_whole_are_taken(void **state)
+{
+	static const char *const good[] = {
+		"redirect: {to: /x, status: 301}",
+		"redirect: {to: /x, status: \"301\"}",
+		"respond: {status: 204}",
+		"respond: {status: 304}",
+		"respond: {status: 300, body: x}",
+		"respond: {status: 302}, response_headers: {set: {Location: /x}}",
+		"respond: {status: 200}, cors: {origins: [\"*\"]}",
+		"service: s, request_headers: {set: {Cookie: a=b}}, cors: {}, respond: {body: off}",
+	};
+	char yaml[256];
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		const char *error;
+
+		(void)snprintf(yaml, sizeof(yaml), "version: 1\n" S "routes: [{name: r, %s}]",
+			       good[i]);
+		error = reading(yaml);
+		if (error)
+			fail_msg("%s: %s", good[i], error);
+		assert_true(i > 1 || policy->routes[0].redirect.status == 301);
+		policy_read_free(policy);
+	}
+}
+
+/* What is said to be allowed in a template is what is. */
+static void variables_are_those_that_are_named(void **state)
+{
+	static const char *const places[] = { "service: s, request_headers: {set: {x: ",
+					      "service: s, response_headers: {set: {x: ",
+					      "service: s, rewrite: {path: ", "redirect: {to: " };
+	static const char *const names[] = { "${none}",
+#define X(id, name, max) "${" name "}",
+					     TEMPLATE_VARIABLES(X)
+#undef X
+	};
+	char yaml[256], told[1024] = "";
+
+	(void)state;
+	for (size_t i = 0; i < ARRAY_SIZE(places) * ARRAY_SIZE(names); i++) {
+		const char *place = places[i / ARRAY_SIZE(names)], *error;
+		const char *name = names[i % ARRAY_SIZE(names)];
+
+		(void)snprintf(yaml, sizeof(yaml),
+			       "version: 1\n" S "routes:\n- {name: r, %s\"/x%s\"}%s}", place, name,
+			       strstr(place, "set") ? "}" : "");
+		error = reading(yaml);
+		if (name == names[0])
+			(void)snprintf(told, sizeof(told), "%s", strstr(error, "allowed; allowed"));
+		else if ((error == NULL) != (strstr(told, name) != NULL))
+			fail_msg("%s: %s", yaml, error ? error : told);
+		policy_read_free(policy);
+	}
+}
+
 static void hosts_and_fields_are_in_lower_case(void **state)
 {
 	(void)state;
@@ -498,6 +594,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(broken_policies_are_refused),
 		cmocka_unit_test(what_is_not_said_has_its_default),
+		cmocka_unit_test(answers_that_are_whole_are_taken),
+		cmocka_unit_test(variables_are_those_that_are_named),
 		cmocka_unit_test(hosts_and_fields_are_in_lower_case),
 		cmocka_unit_test(routes_of_one_place_are_taken_when_each_takes_something),
 		cmocka_unit_test(routes_of_one_place_are_bounded),
