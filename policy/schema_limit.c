@@ -33,6 +33,7 @@ static const struct schema_field limit_fields[] = {
 	  .type = SCHEMA_TEXT,
 	  .flags = SCHEMA_REQUIRED,
 	  .check = is_rate,
+	  .pattern = "^[0-9]+/[smhd]$",
 	  .expected = "a number, \"/\" and s, m, h or d, such as 100/s",
 	  .example = "100/s",
 	  .help = "Tokens that come back in a second, minute, hour or day, evenly. A request costs one.",

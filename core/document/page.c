@@ -4,6 +4,7 @@
  */
 #include "core/base/jsonw.h"
 #include "core/document/bind.h"
+#include "core/document/form.h"
 #include "core/document/page.h"
 #include "core/document/path.h"
 
@@ -201,9 +202,52 @@ static void field_text(struct writer *w, struct slice key, const char *text)
 	jsonw_field_string(w, key, slice_of(text), SIZE_MAX);
 }
 
-static void put_object(struct writer *w, const struct schema *schema);
+static void put_object(struct writer *w, const struct schema *schema, bool nullable);
 
-static void put_words(struct writer *w, const struct schema_word *words)
+/* A schema of texts takes what the check takes, and more where that cannot be said simply. */
+static const struct {
+	schema_check_fn *check;
+	const char *pattern;
+} patterns[] = {
+	{ form_name, "^[A-Za-z0-9._-]{1,64}$" },
+	{ form_token, "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,64}$" },
+	{ form_canonical_path, "^/([A-Za-z0-9._~!$&'()*+,;=:@/-]|%[0-9A-F]{2})*$" },
+	{ form_host_pattern, "^((\\*\\.)?[A-Za-z0-9._-]+|\\[[0-9A-Fa-f:.]+\\])$" },
+};
+
+static void put_pattern(struct writer *w, const struct schema_field *field)
+{
+	if (field->pattern)
+		field_text(w, SLICE("pattern"), field->pattern);
+	for (size_t i = 0; i < ARRAY_SIZE(patterns); i++)
+		if (field->check == patterns[i].check)
+			field_text(w, SLICE("pattern"), patterns[i].pattern);
+}
+
+/* One or several types, with commas between, and null where it stands for the default. */
+static void put_kinds(struct writer *w, struct slice kinds, bool nullable)
+{
+	struct slice one;
+	bool more = true;
+
+	jsonw_key(w, SLICE("type"));
+	writer_char(w, '[');
+	while (more) {
+		more = slice_split(kinds, ',', &one, &kinds);
+		jsonw_string(w, one, SIZE_MAX);
+		if (more || nullable)
+			writer_char(w, ',');
+	}
+	writer_put(w, nullable ? SLICE("\"null\"]") : SLICE("]"));
+}
+
+static bool is_whole_number(const char *word)
+{
+	return word[strspn(word, "0123456789")] == '\0';
+}
+
+/* Words that look like numbers are taken as such, too (bind.c). */
+static void put_words(struct writer *w, const struct schema_word *words, bool nullable)
 {
 	GW_ASSERT(words);
 	jsonw_key(w, SLICE("enum"));
@@ -212,79 +256,121 @@ static void put_words(struct writer *w, const struct schema_word *words)
 		if (word != words)
 			writer_char(w, ',');
 		jsonw_string(w, slice_of(word->text), SIZE_MAX);
+		if (!is_whole_number(word->text))
+			continue;
+		writer_char(w, ',');
+		writer_put(w, slice_of(word->text));
 	}
-	writer_char(w, ']');
+	writer_put(w, nullable ? SLICE(",null]") : SLICE("]"));
 }
 
-static void put_set(struct writer *w, const struct schema_field *field)
+/* A list of words, or one. */
+static void put_set(struct writer *w, const struct schema_field *field, bool nullable)
 {
-	field_text(w, SLICE("type"), "array");
+	jsonw_key(w, SLICE("anyOf"));
+	writer_lit(w, "[{");
+	put_words(w, field->words, nullable);
+	writer_lit(w, "},{");
+	put_kinds(w, SLICE("array"), false);
 	jsonw_field_u64(w, SLICE("minItems"), 1);
 	jsonw_key(w, SLICE("items"));
 	writer_char(w, '{');
-	put_words(w, field->words);
+	put_words(w, field->words, false);
+	writer_lit(w, "}}]");
+}
+
+/* A number and its unit; 0 needs none. */
+static void put_quantity(struct writer *w, const struct schema_field *field, bool nullable,
+			 const char *pattern)
+{
+	put_kinds(w, field->min == 0 ? SLICE("string,integer") : SLICE("string"), nullable);
+	field_text(w, SLICE("pattern"), pattern);
+	if (field->min == 0)
+		jsonw_field_u64(w, SLICE("maximum"), 0);
+}
+
+static void put_type(struct writer *w, const struct schema_field *field, bool nullable);
+
+/* A structure that may say nothing: then all in it has its default. */
+static bool may_be_null(const struct schema_field *element)
+{
+	for (uint32_t i = 0; element->type == SCHEMA_MAP && i < element->map->n_fields; i++)
+		if (element->map->fields[i].flags & SCHEMA_REQUIRED)
+			return false;
+	return element->type == SCHEMA_MAP;
+}
+
+static void put_elements(struct writer *w, const struct schema_field *field)
+{
+	bool named = field->type == SCHEMA_NAMED;
+
+	jsonw_field_u64(w, named ? SLICE("maxProperties") : SLICE("maxItems"), field->max);
+	if (named) {
+		jsonw_key(w, SLICE("propertyNames"));
+		writer_char(w, '{');
+		put_kinds(w, SLICE("string"), false);
+		put_pattern(w, field);
+		writer_char(w, '}');
+	}
+	jsonw_key(w, named ? SLICE("additionalProperties") : SLICE("items"));
+	writer_char(w, '{');
+	put_type(w, field->element, named && may_be_null(field->element));
 	writer_char(w, '}');
 }
 
-/* Members that describe the type, into an object that is open. */
-static void put_list_type(struct writer *w, const struct schema_field *field)
+static void put_text(struct writer *w, const struct schema_field *field, bool nullable)
 {
-	jsonw_key(w, SLICE("type"));
-	writer_put(w, schema_is_list_of_texts(field) ? SLICE("[\"array\",\"string\"]")
-						     : SLICE("\"array\""));
+	put_kinds(w, SLICE("string"), nullable);
+	jsonw_field_u64(w, SLICE("minLength"), 1);
+	jsonw_field_u64(w, SLICE("maxLength"), schema_text_max(field));
+	put_pattern(w, field);
 }
 
-static void put_type(struct writer *w, const struct schema_field *field)
+/* One text may stand for a list of it. */
+static struct slice kinds_of(const struct schema_field *field)
+{
+	if (field->type == SCHEMA_NAMED)
+		return SLICE("object");
+	return schema_is_list_of_texts(field) ? SLICE("array,string") : SLICE("array");
+}
+
+/* Members that describe the type, into an object that is open. */
+static void put_type(struct writer *w, const struct schema_field *field, bool nullable)
 {
 	switch (field->type) {
 	case SCHEMA_BOOL:
-		field_text(w, SLICE("type"), "boolean");
+		put_kinds(w, SLICE("boolean"), nullable);
 		break;
 	case SCHEMA_NUMBER:
-		field_text(w, SLICE("type"), "integer");
+		put_kinds(w, SLICE("integer"), nullable);
 		jsonw_field_u64(w, SLICE("minimum"), field->min);
 		jsonw_field_u64(w, SLICE("maximum"), field->max);
 		break;
 	case SCHEMA_DURATION:
-		field_text(w, SLICE("type"), "string");
-		field_text(w, SLICE("pattern"), "^(0|([0-9]+(h|m|s|ms|us|ns))+)$");
+		put_quantity(w, field, nullable, "^(0|([0-9]+(h|m|s|ms|us|ns))+)$");
 		break;
 	case SCHEMA_SIZE:
-		field_text(w, SLICE("type"), "string");
-		field_text(w, SLICE("pattern"), "^(0|[0-9]+(B|KiB|MiB|GiB|TiB))$");
+		put_quantity(w, field, nullable, "^(0|[0-9]+(B|KiB|MiB|GiB|TiB))$");
 		break;
 	case SCHEMA_TEXT:
-		field_text(w, SLICE("type"), "string");
-		jsonw_field_u64(w, SLICE("minLength"), 1);
-		jsonw_field_u64(w, SLICE("maxLength"), schema_text_max(field));
+		put_text(w, field, nullable);
 		break;
 	case SCHEMA_ENUM:
-		put_words(w, field->words);
+		put_words(w, field->words, nullable);
 		break;
 	case SCHEMA_SET:
-		put_set(w, field);
+		put_set(w, field, nullable);
 		break;
 	case SCHEMA_NET:
-		field_text(w, SLICE("type"), "string");
+		put_kinds(w, SLICE("string"), nullable);
 		break;
 	case SCHEMA_MAP:
-		put_object(w, field->map);
+		put_object(w, field->map, nullable);
 		break;
 	case SCHEMA_LIST:
-		put_list_type(w, field);
-		jsonw_field_u64(w, SLICE("maxItems"), field->max);
-		jsonw_key(w, SLICE("items"));
-		writer_char(w, '{');
-		put_type(w, field->element);
-		writer_char(w, '}');
-		break;
 	case SCHEMA_NAMED:
-		field_text(w, SLICE("type"), "object");
-		jsonw_field_u64(w, SLICE("maxProperties"), field->max);
-		jsonw_key(w, SLICE("additionalProperties"));
-		writer_char(w, '{');
-		put_type(w, field->element);
-		writer_char(w, '}');
+		put_kinds(w, kinds_of(field), nullable);
+		put_elements(w, field);
 		break;
 	case SCHEMA_N_TYPES:
 		GW_UNREACHABLE();
@@ -310,17 +396,18 @@ static void put_field(struct writer *w, const struct schema_field *field)
 {
 	bool is_choice = field->words && field->type != SCHEMA_ENUM && field->type != SCHEMA_SET;
 	const char *help = field->type == SCHEMA_MAP ? NULL : field->help;
+	bool nullable = !(field->flags & SCHEMA_REQUIRED);
 
 	writer_char(w, '{');
 	if (is_choice) {
 		jsonw_key(w, SLICE("anyOf"));
 		writer_lit(w, "[{");
-		put_words(w, field->words);
+		put_words(w, field->words, nullable);
 		writer_lit(w, "},{");
-		put_type(w, field);
+		put_type(w, field, false);
 		writer_lit(w, "}]");
 	} else {
-		put_type(w, field);
+		put_type(w, field, nullable);
 	}
 	if (help)
 		field_text(w, SLICE("description"), help);
@@ -346,9 +433,9 @@ static void put_required(struct writer *w, const struct schema *schema)
 		writer_char(w, ']');
 }
 
-static void put_object(struct writer *w, const struct schema *schema)
+static void put_object(struct writer *w, const struct schema *schema, bool nullable)
 {
-	field_text(w, SLICE("type"), "object");
+	put_kinds(w, SLICE("object"), nullable);
 	field_text(w, SLICE("description"), schema->help);
 	jsonw_field_bool(w, SLICE("additionalProperties"), false);
 	put_required(w, schema);
@@ -366,6 +453,6 @@ void page_json_schema(struct writer *w, const struct schema *schema)
 	writer_char(w, '{');
 	field_text(w, SLICE("$schema"), "https://json-schema.org/draft/2020-12/schema");
 	field_text(w, SLICE("title"), schema->title);
-	put_object(w, schema);
+	put_object(w, schema, false);
 	writer_lit(w, "}\n");
 }

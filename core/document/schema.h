@@ -68,7 +68,8 @@ struct schema_field {
 	const struct schema_word *words;
 	schema_check_fn
 		*check; /* Of texts that are not one of the words; of the keys of SCHEMA_NAMED. */
-	const char *expected;               /* What check wants, for "needs ...". */
+	const char *pattern;  /* What check takes matches it: of JSON Schema; or NULL (page.c). */
+	const char *expected; /* What check wants, for "needs ...". */
 	const struct schema *map;           /* SCHEMA_MAP. */
 	const struct schema_field *element; /* SCHEMA_LIST, SCHEMA_NAMED. */
 	const char *example;                /* For the page, where the default shows nothing. */
