@@ -2,12 +2,10 @@
 /*
  * gwtool - ask a running sluice, and check what will be given to it.
  */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/base/jsonw.h"
 #include "core/document/encode.h"
 #include "core/document/page.h"
 #include "core/document/path.h"
@@ -16,13 +14,6 @@
 #include "tools/gwtool.h"
 
 enum { OUTPUT_MAX = 64 << 20 }; /* Reserved, not used, by anything but the longest reply. */
-
-int gwtool_usage(const char *why, const char *what)
-{
-	(void)fprintf(stderr, "gwtool: %s%s\n", why, what);
-	(void)fputs("try 'gwtool help'\n", stderr);
-	return EXIT_USAGE;
-}
 
 /* --- Output --------------------------------------------------------------------------------- */
 
@@ -65,49 +56,6 @@ int gwtool_print_document(const struct call *call, const struct document_node *r
 
 /* --- Asking the daemon ---------------------------------------------------------------------- */
 
-static struct slice text_of(const struct document_node *map, struct slice key)
-{
-	const struct document_node *node = document_get(map, key);
-
-	return node && node->kind == DOCUMENT_TEXT ? node->text : SLICE("");
-}
-
-static int explain_failure(const char *path, int why)
-{
-	if (why == -EPROTO)
-		(void)fprintf(stderr, "gwtool: %s: what answers there is no sluice\n", path);
-	else if (why == -EPIPE)
-		(void)fprintf(stderr,
-			      "gwtool: %s: hung up without an answer: only root, the "
-			      "daemon's own user and its control group may ask\n",
-			      path);
-	else if (why == -ENOENT || why == -ECONNREFUSED)
-		(void)fprintf(stderr,
-			      "gwtool: %s: %s: is sluice running? --socket names another "
-			      "place\n",
-			      path, strerror(-why));
-	else
-		(void)fprintf(stderr, "gwtool: %s: %s\n", path, strerror(-why));
-	return why == -EACCES || why == -EPERM || why == -EPIPE ? EXIT_PERMISSION : EXIT_FAILED;
-}
-
-static int tell_error(const struct document_node *error)
-{
-	struct slice where = text_of(error, SLICE("path")), code = text_of(error, SLICE("code"));
-	static const char *const of_the_text[] = {
-		"config_rejected", "unknown_key", "missing_key", "type",  "value",
-		"range",           "limit",       "semantic",    "string"
-	};
-
-	(void)fprintf(stderr, "gwtool: %.*s%s%.*s (%.*s)\n", SLICE_ARG(where),
-		      where.len ? ": " : "", SLICE_ARG(text_of(error, SLICE("message"))),
-		      SLICE_ARG(code));
-	for (size_t i = 0; i < ARRAY_SIZE(of_the_text); i++)
-		if (slice_eq(code, slice_of(of_the_text[i])))
-			return EXIT_CONFIG;
-	return EXIT_FAILED;
-}
-
 const char *gwtool_socket(const struct call *call, char usual[GWTOOL_PATH_MAX])
 {
 	if (call->socket)
@@ -128,9 +76,9 @@ int gwtool_ask_result(const struct call *call, const struct gwtool_question *que
 
 	r = gwtool_ask(path, question, &reply, &result, &ok);
 	if (r < 0)
-		return explain_failure(path, r);
+		return gwtool_fail_to_ask(call, path, r);
 	if (!ok) {
-		r = tell_error(result);
+		r = gwtool_tell_refusal(call, result);
 		document_free(reply);
 		return r;
 	}
@@ -142,8 +90,8 @@ int gwtool_ask_result(const struct call *call, const struct gwtool_question *que
 int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
 			 const char *pick)
 {
-	const struct document_node *result, *part;
-	struct document *reply;
+	const struct document_node *result = NULL, *part;
+	struct document *reply = NULL;
 	int r = gwtool_ask_result(call, question, &reply, &result);
 
 	if (r != EXIT_OK)
@@ -162,14 +110,14 @@ static int ask(const struct call *call, const char *command)
 static int run_status(const struct call *call)
 {
 	if (call->argc)
-		return gwtool_usage("status takes no argument: ", call->argv[0]);
+		return gwtool_usage(call, "status takes no argument: ", call->argv[0]);
 	return ask(call, "status");
 }
 
 static int run_reload(const struct call *call)
 {
 	if (call->argc)
-		return gwtool_usage("reload takes no argument: ", call->argv[0]);
+		return gwtool_usage(call, "reload takes no argument: ", call->argv[0]);
 	return ask(call, "reload");
 }
 
@@ -206,53 +154,13 @@ static int run_schema(const struct call *call)
 		if (strcmp(call->argv[0], schemas[i].name) == 0)
 			schema = schemas[i].schema;
 	if (!schema)
-		return gwtool_usage("schema of what? There are: ", "config and policy");
+		return gwtool_usage(call, "schema of what? There are: ", "config and policy");
 	if (call->argc == 1)
 		return gwtool_print(put_schema, schema);
 	for (size_t i = 0; i < ARRAY_SIZE(forms); i++)
 		if (call->argc == 2 && strcmp(call->argv[1], forms[i].flag) == 0)
 			return gwtool_print(forms[i].put, schema);
-	return gwtool_usage("unknown argument of schema: ", call->argv[call->argc - 1]);
-}
-
-static void put_verdict(struct writer *w, const void *what)
-{
-	const struct report *rep = what;
-
-	writer_char(w, '{');
-	jsonw_field_bool(w, SLICE("ok"), report_is_clean(rep));
-	jsonw_key(w, SLICE("errors"));
-	writer_char(w, '[');
-	for (uint32_t i = 0; i < rep->n; i++) {
-		const struct report_error *error = &rep->errors[i];
-
-		if (i)
-			writer_char(w, ',');
-		writer_char(w, '{');
-		jsonw_field_string(w, SLICE("code"), slice_of(report_code_name(error->code)),
-				   JSONW_CAP);
-		jsonw_field_string(w, SLICE("path"), slice_of(error->path), JSONW_CAP);
-		jsonw_field_u64(w, SLICE("line"), error->place.line);
-		jsonw_field_u64(w, SLICE("column"), error->place.column);
-		jsonw_field_string(w, SLICE("message"), slice_of(error->text), JSONW_CAP);
-		writer_char(w, '}');
-	}
-	writer_lit(w, "]}\n");
-}
-
-int gwtool_tell_verdict(const struct call *call, const char *file, int r, const struct report *rep)
-{
-	if (r == -ENOMEM) {
-		(void)fputs("gwtool: out of memory\n", stderr);
-		return EXIT_FAILED;
-	}
-	if (call->json && gwtool_print(put_verdict, rep) != EXIT_OK)
-		return EXIT_FAILED;
-	if (!call->json && r < 0)
-		report_print(rep, stderr);
-	else if (!call->json)
-		(void)printf("%s: good\n", file);
-	return r < 0 ? EXIT_CONFIG : EXIT_OK;
+	return gwtool_usage(call, "unknown argument of schema: ", call->argv[call->argc - 1]);
 }
 
 static int run_check_config(const struct call *call)
@@ -262,7 +170,7 @@ static int run_check_config(const struct call *call)
 	int r;
 
 	if (call->argc != 1)
-		return gwtool_usage("check-config takes one argument: ", "the file");
+		return gwtool_usage(call, "check-config takes one argument: ", "the file");
 	report_init(&rep, NULL);
 	r = config_load(call->argv[0], NULL, 0, &rep, &config);
 	if (r == 0)
@@ -369,7 +277,7 @@ static int run(const char *name, const struct call *call)
 	near = path_nearest(slice_of(name), names);
 	if (near >= 0)
 		(void)fprintf(stderr, "gwtool: did you mean '%s'?\n", names[near]);
-	return gwtool_usage("unknown command: ", name);
+	return gwtool_usage(call, "unknown command: ", name);
 }
 
 int main(int argc, char **argv)
@@ -387,10 +295,11 @@ int main(int argc, char **argv)
 		else if (strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0)
 			return run_help(&call);
 		else
-			return gwtool_usage("unknown option, or one without its value: ", argv[at]);
+			return gwtool_usage(&call,
+					    "unknown option, or one without its value: ", argv[at]);
 	}
 	if (at == argc)
-		return gwtool_usage("what shall I do? ", "A command is missing");
+		return gwtool_usage(&call, "what shall I do? ", "A command is missing");
 	call.argc = argc - at - 1;
 	call.argv = argv + at + 1;
 	return run(argv[at], &call);

@@ -40,9 +40,6 @@ extern const struct gwtool_command gwtool_commands[];
 extern const size_t gwtool_n_commands;
 extern const struct gwtool_option gwtool_options[GWTOOL_N_OPTIONS];
 
-/* Says what is wrong with the command line. EXIT_USAGE. */
-int gwtool_usage(const char *why, const char *what);
-
 /* To standard output, from a writer that is large enough. EXIT_OK or EXIT_FAILED. */
 typedef void gwtool_put_fn(struct writer *w, const void *what);
 int gwtool_print(gwtool_put_fn *put, const void *what);
@@ -66,7 +63,18 @@ int gwtool_print_document(const struct call *call, const struct document_node *r
 int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
 			 const char *pick);
 
-/* What is wrong with a file, or that nothing is: as text or JSON. EXIT_OK, EXIT_CONFIG, EXIT_FAILED. */
+/* gwtool_failure.c: each says what is wrong, and returns what to exit with. */
+enum { GWTOOL_MESSAGE_MAX = 1024 };
+/* With the command line. EXIT_USAGE. */
+int gwtool_usage(const struct call *call, const char *why, const char *what);
+/* With anything else; what is too long is cut. 'exits'. */
+__attribute__((format(printf, 3, 4))) int gwtool_fail(const struct call *call, int exits,
+						      const char *format, ...);
+/* -errno of gwtool_ask(). EXIT_FAILED or EXIT_PERMISSION. */
+int gwtool_fail_to_ask(const struct call *call, const char *socket, int why);
+/* The daemon's error map. EXIT_FAILED or EXIT_CONFIG. */
+int gwtool_tell_refusal(const struct call *call, const struct document_node *error);
+/* With a file, or that nothing is: as text or JSON. EXIT_OK, EXIT_CONFIG, EXIT_FAILED. */
 int gwtool_tell_verdict(const struct call *call, const char *file, int r, const struct report *rep);
 
 /* gwtool_policy.c */
@@ -92,8 +100,8 @@ gwtool_command_fn gwtool_watch;
 /* gwtool_completion.c */
 gwtool_command_fn gwtool_completion;
 
-gwtool_command_fn gwtool_check_policy, gwtool_push_policy, gwtool_get_policy;
 /* gwtool_jwks.c */
 gwtool_command_fn gwtool_jwks;
+
 /* gwtool_serve.c */
 gwtool_command_fn gwtool_serve;

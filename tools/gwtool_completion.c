@@ -262,5 +262,5 @@ int gwtool_completion(const struct call *call)
 	for (size_t i = 0; call->argc == 1 && i < ARRAY_SIZE(shells); i++)
 		if (strcmp(call->argv[0], shells[i].shell) == 0)
 			return gwtool_print(shells[i].put, NULL);
-	return gwtool_usage("completion of which shell? There are: ", "bash and zsh");
+	return gwtool_usage(call, "completion of which shell? There are: ", "bash and zsh");
 }

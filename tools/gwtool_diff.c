@@ -56,8 +56,8 @@ static int compare(const struct call *call, const struct document_node *before,
 					  &(struct pair){ before, after, call->json, &n, &r });
 
 	if (r < 0)
-		(void)fputs("gwtool: out of memory\n", stderr);
-	return r < 0 || n ? EXIT_FAILED : printed;
+		return gwtool_fail(call, EXIT_FAILED, "out of memory");
+	return n ? EXIT_FAILED : printed;
 }
 
 static int load(const struct call *call, const char *file, struct document **ret_doc)
@@ -82,7 +82,7 @@ static size_t size_of(const struct document_node *policy)
 }
 
 /* What a later daemon knows and this program does not must not count as equal. */
-static int check_known(const struct document_node *policy)
+static int check_known(const struct call *call, const struct document_node *policy)
 {
 	static struct report rep;
 	struct written_policy *written = NULL;
@@ -94,8 +94,8 @@ static int check_known(const struct document_node *policy)
 	if (r == 0)
 		return EXIT_OK;
 	report_print(&rep, stderr);
-	(void)fputs("gwtool: this program does not understand the daemon's policy\n", stderr);
-	return EXIT_FAILED;
+	return gwtool_fail(call, EXIT_FAILED,
+			   "this program does not understand the daemon's policy");
 }
 
 static int compare_with_daemon(const struct call *call, const struct document_node *after)
@@ -108,7 +108,7 @@ static int compare_with_daemon(const struct call *call, const struct document_no
 	if (r != EXIT_OK)
 		return r;
 	before = result->kind == DOCUMENT_MAP ? document_get(result, SLICE("policy")) : NULL;
-	r = check_known(before);
+	r = check_known(call, before);
 	if (r == EXIT_OK)
 		r = compare(call, before, after);
 	document_free(reply);
@@ -132,7 +132,7 @@ int gwtool_diff_policy(const struct call *call)
 	int r;
 
 	if (call->argc < 1 || call->argc > 2)
-		return gwtool_usage("diff-policy takes one file, ", "or two");
+		return gwtool_usage(call, "diff-policy takes one file, ", "or two");
 	r = load(call, call->argv[call->argc - 1], &after);
 	if (r == EXIT_OK)
 		r = call->argc == 1 ? compare_with_daemon(call, document_root(after))

@@ -59,12 +59,13 @@ static int read_args(const struct call *call, struct asked *asked)
 			asked->cert = call->argv[++i];
 		else if (arg[0] == '-' || asked->url)
 			return gwtool_usage(
+				call,
 				"unknown argument of explain, or one without its value: ", arg);
 		else
 			*(asked->method ? &asked->url : &asked->method) = arg;
 	}
 	if (!asked->url)
-		return gwtool_usage("explain takes a method and a URL: ",
+		return gwtool_usage(call, "explain takes a method and a URL: ",
 				    "GET http://api.example.com/v1/users");
 	return EXIT_OK;
 }

@@ -215,12 +215,10 @@ static const struct document_node *find_keys(const struct document *doc, struct 
 
 /* --- The command. ---------------------------------------------------------------------------- */
 
-static int tell_count(const struct jwks *jwks, int n)
+static int tell_count(const struct call *call, const struct jwks *jwks, int n)
 {
-	if (n == 0) {
-		(void)fprintf(stderr, "gwtool: %s: no key came out\n", jwks->file);
-		return EXIT_CONFIG;
-	}
+	if (n == 0)
+		return gwtool_fail(call, EXIT_CONFIG, "%s: no key came out", jwks->file);
 	if (n > POLICY_KEYS_MOST)
 		(void)fprintf(stderr, "gwtool: %s: %d keys, but a policy takes %d in one list\n",
 			      jwks->file, n, POLICY_KEYS_MOST);
@@ -239,7 +237,7 @@ static int convert(const struct call *call, const struct jwks *jwks,
 		document_free(out);
 		return gwtool_tell_verdict(call, jwks->file, n, rep);
 	}
-	r = tell_count(jwks, n);
+	r = tell_count(call, jwks, n);
 	if (r == EXIT_OK)
 		r = gwtool_print_document(call, document_root(out));
 	document_free(out);
@@ -258,17 +256,17 @@ static int read_args(const struct call *call, struct jwks *jwks)
 		else if (strcmp(arg, "--alg") == 0 && i + 1 < call->argc)
 			jwks->alg = call->argv[++i];
 		else if (arg[0] == '-' || jwks->file)
-			return gwtool_usage("unknown argument of jwks: ", arg);
+			return gwtool_usage(call, "unknown argument of jwks: ", arg);
 		else
 			jwks->file = arg;
 	}
 	if (!jwks->file)
-		return gwtool_usage("jwks takes one argument: ", "the file");
+		return gwtool_usage(call, "jwks takes one argument: ", "the file");
 	if (jwks->issuer && (!jwks->issuer[0] || strlen(jwks->issuer) > JWT_KEY_ISSUER_MAX ||
 			     strcmp(jwks->issuer, "off") == 0))
-		return gwtool_usage("--issuer takes the issuer's name, not ", jwks->issuer);
+		return gwtool_usage(call, "--issuer takes the issuer's name, not ", jwks->issuer);
 	if (jwks->alg && jwt_alg_find(slice_of(jwks->alg)) == JWT_N_ALGS)
-		return gwtool_usage("--alg takes the name of an algorithm, not ", jwks->alg);
+		return gwtool_usage(call, "--alg takes the name of an algorithm, not ", jwks->alg);
 	return EXIT_OK;
 }
 

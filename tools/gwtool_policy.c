@@ -55,7 +55,7 @@ int gwtool_check_policy(const struct call *call)
 	int r;
 
 	if (call->argc != 1)
-		return gwtool_usage("check-policy takes one argument: ", "the file");
+		return gwtool_usage(call, "check-policy takes one argument: ", "the file");
 	r = gwtool_load_policy(call->argv[0], &rep, &doc);
 	if (r == 0)
 		inactive_find(&policy_schema, document_root(doc), warn, NULL);
@@ -94,14 +94,15 @@ static int read_args(const struct call *call, struct push *push)
 		else if (strcmp(arg, "--expect-generation") == 0 && i + 1 < call->argc)
 			push->expected = call->argv[++i];
 		else if (arg[0] == '-' || push->file)
-			return gwtool_usage("unknown argument of push-policy: ", arg);
+			return gwtool_usage(call, "unknown argument of push-policy: ", arg);
 		else
 			push->file = arg;
 	}
 	if (!push->file)
-		return gwtool_usage("push-policy takes one argument: ", "the file");
+		return gwtool_usage(call, "push-policy takes one argument: ", "the file");
 	if (push->expected && slice_to_u64(slice_of(push->expected), &push->generation) < 0)
-		return gwtool_usage("--expect-generation takes a number, not ", push->expected);
+		return gwtool_usage(call, "--expect-generation takes a number, not ",
+				    push->expected);
 	return EXIT_OK;
 }
 
@@ -147,9 +148,10 @@ static void put_choice(struct pack *p, const void *owner)
 		pack_entry_u64(p, "expect_generation", choice->expected_generation);
 }
 
-static int read_number(const char *what, const char *text, uint64_t *ret)
+static int read_number(const struct call *call, const char *what, const char *text, uint64_t *ret)
 {
-	return text && slice_to_u64(slice_of(text), ret) < 0 ? gwtool_usage(what, text) : EXIT_OK;
+	return text && slice_to_u64(slice_of(text), ret) < 0 ? gwtool_usage(call, what, text)
+							     : EXIT_OK;
 }
 
 static int read_choice(const struct call *call, bool may_expect, struct choice *choice)
@@ -162,13 +164,15 @@ static int read_choice(const struct call *call, bool may_expect, struct choice *
 		if (may_expect && strcmp(arg, "--expect-generation") == 0 && i + 1 < call->argc)
 			choice->expected = call->argv[++i];
 		else if (arg[0] == '-' || choice->number)
-			return gwtool_usage("unknown argument, or one without its value: ", arg);
+			return gwtool_usage(call,
+					    "unknown argument, or one without its value: ", arg);
 		else
 			choice->number = arg;
 	}
-	r = read_number("a generation is a number, not ", choice->number, &choice->generation);
+	r = read_number(call, "a generation is a number, not ", choice->number,
+			&choice->generation);
 	return r != EXIT_OK ? r
-			    : read_number("--expect-generation takes a number, not ",
+			    : read_number(call, "--expect-generation takes a number, not ",
 					  choice->expected, &choice->expected_generation);
 }
 
@@ -194,7 +198,7 @@ int gwtool_rollback(const struct call *call)
 int gwtool_history(const struct call *call)
 {
 	if (call->argc)
-		return gwtool_usage("history takes no argument: ", call->argv[0]);
+		return gwtool_usage(call, "history takes no argument: ", call->argv[0]);
 	return gwtool_ask_and_print(call, &(struct gwtool_question){ .command = "policy_history" },
 				    NULL);
 }

@@ -40,6 +40,7 @@ struct place {
 };
 
 struct serving {
+	const struct call *call;
 	const char *address, *port; /* As they were given, or NULL. */
 	struct place place;
 	struct gwtool_site site;
@@ -70,16 +71,17 @@ static int read_args(const struct call *call, struct serving *s)
 		while (k < ARRAY_SIZE(flags) && strcmp(call->argv[i], flags[k].flag) != 0)
 			k++;
 		if (k == ARRAY_SIZE(flags) || i + 1 == call->argc)
-			return gwtool_usage("unknown argument of serve, or one without its value: ",
+			return gwtool_usage(call,
+					    "unknown argument of serve, or one without its value: ",
 					    call->argv[i]);
 		*flags[k].value = call->argv[++i];
 	}
 	if (s->port && s->address)
-		return gwtool_usage("--port and --address exclude each other: ", s->address);
+		return gwtool_usage(call, "--port and --address exclude each other: ", s->address);
 	if ((credentials->cert || credentials->key || credentials->client_ca) &&
 	    !(credentials->cert && credentials->key && credentials->client_ca))
-		return gwtool_usage("TLS needs three files: ",
-				    "--tls-cert, --tls-key, --client-ca");
+		return gwtool_usage(
+			call, "TLS needs three files: ", "--tls-cert, --tls-key, --client-ca");
 	return EXIT_OK;
 }
 
@@ -139,7 +141,8 @@ static int read_usual_address(struct serving *s)
 	uint16_t port = PORT_USUAL;
 
 	if (said && said[0] && !read_port(slice_of(said), &port))
-		return gwtool_usage(s->port ? "--port takes a port, not "
+		return gwtool_usage(s->call,
+				    s->port ? "--port takes a port, not "
 					    : "CONFIG_PORT is to be a port, not ",
 				    said);
 	set_v4(&s->place, loopback, port);
@@ -151,9 +154,11 @@ static int choose_place(struct serving *s)
 	if (!s->address)
 		return read_usual_address(s);
 	if (!read_address(slice_of(s->address), &s->place))
-		return gwtool_usage("--address takes an IP address and a port, not ", s->address);
+		return gwtool_usage(s->call, "--address takes an IP address and a port, not ",
+				    s->address);
 	if (!s->place.loopback && !s->site.credentials.client_ca)
 		return gwtool_usage(
+			s->call,
 			"whoever reaches it could change the policy: beyond loopback it "
 			"needs --tls-cert, --tls-key and --client-ca: ",
 			s->address);
@@ -162,8 +167,9 @@ static int choose_place(struct serving *s)
 
 /* --- Setting up. ----------------------------------------------------------------------------- */
 
-static int read_files(struct gwtool_credentials *credentials)
+static int read_files(struct serving *s)
 {
+	struct gwtool_credentials *credentials = &s->site.credentials;
 	struct tls_refusal refusal;
 	int r;
 
@@ -172,14 +178,13 @@ static int read_files(struct gwtool_credentials *credentials)
 	r = gwtool_credentials_read(credentials, &refusal);
 	if (r == 0)
 		return EXIT_OK;
-	(void)fprintf(stderr, "gwtool: %s\n", r == -EINVAL ? refusal.why : strerror(-r));
-	return r == -EINVAL ? EXIT_CONFIG : EXIT_FAILED;
+	return r == -EINVAL ? gwtool_fail(s->call, EXIT_CONFIG, "%s", refusal.why)
+			    : gwtool_fail(s->call, EXIT_FAILED, "%s", strerror(-r));
 }
 
-static int fail(const char *what, int why)
+static int fail(const struct serving *s, const char *what, int why)
 {
-	(void)fprintf(stderr, "gwtool: %s: %s\n", what, strerror(why));
-	return EXIT_FAILED;
+	return gwtool_fail(s->call, EXIT_FAILED, "%s: %s", what, strerror(why));
 }
 
 static int start_listening(struct serving *s)
@@ -190,9 +195,9 @@ static int start_listening(struct serving *s)
 	s->site.listener = fd;
 	if (fd < 0 || setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) < 0 ||
 	    bind(fd, &s->place.any, s->place.len) < 0 || listen(fd, BACKLOG) < 0)
-		return fail("cannot listen", errno);
+		return fail(s, "cannot listen", errno);
 	s->site.stop_fd = eventfd(0, EFD_CLOEXEC);
-	return s->site.stop_fd < 0 ? fail("cannot start", errno) : EXIT_OK;
+	return s->site.stop_fd < 0 ? fail(s, "cannot start", errno) : EXIT_OK;
 }
 
 /* Where it listens: for a port of 0 the kernel has chosen. */
@@ -205,11 +210,11 @@ static int tell_place(const struct serving *s)
 	if (getsockname(s->site.listener, &at.any, &at.len) < 0 ||
 	    !inet_ntop(at.any.sa_family, v6 ? (void *)&at.v6.sin6_addr : &at.v4.sin_addr, ip,
 		       sizeof(ip)))
-		return fail("cannot listen", errno);
+		return fail(s, "cannot listen", errno);
 	(void)printf("listening on %s://%s%s%s:%u\n",
 		     s->site.credentials.client_ca ? "https" : "http", v6 ? "[" : "", ip,
 		     v6 ? "]" : "", ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port));
-	return fflush(stdout) == 0 ? EXIT_OK : fail("cannot write the output", errno);
+	return fflush(stdout) == 0 ? EXIT_OK : fail(s, "cannot write the output", errno);
 }
 
 /* --- Serving. -------------------------------------------------------------------------------- */
@@ -244,17 +249,17 @@ static void serve(void *arg)
 }
 
 /* What cannot be read is told, and what was shown before is shown on. */
-static void read_again(struct gwtool_credentials *credentials)
+static void read_again(struct serving *s)
 {
-	if (credentials->client_ca && read_files(credentials) == EXIT_OK)
+	if (s->site.credentials.client_ca && read_files(s) == EXIT_OK)
 		(void)fprintf(stderr, "gwtool: the certificates were read again\n");
 }
 
-static void wait_for_signal(const sigset_t *signals, struct gwtool_credentials *credentials)
+static void wait_for_signal(struct serving *s, const sigset_t *signals)
 {
 	for (int signal = 0; signal != SIGTERM && signal != SIGINT;) {
 		if (sigwait(signals, &signal) == 0 && signal == SIGHUP)
-			read_again(credentials);
+			read_again(s);
 	}
 }
 
@@ -273,9 +278,9 @@ static int run_threads(struct serving *s, const sigset_t *signals)
 	if (r == 0)
 		r = tell_place(s) == EXIT_OK ? 0 : -EIO;
 	else
-		(void)fail("cannot start", -r);
+		(void)fail(s, "cannot start", -r);
 	if (r == 0)
-		wait_for_signal(signals, &s->site.credentials);
+		wait_for_signal(s, signals);
 	GW_ASSERT(eventfd_write(s->site.stop_fd, 1) == 0);
 	while (n > 0)
 		thread_join(&servers[--n].thread);
@@ -285,7 +290,7 @@ static int run_threads(struct serving *s, const sigset_t *signals)
 static int run(struct serving *s)
 {
 	sigset_t signals;
-	int r = read_files(&s->site.credentials);
+	int r = read_files(s);
 
 	if (r == EXIT_OK)
 		r = start_listening(s);
@@ -303,6 +308,7 @@ static int run(struct serving *s)
 int gwtool_serve(const struct call *call)
 {
 	struct serving s = {
+		.call = call,
 		.site = { .manager = { .socket = call->socket, .turn = PTHREAD_MUTEX_INITIALIZER },
 			  .credentials = { .lock = PTHREAD_MUTEX_INITIALIZER },
 			  .listener = -1,

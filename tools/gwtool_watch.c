@@ -250,14 +250,15 @@ static int read_args(const struct call *call, struct watch *w)
 			if (form_duration(slice_of(arg), &w->interval_ns) < 0 ||
 			    w->interval_ns < SHORTEST_NS)
 				return gwtool_usage(
-					"--interval takes a span of 10ms at least, not ", arg);
+					call, "--interval takes a span of 10ms at least, not ",
+					arg);
 		} else if (arg[0] == '-' || w->file) {
-			return gwtool_usage("unknown argument of watch: ", arg);
+			return gwtool_usage(call, "unknown argument of watch: ", arg);
 		} else {
 			w->file = arg;
 		}
 	}
-	return w->file ? EXIT_OK : gwtool_usage("watch takes one argument: ", "the file");
+	return w->file ? EXIT_OK : gwtool_usage(call, "watch takes one argument: ", "the file");
 }
 
 int gwtool_watch(const struct call *call)

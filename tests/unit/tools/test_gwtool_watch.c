@@ -59,8 +59,9 @@ static int wait_in_test(const sigset_t *set, siginfo_t *info, const struct times
 	return -1;
 }
 
-int gwtool_usage(const char *why, const char *what)
+int gwtool_usage(const struct call *call, const char *why, const char *what)
 {
+	(void)call;
 	(void)why;
 	(void)what;
 	return EXIT_USAGE;
