@@ -6,12 +6,15 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/jsonw.h"
+#include "core/crypto/tls.h"
 #include "core/document/encode.h"
 #include "core/document/page.h"
 #include "core/document/path.h"
 #include "core/server/config.h"
 #include "policy/schema.h"
 #include "tools/gwtool.h"
+#include "tools/gwtool_piece.h"
 
 enum { OUTPUT_MAX = 64 << 20 }; /* Reserved, not used, by anything but the longest reply. */
 
@@ -229,12 +232,13 @@ const struct gwtool_option gwtool_options[GWTOOL_N_OPTIONS] = {
 	{ "--socket", "PATH", "the daemon's control socket" },
 	{ "--json", NULL, "print JSON, one value on one line" },
 	{ "--help", NULL, "this" },
+	{ "--version", NULL, "its name and version" },
 };
 
 static int run_help(const struct call *call)
 {
 	(void)call;
-	(void)puts("usage: gwtool [--socket PATH] [--json] COMMAND\n\n"
+	(void)puts("usage: gwtool [--socket PATH] [--json] COMMAND [ARGUMENT...]\n\n"
 		   "Ask a running sluice, and check what will be given to it.\n");
 	for (size_t i = 0; i < gwtool_n_commands; i++)
 		(void)printf("  %s%s%s\n      %s\n", gwtool_commands[i].name,
@@ -264,43 +268,129 @@ static int run_help(const struct call *call)
 	return EXIT_OK;
 }
 
-static int run(const char *name, const struct call *call)
+static void put_version(struct writer *w, const void *what)
+{
+	const struct call *call = what;
+
+	if (call->json) {
+		writer_char(w, '{');
+		jsonw_field_string(w, SLICE("name"), SLICE("gwtool"), JSONW_CAP);
+		jsonw_field_string(w, SLICE("version"), SLICE(GW_VERSION), JSONW_CAP);
+		writer_lit(w, "}\n");
+		return;
+	}
+	writer_lit(w, "gwtool " GW_VERSION " (OpenSSL ");
+	writer_put(w, slice_of(tls_version()));
+	writer_lit(w, ")\n");
+}
+
+static const struct gwtool_command *find(const char *name)
+{
+	for (size_t i = 0; i < gwtool_n_commands; i++)
+		if (strcmp(name, gwtool_commands[i].name) == 0)
+			return &gwtool_commands[i];
+	return NULL;
+}
+
+static int refuse_command(const struct call *call, const char *name)
 {
 	const char *names[ARRAY_SIZE(gwtool_commands) + 1] = { NULL };
+	char what[GWTOOL_MESSAGE_MAX];
 	int near;
 
-	for (size_t i = 0; i < gwtool_n_commands; i++) {
+	for (size_t i = 0; i < gwtool_n_commands; i++)
 		names[i] = gwtool_commands[i].name;
-		if (strcmp(name, names[i]) == 0)
-			return gwtool_commands[i].run(call);
-	}
 	near = path_nearest(slice_of(name), names);
-	if (near >= 0)
-		(void)fprintf(stderr, "gwtool: did you mean '%s'?\n", names[near]);
-	return gwtool_usage(call, "unknown command: ", name);
+	if (near < 0)
+		return gwtool_usage(call, "unknown command: ", name);
+	(void)snprintf(what, sizeof(what), "%s; did you mean '%s'?", name, names[near]);
+	return gwtool_usage(call, "unknown command: ", what);
+}
+
+/* --- The command line. ----------------------------------------------------------------------- */
+
+enum wish { WISH_RUN, WISH_HELP, WISH_VERSION };
+
+struct line {
+	struct call call;
+	enum wish wish;
+	const char *command; /* NULL: none is named. */
+	const char *unclear; /* An option that lacks its value, or NULL. */
+};
+
+/* Is argv[*at] one of gwtool_options? Then it is taken, with its value. */
+static bool take_option(struct line *line, char *const *argv, int *at)
+{
+	const char *arg = argv[*at];
+
+	if (strcmp(arg, "--json") == 0)
+		line->call.json = true;
+	else if (strncmp(arg, "--socket=", 9) == 0)
+		line->call.socket = arg + 9;
+	else if (strcmp(arg, "--socket") == 0 && argv[*at + 1])
+		line->call.socket = argv[++*at];
+	else if (strcmp(arg, "--socket") == 0)
+		line->unclear = arg;
+	else if (strcmp(arg, "-h") == 0 || strcmp(arg, "--help") == 0)
+		line->wish = WISH_HELP;
+	else if (strcmp(arg, "-V") == 0 || strcmp(arg, "--version") == 0)
+		line->wish = WISH_VERSION;
+	else
+		return false;
+	return true;
+}
+
+/*
+ * Takes ours out of argv, wherever they stand; but what follows a command's own flag that takes a
+ * value is that value, whatever it looks like.
+ */
+static void read_line(struct line *line, char **argv)
+{
+	const struct gwtool_command *command = NULL;
+	int n = 0;
+
+	for (int i = 1; argv[i]; i++) {
+		if (take_option(line, argv, &i))
+			continue;
+		if (!line->command) {
+			line->command = argv[i];
+			command = find(argv[i]);
+			continue;
+		}
+		argv[n++] = argv[i];
+		if (command && argv[i + 1] && gwtool_piece_has_value(command->arguments, argv[i]))
+			argv[n++] = argv[++i];
+	}
+	line->call.argc = n;
+	line->call.argv = argv;
+}
+
+static int run(const struct call *call, const char *name)
+{
+	const struct gwtool_command *command = find(name);
+
+	if (name[0] == '-')
+		return gwtool_usage(call, "unknown option: ", name);
+	return command ? command->run(call) : refuse_command(call, name);
 }
 
 int main(int argc, char **argv)
 {
-	struct call call = { 0 };
-	int at = 1;
+	struct line line = { 0 };
 
-	for (; at < argc && argv[at][0] == '-'; at++) {
-		if (strcmp(argv[at], "--json") == 0)
-			call.json = true;
-		else if (strcmp(argv[at], "--socket") == 0 && at + 1 < argc)
-			call.socket = argv[++at];
-		else if (strncmp(argv[at], "--socket=", 9) == 0)
-			call.socket = argv[at] + 9;
-		else if (strcmp(argv[at], "-h") == 0 || strcmp(argv[at], "--help") == 0)
-			return run_help(&call);
-		else
-			return gwtool_usage(&call,
-					    "unknown option, or one without its value: ", argv[at]);
+	(void)argc; /* NULL ends argv. */
+	read_line(&line, argv);
+	if (line.unclear)
+		return gwtool_usage(&line.call, "an option without its value: ", line.unclear);
+	switch (line.wish) {
+	case WISH_HELP:
+		return run_help(&line.call);
+	case WISH_VERSION:
+		return gwtool_print(put_version, &line.call);
+	case WISH_RUN:
+		break;
 	}
-	if (at == argc)
-		return gwtool_usage(&call, "what shall I do? ", "A command is missing");
-	call.argc = argc - at - 1;
-	call.argv = argv + at + 1;
-	return run(argv[at], &call);
+	if (!line.command)
+		return gwtool_usage(&line.call, "what shall I do? ", "A command is missing");
+	return run(&line.call, line.command);
 }

@@ -17,25 +17,25 @@ enum {
 struct call {
 	const char *socket; /* NULL: the usual place. */
 	bool json;
-	int argc; /* Behind the command. */
+	int argc; /* Behind the command, without those of gwtool_options. */
 	char *const *argv;
 };
 
 typedef int gwtool_command_fn(const struct call *call);
 
 struct gwtool_command {
-	const char *name, *arguments, *help; /* Arguments as gwtool_completion.c reads them. */
+	const char *name, *arguments, *help; /* Arguments as gwtool_piece.h reads them. */
 	gwtool_command_fn *run;
 };
 
-/* In front of the command. */
+/* In front of the command or behind it. */
 struct gwtool_option {
 	const char *flag;
 	const char *value; /* Its name; NULL: it takes none. */
 	const char *help;
 };
 
-enum { GWTOOL_N_OPTIONS = 3 };
+enum { GWTOOL_N_OPTIONS = 4 };
 extern const struct gwtool_command gwtool_commands[];
 extern const size_t gwtool_n_commands;
 extern const struct gwtool_option gwtool_options[GWTOOL_N_OPTIONS];

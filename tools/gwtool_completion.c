@@ -1,68 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/*
- * What shells complete, from the table that the help is made of: in a command's arguments,
- * "--flag" is a flag, and takes a value when a blank is behind it; small letters are a word that is
- * said as it stands; FILE, OLD and NEW are files.
- */
+/* What shells complete, from the table that the help is made of. */
 #include <string.h>
 
 #include "tools/gwtool.h"
-
-/* --- Arguments. ------------------------------------------------------------------------------ */
-
-enum piece_kind { PIECE_FLAG, PIECE_WORD, PIECE_FILE, PIECE_OTHER };
-
-struct piece {
-	enum piece_kind kind;
-	bool has_value; /* A flag. */
-	struct slice text;
-};
-
-static enum piece_kind kind_of(struct slice text)
-{
-	static const struct slice files[] = { SLICE_INIT("FILE"), SLICE_INIT("OLD"),
-					      SLICE_INIT("NEW") };
-
-	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
-		if (slice_eq(text, files[i]))
-			return PIECE_FILE;
-	if (text.ptr[0] == '-')
-		return PIECE_FLAG;
-	for (size_t i = 0; i < text.len; i++)
-		if (text.ptr[i] < 'a' || text.ptr[i] > 'z')
-			return PIECE_OTHER;
-	return PIECE_WORD;
-}
-
-static bool is_between(char c)
-{
-	return c == ' ' || c == '[' || c == ']' || c == '|' || c == '.';
-}
-
-static bool take_piece(struct slice *rest, struct piece *ret_piece)
-{
-	size_t n = 0;
-
-	while (rest->len && is_between(rest->ptr[0]))
-		*rest = slice_drop(*rest, 1);
-	while (n < rest->len && !is_between(rest->ptr[n]))
-		n++;
-	if (n == 0)
-		return false;
-	ret_piece->text = slice_take(*rest, n);
-	ret_piece->kind = kind_of(ret_piece->text);
-	*rest = slice_drop(*rest, n);
-	ret_piece->has_value = rest->len && rest->ptr[0] == ' ';
-	return true;
-}
+#include "tools/gwtool_piece.h"
 
 static bool takes_files(const struct gwtool_command *command)
 {
 	struct slice rest = slice_of(command->arguments);
-	struct piece piece;
+	struct gwtool_piece piece;
 
-	while (take_piece(&rest, &piece))
-		if (piece.kind == PIECE_FILE)
+	while (gwtool_piece_take(&rest, &piece))
+		if (piece.kind == GWTOOL_PIECE_FILE)
 			return true;
 	return false;
 }
@@ -85,18 +34,26 @@ static void put_options(struct writer *w, bool valued_only, struct slice between
 static void put_pieces(struct writer *w, const struct gwtool_command *command, bool valued_only)
 {
 	struct slice rest = slice_of(command->arguments);
-	struct piece piece;
+	struct gwtool_piece piece;
 	bool any = false;
 
-	while (take_piece(&rest, &piece)) {
-		bool is_flag = piece.kind == PIECE_FLAG;
+	while (gwtool_piece_take(&rest, &piece)) {
+		bool is_flag = piece.kind == GWTOOL_PIECE_FLAG;
 
 		if (valued_only ? !is_flag || !piece.has_value
-				: !is_flag && piece.kind != PIECE_WORD)
+				: !is_flag && piece.kind != GWTOOL_PIECE_WORD)
 			continue;
 		writer_put(w, any ? SLICE(" ") : SLICE(""));
 		writer_put(w, piece.text);
 		any = true;
+	}
+}
+
+static void put_names(struct writer *w)
+{
+	for (size_t i = 0; i < gwtool_n_commands; i++) {
+		writer_char(w, ' ');
+		writer_put(w, slice_of(gwtool_commands[i].name));
 	}
 }
 
@@ -130,21 +87,20 @@ static void put_bash(struct writer *w, const void *what)
 		      "\t\tesac\n\tdone\n"
 		      "\tcase $command in\n\t'') words='");
 	put_options(w, false, SLICE(" "));
-	for (size_t i = 0; i < gwtool_n_commands; i++) {
-		writer_char(w, ' ');
-		writer_put(w, slice_of(gwtool_commands[i].name));
-	}
-	writer_lit(w, "' valued='");
-	put_options(w, true, SLICE(" "));
+	put_names(w);
 	writer_lit(w, "' ;;\n");
 	for (size_t i = 0; i < gwtool_n_commands; i++)
 		put_bash_command(w, &gwtool_commands[i]);
 	writer_lit(w, "\tesac\n"
+		      "\tif [[ $command && $word == -* ]]; then\n\t\twords+=' ");
+	put_options(w, false, SLICE(" "));
+	writer_lit(w, "'\n\tfi\n"
 		      "\tCOMPREPLY=()\n"
+		      "\tcase $before in\n\t");
+	put_options(w, true, SLICE(" | "));
+	writer_lit(w, ") compopt -o default; return ;;\n\tesac\n"
 		      "\tcase \" $valued \" in\n"
-		      "\t*\" $before \"*)\n"
-		      "\t\t[[ $command ]] || compopt -o default\n"
-		      "\t\treturn\n\t\t;;\n\tesac\n"
+		      "\t*\" $before \"*) return ;;\n\tesac\n"
 		      "\tif [[ $files && $word != -* ]]; then\n"
 		      "\t\tcompopt -o default\n"
 		      "\telse\n"
@@ -185,11 +141,11 @@ static void put_zsh_option(struct writer *w, const struct gwtool_option *option)
 static void put_zsh_words(struct writer *w, const struct gwtool_command *command)
 {
 	struct slice rest = slice_of(command->arguments);
-	struct piece piece;
+	struct gwtool_piece piece;
 	bool any = false;
 
-	while (take_piece(&rest, &piece)) {
-		if (piece.kind != PIECE_WORD)
+	while (gwtool_piece_take(&rest, &piece)) {
+		if (piece.kind != GWTOOL_PIECE_WORD)
 			continue;
 		writer_put(w, any ? SLICE(" ") : SLICE(" '1:what:("));
 		writer_put(w, piece.text);
@@ -201,15 +157,15 @@ static void put_zsh_words(struct writer *w, const struct gwtool_command *command
 static void put_zsh_command(struct writer *w, const struct gwtool_command *command)
 {
 	struct slice rest = slice_of(command->arguments);
-	struct piece piece;
+	struct gwtool_piece piece;
 
 	if (!rest.len)
 		return;
 	writer_lit(w, "\t\t");
 	writer_put(w, slice_of(command->name));
-	writer_lit(w, ") _arguments");
-	while (take_piece(&rest, &piece)) {
-		if (piece.kind != PIECE_FLAG)
+	writer_lit(w, ") _arguments $ours");
+	while (gwtool_piece_take(&rest, &piece)) {
+		if (piece.kind != GWTOOL_PIECE_FLAG)
 			continue;
 		writer_put(w, piece.has_value ? SLICE(" '*") : SLICE(" '"));
 		writer_put(w, piece.text);
@@ -226,7 +182,7 @@ static void put_zsh(struct writer *w, const void *what)
 		      "# zsh completion of gwtool; made by 'gwtool completion zsh'.\n"
 		      "_gwtool()\n{\n"
 		      "\tlocal curcontext=$curcontext state line\n"
-		      "\tlocal -a commands\n\n"
+		      "\tlocal -a commands ours\n\n"
 		      "\tcommands=(\n");
 	for (size_t i = 0; i < gwtool_n_commands; i++) {
 		writer_lit(w, "\t\t'");
@@ -235,17 +191,18 @@ static void put_zsh(struct writer *w, const void *what)
 		put_quoted(w, gwtool_commands[i].help, ":");
 		writer_lit(w, "'\n");
 	}
-	writer_lit(w, "\t)\n\t_arguments -C");
+	writer_lit(w, "\t)\n\tours=(");
 	for (size_t i = 0; i < GWTOOL_N_OPTIONS; i++)
 		put_zsh_option(w, &gwtool_options[i]);
-	writer_lit(w, " '1:command:->command' '*::argument:->argument'\n"
+	writer_lit(w, " )\n\t_arguments -C $ours '1:command:->command' '*::argument:->argument'\n"
 		      "\tcase $state in\n"
 		      "\tcommand) _describe command commands ;;\n"
 		      "\targument)\n"
 		      "\t\tcase $words[1] in\n");
 	for (size_t i = 0; i < gwtool_n_commands; i++)
 		put_zsh_command(w, &gwtool_commands[i]);
-	writer_lit(w, "\t\tesac\n\t\t;;\n\tesac\n}\n"
+	writer_lit(w, "\t\t*) _arguments $ours ;;\n"
+		      "\t\tesac\n\t\t;;\n\tesac\n}\n"
 		      "if [[ $funcstack[1] = _gwtool ]]; then\n"
 		      "\t_gwtool \"$@\"\nelse\n\tcompdef _gwtool gwtool\nfi\n");
 }

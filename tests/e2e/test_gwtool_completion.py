@@ -26,7 +26,7 @@ def offered(t, *words):
 
 
 def help_of(t):
-    """The names of commands with their flags, and the flags in front of one."""
+    """The names of commands with their flags, and the flags of all of them."""
     text = gwtool(t, "help")[1]
     commands = {m[1]: re.findall(r"-[-\w]+", m[2])
                 for m in re.finditer(r"^  ([a-z][-a-z]*)( .*|)$", text.partition("Examples:")[0], re.M)}
@@ -38,13 +38,14 @@ def test_bash_offers_what_the_help_says(t):
     t.check(len(commands) > 8 and "explain" in commands and "--socket" in options, f"{commands}")
     t.equal(sorted(offered(t, "")), sorted(list(commands) + options), "to begin with")
     for command, flags in commands.items():
-        t.equal(offered(t, command, "-"), flags, f"flags of {command}")
+        t.equal(offered(t, command, "-"), flags + options, f"flags of {command}")
 
 
 def test_bash_completes(t):
     for words, want in (
             (("pu",), ["push-policy"]), (("--json", "--socket", "x", "diff"), ["diff-policy"]),
-            (("--socket", "y"), FILES), (("push-policy", "x"), FILES), (("diff-policy", "x", "y"), FILES),
+            (("--socket", "y"), FILES), (("status", "--socket", ""), FILES),
+            (("status", "--s"), ["--socket"]), (("push-policy", "x"), FILES), (("diff-policy", "x", "y"), FILES),
             (("push-policy", "x", "--d"), ["--dry-run"]),
             (("push-policy", "--expect-generation", ""), []),
             (("explain", "GET", "/", "-H", ""), []), (("explain", "--ce"), ["--cert"]), (("status", ""), []),
@@ -60,7 +61,8 @@ def test_zsh_names_all(t):
     for command, flags in commands.items():
         t.check(f"'{command}:" in script, f"no {command}")
         for flag in flags:
-            t.check(re.search(rf"\n\t\t{command}\) .*'\*?{flag}[:']", script), f"{command} {flag}")
+            t.check(re.search(rf"\n\t\t{command}\) _arguments \$ours .*'\*?{flag}[:']", script),
+                    f"{command} {flag}")
     for option in options:
         t.check(f"'{option}[" in script, f"no {option}")
     if shutil.which("zsh"):
