@@ -81,7 +81,7 @@ int gwtool_ask_result(const struct call *call, const struct gwtool_question *que
 	if (r < 0)
 		return gwtool_fail_to_ask(call, path, r);
 	if (!ok) {
-		r = gwtool_tell_refusal(call, result);
+		r = gwtool_tell_refusal(call, question, result);
 		document_free(reply);
 		return r;
 	}
@@ -205,7 +205,7 @@ const struct gwtool_command gwtool_commands[] = {
 	{ "check-policy", "FILE", "is this a good policy? The daemon need not run",
 	  gwtool_check_policy },
 	{ "diff-policy", "FILE | OLD NEW",
-	  "what FILE would change of the policy in force, or NEW of OLD; exits with 1 when anything",
+	  "what FILE would change of the policy in force, or NEW of OLD; exits with 1 if anything",
 	  gwtool_diff_policy },
 	{ "watch", "FILE [--interval 1s]",
 	  "push FILE, and again whenever its content has changed; a line for each outcome",
@@ -252,8 +252,8 @@ static int run_help(const struct call *call)
 			     gwtool_options[i].help);
 	(void)puts("\nWithout --socket: /run/sluice/control.sock, or\n"
 		   "$XDG_RUNTIME_DIR/sluice/control.sock.\n\n"
-		   "Exit codes: 0 done, 1 failed (or: there are differences), 2 wrong usage,\n"
-		   "77 no permission, 78 wrong configuration.\n\n"
+		   "Exit codes: 0 done, 1 failed (diff-policy: there are differences), 2 wrong\n"
+		   "usage (diff-policy: or it failed), 77 no permission, 78 a file is wrong.\n\n"
 		   "Examples:\n"
 		   "  gwtool status\n"
 		   "  gwtool --json status | jq .connections\n"

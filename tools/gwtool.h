@@ -72,8 +72,9 @@ __attribute__((format(printf, 3, 4))) int gwtool_fail(const struct call *call, i
 						      const char *format, ...);
 /* -errno of gwtool_ask(). EXIT_FAILED or EXIT_PERMISSION. */
 int gwtool_fail_to_ask(const struct call *call, const char *socket, int why);
-/* The daemon's error map. EXIT_FAILED or EXIT_CONFIG. */
-int gwtool_tell_refusal(const struct call *call, const struct document_node *error);
+/* The daemon's error map. EXIT_FAILED; EXIT_CONFIG for a document, EXIT_USAGE for other arguments. */
+int gwtool_tell_refusal(const struct call *call, const struct gwtool_question *question,
+			const struct document_node *error);
 /* With a file, or that nothing is: as text or JSON. EXIT_OK, EXIT_CONFIG, EXIT_FAILED. */
 int gwtool_tell_verdict(const struct call *call, const char *file, int r, const struct report *rep);
 

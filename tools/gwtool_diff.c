@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Two policies beside each other: the one in force and a file, or two files. */
+/*
+ * Two policies beside each other: the one in force and a file, or two files.
+ *
+ * As diff does, it exits with 1 for differences alone: a script that asks whether there is something
+ * to push must not take a daemon that is away for a yes.
+ */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,6 +15,8 @@
 #include "tools/gwtool.h"
 
 enum { ROOM = 8 << 20 }; /* For a policy as msgpack: no file is larger. */
+
+enum { EXIT_DIFFERS = EXIT_FAILED, EXIT_UNCOMPARED = EXIT_USAGE };
 
 /* As it is printed. */
 struct telling {
@@ -45,11 +52,13 @@ static void put_changes(struct writer *w, const void *what)
 	*pair->r = diff_documents(&policy_schema, pair->before, pair->after, tell, &telling);
 	if (pair->json)
 		writer_lit(w, "]\n");
+	if (*pair->r < 0)
+		w->ptr = w->start; /* A part of them would pass for all. */
 	*pair->n = telling.n;
 }
 
 static int compare(const struct call *call, const struct document_node *before,
-		   const struct document_node *after)
+		   const struct document_node *after, bool *ret_differs)
 {
 	uint32_t n = 0;
 	int r = 0, printed = gwtool_print(put_changes,
@@ -57,7 +66,8 @@ static int compare(const struct call *call, const struct document_node *before,
 
 	if (r < 0)
 		return gwtool_fail(call, EXIT_FAILED, "out of memory");
-	return n ? EXIT_FAILED : printed;
+	*ret_differs = n > 0;
+	return printed;
 }
 
 static int load(const struct call *call, const char *file, struct document **ret_doc)
@@ -98,7 +108,8 @@ static int check_known(const struct call *call, const struct document_node *poli
 			   "this program does not understand the daemon's policy");
 }
 
-static int compare_with_daemon(const struct call *call, const struct document_node *after)
+static int compare_with_daemon(const struct call *call, const struct document_node *after,
+			       bool *ret_differs)
 {
 	const struct document_node *result, *before;
 	struct document *reply;
@@ -110,18 +121,19 @@ static int compare_with_daemon(const struct call *call, const struct document_no
 	before = result->kind == DOCUMENT_MAP ? document_get(result, SLICE("policy")) : NULL;
 	r = check_known(call, before);
 	if (r == EXIT_OK)
-		r = compare(call, before, after);
+		r = compare(call, before, after, ret_differs);
 	document_free(reply);
 	return r;
 }
 
-static int compare_files(const struct call *call, const struct document_node *after)
+static int compare_files(const struct call *call, const struct document_node *after,
+			 bool *ret_differs)
 {
 	struct document *before = NULL;
 	int r = load(call, call->argv[0], &before);
 
 	if (r == EXIT_OK)
-		r = compare(call, document_root(before), after);
+		r = compare(call, document_root(before), after, ret_differs);
 	document_free(before);
 	return r;
 }
@@ -129,14 +141,17 @@ static int compare_files(const struct call *call, const struct document_node *af
 int gwtool_diff_policy(const struct call *call)
 {
 	struct document *after = NULL;
+	bool differs = false;
 	int r;
 
 	if (call->argc < 1 || call->argc > 2)
 		return gwtool_usage(call, "diff-policy takes one file, ", "or two");
 	r = load(call, call->argv[call->argc - 1], &after);
 	if (r == EXIT_OK)
-		r = call->argc == 1 ? compare_with_daemon(call, document_root(after))
-				    : compare_files(call, document_root(after));
+		r = (call->argc == 1 ? compare_with_daemon
+				     : compare_files)(call, document_root(after), &differs);
 	document_free(after);
-	return r;
+	if (r == EXIT_FAILED)
+		return EXIT_UNCOMPARED;
+	return r == EXIT_OK && differs ? EXIT_DIFFERS : r;
 }

@@ -57,8 +57,8 @@ static struct slice text_of(const struct document_node *map, struct slice key)
 	return node && node->kind == DOCUMENT_TEXT ? node->text : SLICE("");
 }
 
-/* What the daemon may refuse for what stands in a document. */
-static int exits_for(struct slice code)
+/* Is it for what was said, not for how the daemon is? */
+static bool is_of_the_text(struct slice code)
 {
 	static const char *const of_the_text[] = {
 		"config_rejected", "unknown_key", "missing_key", "type",  "value",
@@ -67,17 +67,30 @@ static int exits_for(struct slice code)
 
 	for (size_t i = 0; i < ARRAY_SIZE(of_the_text); i++)
 		if (slice_eq(code, slice_of(of_the_text[i])))
-			return EXIT_CONFIG;
-	return EXIT_FAILED;
+			return true;
+	return false;
 }
 
-int gwtool_tell_refusal(const struct call *call, const struct document_node *error)
+/*
+ * Then a document was wrong, or our line: the configuration, which is read without arguments; the
+ * policy that was pushed, or the one of a rollback, which has a path.
+ */
+static bool is_of_a_document(const struct gwtool_question *question, struct slice path)
 {
-	struct slice where = text_of(error, SLICE("path")), code = text_of(error, SLICE("code"));
+	return !question->args || strcmp(question->command, "push_policy") == 0 ||
+	       slice_eq(path, SLICE("policy")) || slice_starts_with(path, SLICE("policy."));
+}
 
-	return gwtool_fail(call, exits_for(code), "%.*s%s%.*s (%.*s)", SLICE_ARG(where),
-			   where.len ? ": " : "", SLICE_ARG(text_of(error, SLICE("message"))),
-			   SLICE_ARG(code));
+int gwtool_tell_refusal(const struct call *call, const struct gwtool_question *question,
+			const struct document_node *error)
+{
+	struct slice path = text_of(error, SLICE("path")), code = text_of(error, SLICE("code"));
+	int exits = EXIT_FAILED;
+
+	if (is_of_the_text(code))
+		exits = is_of_a_document(question, path) ? EXIT_CONFIG : EXIT_USAGE;
+	return gwtool_fail(call, exits, "%.*s%s%.*s (%.*s)", SLICE_ARG(path), path.len ? ": " : "",
+			   SLICE_ARG(text_of(error, SLICE("message"))), SLICE_ARG(code));
 }
 
 /* --- Of a file. ------------------------------------------------------------------------------ */

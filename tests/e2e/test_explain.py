@@ -396,6 +396,11 @@ def test_wrong_arguments(t):
     p = Origins(t, ROUTES)
     for argv in ((), ("GET",), ("GET", "/", "/"), ("GET", "/", "-H"), ("GET", "/", "--what")):
         t.equal(gwtool(t, "explain", *argv)[0], 2, f"{argv}")
+    for argv, want in ((("GET", "/", "--client", "foo"), "client: must be an IP address (value)"),
+                       (("GET", "/\n"), "url: must be a text of one line (value)"),
+                       (("GET", "/" + "x" * 65000, "-H", "a" * 1000), "(limit)")):
+        code, out, err = gwtool(t, "--socket", p.g.control_path, "explain", *argv)
+        t.equal((code, out, want in err), (2, "", True), f"{str(argv)[:60]}: {err}")
     with Control(p.g.control_path) as c:
         for args, code, path in (
                 ({}, "missing_key", "method"), ({"method": "GET"}, "missing_key", "url"),

@@ -95,7 +95,7 @@ def test_wrong_files_and_arguments(t):
     t.equal(gwtool(t, "diff-policy")[0], 2, "no file")
     t.equal(gwtool(t, "diff-policy", old, old, old)[0], 2, "three")
     code, out, err = gwtool(t, "--socket", os.path.join(t.folder, "none"), "diff-policy", old)
-    t.equal((code, out), (1, ""), "no daemon")
+    t.equal((code, out), (2, ""), "no daemon: not as if something differed")
     t.check("is sluice running?" in err, err)
 
 
