@@ -8,11 +8,13 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "core/document/diff.h"
 #include "core/document/encode.h"
 #include "policy/read.h"
 #include "tools/gwtool.h"
+#include "tools/gwtool_input.h"
 
 enum { ROOM = 8 << 20 }; /* For a policy as msgpack: no file is larger. */
 
@@ -138,14 +140,30 @@ static int compare_files(const struct call *call, const struct document_node *af
 	return r;
 }
 
+static int judge_args(const struct call *call)
+{
+	int n_stdin = 0;
+
+	if (call->argc < 1 || call->argc > 2)
+		return gwtool_usage(call, "diff-policy takes one file, ", "or two");
+	for (int i = 0; i < call->argc; i++) {
+		if (gwtool_input_is_flag(call->argv[i]))
+			return gwtool_usage(call,
+					    "unknown argument of diff-policy: ", call->argv[i]);
+		n_stdin += strcmp(call->argv[i], "-") == 0;
+	}
+	return n_stdin < 2 ? EXIT_OK
+			   : gwtool_usage(call, "standard input can be read once: ", "- -");
+}
+
 int gwtool_diff_policy(const struct call *call)
 {
 	struct document *after = NULL;
 	bool differs = false;
-	int r;
+	int r = judge_args(call);
 
-	if (call->argc < 1 || call->argc > 2)
-		return gwtool_usage(call, "diff-policy takes one file, ", "or two");
+	if (r != EXIT_OK)
+		return r;
 	r = load(call, call->argv[call->argc - 1], &after);
 	if (r == EXIT_OK)
 		r = (call->argc == 1 ? compare_with_daemon

@@ -8,14 +8,16 @@
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "core/base/jsonw.h"
 #include "core/crypto/jwt_key.h"
 #include "core/document/encode.h"
-#include "core/document/load.h"
+#include "core/document/json.h"
 #include "core/document/path.h"
 #include "tools/gwtool.h"
+#include "tools/gwtool_input.h"
 
 enum {
 	JWKS_BYTES_MAX = 1 << 20,
@@ -26,6 +28,7 @@ enum {
 
 struct jwks {
 	const char *file;
+	const char *name;   /* Of the file, in messages. */
 	const char *issuer; /* NULL: none is named. */
 	const char *alg;    /* Of RSA keys that do not say. */
 	bool secrets;
@@ -147,7 +150,7 @@ static void tell_skipped(const struct jwks *jwks, const struct document_node *ke
 	struct slice kid = key->kind == DOCUMENT_MAP ? text_member(key, SLICE("kid")) : SLICE("");
 	char shown[PATH_SHOWN_MAX];
 
-	(void)fprintf(stderr, "gwtool: %s: keys[%u]%s%s: left out: %s\n", jwks->file, i,
+	(void)fprintf(stderr, "gwtool: %s: keys[%u]%s%s: left out: %s\n", jwks->name, i,
 		      kid.len ? " " : "", kid.len ? path_show(kid, shown) : "", why);
 }
 
@@ -218,10 +221,10 @@ static const struct document_node *find_keys(const struct document *doc, struct 
 static int tell_count(const struct call *call, const struct jwks *jwks, int n)
 {
 	if (n == 0)
-		return gwtool_fail(call, EXIT_CONFIG, "%s: no key came out", jwks->file);
+		return gwtool_fail(call, EXIT_CONFIG, "%s: no key came out", jwks->name);
 	if (n > POLICY_KEYS_MOST)
 		(void)fprintf(stderr, "gwtool: %s: %d keys, but a policy takes %d in one list\n",
-			      jwks->file, n, POLICY_KEYS_MOST);
+			      jwks->name, n, POLICY_KEYS_MOST);
 	return EXIT_OK;
 }
 
@@ -235,7 +238,7 @@ static int convert(const struct call *call, const struct jwks *jwks,
 		n = take_keys(jwks, keys, out);
 	if (n < 0) {
 		document_free(out);
-		return gwtool_tell_verdict(call, jwks->file, n, rep);
+		return gwtool_tell_verdict(call, jwks->name, n, rep);
 	}
 	r = tell_count(call, jwks, n);
 	if (r == EXIT_OK)
@@ -255,7 +258,7 @@ static int read_args(const struct call *call, struct jwks *jwks)
 			jwks->issuer = call->argv[++i];
 		else if (strcmp(arg, "--alg") == 0 && i + 1 < call->argc)
 			jwks->alg = call->argv[++i];
-		else if (arg[0] == '-' || jwks->file)
+		else if (gwtool_input_is_flag(arg) || jwks->file)
 			return gwtool_usage(call, "unknown argument of jwks: ", arg);
 		else
 			jwks->file = arg;
@@ -270,6 +273,18 @@ static int read_args(const struct call *call, struct jwks *jwks)
 	return EXIT_OK;
 }
 
+static int load(const char *file, struct report *rep, struct document **ret_doc)
+{
+	struct slice text;
+	int r = gwtool_input_fetch(file, JWKS_BYTES_MAX, rep, &text);
+
+	if (r < 0)
+		return r;
+	r = json_read(text, rep, ret_doc);
+	free((void *)(uintptr_t)text.ptr); /* Slices are const; this one was malloced. */
+	return r;
+}
+
 int gwtool_jwks(const struct call *call)
 {
 	static struct report rep;
@@ -280,13 +295,14 @@ int gwtool_jwks(const struct call *call)
 
 	if (r != EXIT_OK)
 		return r;
-	report_init(&rep, jwks.file);
-	r = document_load_json(jwks.file, JWKS_BYTES_MAX, &rep, &doc);
+	jwks.name = gwtool_input_name(jwks.file);
+	report_init(&rep, jwks.name);
+	r = load(jwks.file, &rep, &doc);
 	if (r < 0)
-		return gwtool_tell_verdict(call, jwks.file, r, &rep);
+		return gwtool_tell_verdict(call, jwks.name, r, &rep);
 	keys = find_keys(doc, &rep);
 	r = keys ? convert(call, &jwks, keys, &rep)
-		 : gwtool_tell_verdict(call, jwks.file, -EINVAL, &rep);
+		 : gwtool_tell_verdict(call, jwks.name, -EINVAL, &rep);
 	document_free(doc);
 	return r;
 }

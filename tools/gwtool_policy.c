@@ -7,15 +7,15 @@
 
 #include "core/document/encode.h"
 #include "core/document/inactive.h"
-#include "core/document/load.h"
 #include "policy/read.h"
 #include "tools/gwtool.h"
+#include "tools/gwtool_input.h"
 
 int gwtool_read_policy(const char *file, struct slice text, struct report *rep,
 		       struct document **ret_doc)
 {
 	struct written_policy *policy = NULL;
-	int r = document_parse(file, text, rep, ret_doc);
+	int r = gwtool_input_parse(file, text, rep, ret_doc);
 
 	if (r < 0)
 		return r;
@@ -39,8 +39,8 @@ int gwtool_load_policy(const char *file, struct report *rep, struct document **r
 	struct slice text;
 	int r;
 
-	report_init(rep, file);
-	r = document_fetch(file, GWTOOL_POLICY_MAX, rep, &text);
+	report_init(rep, gwtool_input_name(file));
+	r = gwtool_input_fetch(file, GWTOOL_POLICY_MAX, rep, &text);
 	if (r < 0)
 		return r;
 	r = gwtool_read_policy(file, text, rep, ret_doc);
@@ -54,13 +54,13 @@ int gwtool_check_policy(const struct call *call)
 	struct document *doc = NULL;
 	int r;
 
-	if (call->argc != 1)
+	if (call->argc != 1 || gwtool_input_is_flag(call->argv[0]))
 		return gwtool_usage(call, "check-policy takes one argument: ", "the file");
 	r = gwtool_load_policy(call->argv[0], &rep, &doc);
 	if (r == 0)
 		inactive_find(&policy_schema, document_root(doc), warn, NULL);
 	document_free(doc);
-	return gwtool_tell_verdict(call, call->argv[0], r, &rep);
+	return gwtool_tell_verdict(call, gwtool_input_name(call->argv[0]), r, &rep);
 }
 
 struct push {
@@ -93,7 +93,7 @@ static int read_args(const struct call *call, struct push *push)
 			push->dry_run = true;
 		else if (strcmp(arg, "--expect-generation") == 0 && i + 1 < call->argc)
 			push->expected = call->argv[++i];
-		else if (arg[0] == '-' || push->file)
+		else if (gwtool_input_is_flag(arg) || push->file)
 			return gwtool_usage(call, "unknown argument of push-policy: ", arg);
 		else
 			push->file = arg;

@@ -114,3 +114,8 @@ def test_files_that_are_none(t):
                  ["a", "--alg", "none"], ["a", "--issuer", "x" * 256], ["--nope"]):
         t.equal(gwtool(t, "jwks", *argv)[0], 2, f"{argv}")
     t.equal(gwtool(t, "jwks", t.path("none"))[0], 78, "no file")
+    _, out, _ = gwtool(t, "jwks", "-", stdin=json.dumps({"keys": [good, 7]}).encode())
+    t.check("alg: EdDSA" in out, f"from standard input: {out}")
+    for text, want in ((b'{"keys": [7]}', "stdin: keys[0]: left out"), (b"keys: []", "stdin:1:")):
+        code, out, err = gwtool(t, "jwks", "-", stdin=text)
+        t.equal((code, out, want in err), (78, "", True), err)

@@ -32,10 +32,10 @@ def gwtool_path(t):
     return program
 
 
-def gwtool(t, *argv, env=None):
+def gwtool(t, *argv, env=None, stdin=b""):
     """Exit code, what it prints, what it complains of."""
     p = subprocess.run([gwtool_path(t), *argv], capture_output=True, timeout=20, check=False,
-                       env=env)
+                       env=env, input=stdin)
     return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
