@@ -14,6 +14,7 @@
 #include "core/server/config.h"
 #include "policy/schema.h"
 #include "tools/gwtool.h"
+#include "tools/gwtool_input.h"
 #include "tools/gwtool_piece.h"
 
 enum { OUTPUT_MAX = 64 << 20 }; /* Reserved, not used, by anything but the longest reply. */
@@ -172,7 +173,7 @@ static int run_check_config(const struct call *call)
 	struct config *config;
 	int r;
 
-	if (call->argc != 1)
+	if (call->argc != 1 || gwtool_input_is_flag(call->argv[0]))
 		return gwtool_usage(call, "check-config takes one argument: ", "the file");
 	report_init(&rep, NULL);
 	r = config_load(call->argv[0], NULL, 0, &rep, &config);

@@ -63,13 +63,16 @@ int gwtool_print_document(const struct call *call, const struct document_node *r
 int gwtool_ask_and_print(const struct call *call, const struct gwtool_question *question,
 			 const char *pick);
 
-/* gwtool_failure.c: each says what is wrong, and returns what to exit with. */
+/*
+ * gwtool_failure.c: each says what is wrong, and returns what to exit with. With --json that is
+ * {"ok": false, "errors": [{code, path, line, column, message}]}, and "file" where it is of one.
+ */
 enum { GWTOOL_MESSAGE_MAX = 1024 };
 /* With the command line. EXIT_USAGE. */
 int gwtool_usage(const struct call *call, const char *why, const char *what);
 /* With anything else; what is too long is cut. 'exits'. */
-__attribute__((format(printf, 3, 4))) int gwtool_fail(const struct call *call, int exits,
-						      const char *format, ...);
+__attribute__((format(printf, 4, 5))) int gwtool_fail(const struct call *call, int exits,
+						      const char *code, const char *format, ...);
 /* -errno of gwtool_ask(). EXIT_FAILED or EXIT_PERMISSION. */
 int gwtool_fail_to_ask(const struct call *call, const char *socket, int why);
 /* The daemon's error map. EXIT_FAILED; EXIT_CONFIG for a document, EXIT_USAGE for other arguments. */

@@ -192,3 +192,10 @@ int gwtool_ask(const char *path, const struct gwtool_question *question,
 	*ret_result = result;
 	return 0;
 }
+
+struct slice gwtool_ask_policy_path(struct slice path)
+{
+	if (slice_starts_with(path, SLICE("policy.")))
+		return slice_drop(path, strlen("policy."));
+	return slice_eq(path, SLICE("policy")) ? SLICE("") : path;
+}

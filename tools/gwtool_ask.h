@@ -36,3 +36,6 @@ struct gwtool_question {
 GW_MUST_USE int gwtool_ask(const char *path, const struct gwtool_question *question,
 			   struct document **ret_reply, const struct document_node **ret_result,
 			   bool *ret_ok);
+
+/* The daemon names places in its arguments; who has sent a policy knows only places in that. */
+struct slice gwtool_ask_policy_path(struct slice path);

@@ -67,7 +67,7 @@ static int compare(const struct call *call, const struct document_node *before,
 					  &(struct pair){ before, after, call->json, &n, &r });
 
 	if (r < 0)
-		return gwtool_fail(call, EXIT_FAILED, "out of memory");
+		return gwtool_fail(call, EXIT_FAILED, "internal", "out of memory");
 	*ret_differs = n > 0;
 	return printed;
 }
@@ -98,6 +98,7 @@ static int check_known(const struct call *call, const struct document_node *poli
 {
 	static struct report rep;
 	struct written_policy *written = NULL;
+	char why[GWTOOL_MESSAGE_MAX] = "it has none";
 	int r;
 
 	report_init(&rep, "the policy in force");
@@ -105,9 +106,10 @@ static int check_known(const struct call *call, const struct document_node *poli
 	policy_read_free(written);
 	if (r == 0)
 		return EXIT_OK;
-	report_print(&rep, stderr);
-	return gwtool_fail(call, EXIT_FAILED,
-			   "this program does not understand the daemon's policy");
+	if (rep.n)
+		(void)report_format(&rep, 0, why, sizeof(why));
+	return gwtool_fail(call, EXIT_FAILED, "not_understood",
+			   "this program does not understand the daemon's policy: %s", why);
 }
 
 static int compare_with_daemon(const struct call *call, const struct document_node *after,

@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How what went wrong is told. */
+/*
+ * How what went wrong is told: to people by lines on standard error, else as the one document on
+ * standard output that there would otherwise be, in the form that errors in a file have.
+ */
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -8,24 +11,63 @@
 #include "core/base/jsonw.h"
 #include "tools/gwtool.h"
 
+struct failure {
+	struct slice code, path, message;
+	struct report_place place;
+	const char *file; /* NULL: of none. */
+};
+
+static void put_error(struct writer *w, const struct failure *failure)
+{
+	writer_char(w, '{');
+	jsonw_field_string(w, SLICE("code"), failure->code, JSONW_CAP);
+	jsonw_field_string(w, SLICE("path"), failure->path, JSONW_CAP);
+	jsonw_field_u64(w, SLICE("line"), failure->place.line);
+	jsonw_field_u64(w, SLICE("column"), failure->place.column);
+	jsonw_field_string(w, SLICE("message"), failure->message, JSONW_CAP);
+	if (failure->file)
+		jsonw_field_string(w, SLICE("file"), slice_of(failure->file), JSONW_CAP);
+	writer_char(w, '}');
+}
+
+static void put_failure(struct writer *w, const void *what)
+{
+	writer_lit(w, "{\"ok\":false,\"errors\":[");
+	put_error(w, what);
+	writer_lit(w, "]}\n");
+}
+
+static void put_as_json(const struct failure *failure)
+{
+	(void)gwtool_print(put_failure, failure); /* It has said why it cannot. */
+}
+
 int gwtool_usage(const struct call *call, const char *why, const char *what)
 {
-	(void)call;
-	(void)fprintf(stderr, "gwtool: %s%s\n", why, what);
-	(void)fputs("try 'gwtool help'\n", stderr);
+	char message[GWTOOL_MESSAGE_MAX];
+
+	(void)snprintf(message, sizeof(message), "%s%s", why, what);
+	if (call->json)
+		put_as_json(
+			&(struct failure){ .code = SLICE("usage"), .message = slice_of(message) });
+	else
+		(void)fprintf(stderr, "gwtool: %s\ntry 'gwtool help'\n", message);
 	return EXIT_USAGE;
 }
 
-int gwtool_fail(const struct call *call, int exits, const char *format, ...)
+int gwtool_fail(const struct call *call, int exits, const char *code, const char *format, ...)
 {
 	char message[GWTOOL_MESSAGE_MAX];
 	va_list args;
 
-	(void)call;
 	va_start(args, format);
 	(void)vsnprintf(message, sizeof(message), format, args);
 	va_end(args);
-	(void)fprintf(stderr, "gwtool: %s\n", message);
+	if (call->json)
+		put_as_json(
+			&(struct failure){ .code = slice_of(code), .message = slice_of(message) });
+	else
+		(void)fprintf(stderr, "gwtool: %s\n", message);
 	return exits;
 }
 
@@ -33,21 +75,26 @@ int gwtool_fail(const struct call *call, int exits, const char *format, ...)
 
 int gwtool_fail_to_ask(const struct call *call, const char *socket, int why)
 {
-	int exits = why == -EACCES || why == -EPERM || why == -EPIPE ? EXIT_PERMISSION
-								     : EXIT_FAILED;
+	bool forbidden = why == -EACCES || why == -EPERM || why == -EPIPE;
+	int exits = forbidden ? EXIT_PERMISSION : EXIT_FAILED;
+	const char *code = forbidden          ? "permission"
+			   : why == -EMSGSIZE ? "too_large"
+			   : why == -ENOMEM   ? "internal"
+					      : "unreachable";
 
 	if (why == -EPROTO)
-		return gwtool_fail(call, exits, "%s: what answers there is no sluice", socket);
+		return gwtool_fail(call, exits, code, "%s: what answers there is no sluice",
+				   socket);
 	if (why == -EPIPE)
-		return gwtool_fail(call, exits,
+		return gwtool_fail(call, exits, code,
 				   "%s: hung up without an answer: only root, the daemon's own "
 				   "user and its control group may ask",
 				   socket);
 	if (why == -ENOENT || why == -ECONNREFUSED)
-		return gwtool_fail(call, exits,
+		return gwtool_fail(call, exits, code,
 				   "%s: %s: is sluice running? --socket names another place",
 				   socket, strerror(-why));
-	return gwtool_fail(call, exits, "%s: %s", socket, strerror(-why));
+	return gwtool_fail(call, exits, code, "%s: %s", socket, strerror(-why));
 }
 
 static struct slice text_of(const struct document_node *map, struct slice key)
@@ -85,12 +132,17 @@ int gwtool_tell_refusal(const struct call *call, const struct gwtool_question *q
 			const struct document_node *error)
 {
 	struct slice path = text_of(error, SLICE("path")), code = text_of(error, SLICE("code"));
-	int exits = EXIT_FAILED;
+	struct slice message = text_of(error, SLICE("message"));
 
-	if (is_of_the_text(code))
-		exits = is_of_a_document(question, path) ? EXIT_CONFIG : EXIT_USAGE;
-	return gwtool_fail(call, exits, "%.*s%s%.*s (%.*s)", SLICE_ARG(path), path.len ? ": " : "",
-			   SLICE_ARG(text_of(error, SLICE("message"))), SLICE_ARG(code));
+	if (call->json) /* Paths as in what a file is refused for. */
+		put_as_json(&(struct failure){
+			.code = code, .path = gwtool_ask_policy_path(path), .message = message });
+	else
+		(void)fprintf(stderr, "gwtool: %.*s%s%.*s (%.*s)\n", SLICE_ARG(path),
+			      path.len ? ": " : "", SLICE_ARG(message), SLICE_ARG(code));
+	if (!is_of_the_text(code))
+		return EXIT_FAILED;
+	return is_of_a_document(question, path) ? EXIT_CONFIG : EXIT_USAGE;
 }
 
 /* --- Of a file. ------------------------------------------------------------------------------ */
@@ -106,16 +158,10 @@ static void put_verdict(struct writer *w, const void *what)
 	for (uint32_t i = 0; i < rep->n; i++) {
 		const struct report_error *error = &rep->errors[i];
 
-		if (i)
-			writer_char(w, ',');
-		writer_char(w, '{');
-		jsonw_field_string(w, SLICE("code"), slice_of(report_code_name(error->code)),
-				   JSONW_CAP);
-		jsonw_field_string(w, SLICE("path"), slice_of(error->path), JSONW_CAP);
-		jsonw_field_u64(w, SLICE("line"), error->place.line);
-		jsonw_field_u64(w, SLICE("column"), error->place.column);
-		jsonw_field_string(w, SLICE("message"), slice_of(error->text), JSONW_CAP);
-		writer_char(w, '}');
+		writer_put(w, i ? SLICE(",") : SLICE(""));
+		put_error(w, &(struct failure){ slice_of(report_code_name(error->code)),
+						slice_of(error->path), slice_of(error->text),
+						error->place, error->source });
 	}
 	writer_lit(w, "]}\n");
 }
@@ -123,7 +169,7 @@ static void put_verdict(struct writer *w, const void *what)
 int gwtool_tell_verdict(const struct call *call, const char *file, int r, const struct report *rep)
 {
 	if (r == -ENOMEM)
-		return gwtool_fail(call, EXIT_FAILED, "out of memory");
+		return gwtool_fail(call, EXIT_FAILED, "internal", "out of memory");
 	if (call->json && gwtool_print(put_verdict, rep) != EXIT_OK)
 		return EXIT_FAILED;
 	if (!call->json && r < 0)

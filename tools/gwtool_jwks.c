@@ -221,7 +221,7 @@ static const struct document_node *find_keys(const struct document *doc, struct 
 static int tell_count(const struct call *call, const struct jwks *jwks, int n)
 {
 	if (n == 0)
-		return gwtool_fail(call, EXIT_CONFIG, "%s: no key came out", jwks->name);
+		return gwtool_fail(call, EXIT_CONFIG, "no_key", "%s: no key came out", jwks->name);
 	if (n > POLICY_KEYS_MOST)
 		(void)fprintf(stderr, "gwtool: %s: %d keys, but a policy takes %d in one list\n",
 			      jwks->name, n, POLICY_KEYS_MOST);

@@ -36,14 +36,6 @@ static struct slice text_of(const struct document_node *map, struct slice key)
 	return node && node->kind == DOCUMENT_TEXT ? node->text : SLICE("");
 }
 
-/* The daemon names places in its arguments; for our clients the policy is all there is. */
-static struct slice without_argument(struct slice path)
-{
-	if (slice_starts_with(path, SLICE("policy.")))
-		return slice_drop(path, strlen("policy."));
-	return slice_eq(path, SLICE("policy")) ? SLICE("") : path;
-}
-
 static void tell_error(const struct document_node *error, struct gwtool_answer *answer)
 {
 	struct slice code = text_of(error, SLICE("code"));
@@ -52,7 +44,8 @@ static void tell_error(const struct document_node *error, struct gwtool_answer *
 	for (size_t i = 0; i < ARRAY_SIZE(statuses); i++)
 		if (slice_eq(code, statuses[i].code))
 			status = statuses[i].status;
-	gwtool_answer_error(answer, status, code, without_argument(text_of(error, SLICE("path"))),
+	gwtool_answer_error(answer, status, code,
+			    gwtool_ask_policy_path(text_of(error, SLICE("path"))),
 			    text_of(error, SLICE("message")));
 }
 

@@ -178,13 +178,13 @@ static int read_files(struct serving *s)
 	r = gwtool_credentials_read(credentials, &refusal);
 	if (r == 0)
 		return EXIT_OK;
-	return r == -EINVAL ? gwtool_fail(s->call, EXIT_CONFIG, "%s", refusal.why)
-			    : gwtool_fail(s->call, EXIT_FAILED, "%s", strerror(-r));
+	return r == -EINVAL ? gwtool_fail(s->call, EXIT_CONFIG, "file", "%s", refusal.why)
+			    : gwtool_fail(s->call, EXIT_FAILED, "internal", "%s", strerror(-r));
 }
 
 static int fail(const struct serving *s, const char *what, int why)
 {
-	return gwtool_fail(s->call, EXIT_FAILED, "%s: %s", what, strerror(why));
+	return gwtool_fail(s->call, EXIT_FAILED, "internal", "%s: %s", what, strerror(why));
 }
 
 static int start_listening(struct serving *s)

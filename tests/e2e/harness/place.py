@@ -3,7 +3,7 @@
 import json
 import os
 
-from .programs import gwtool
+from .programs import complaints, gwtool
 from .upstream import response
 
 
@@ -44,9 +44,9 @@ class Place:
     def push(self, *flags, want=0):
         code, out, err = gwtool(self.t, "--socket", self.g.control_path, "--json", "push-policy",
                                 self.file, *flags)
-        self.t.equal(code, want, f"exit code ({err})")
+        self.t.equal((code, err), (want, ""), f"exit code ({out})")
         if code != 0:
-            return err or out
+            return complaints(out)
         r = json.loads(out)
         if any(w["adopt_us"] is None for w in r.get("workers", [])):
             self.wait_adopted(r)

@@ -39,6 +39,13 @@ def gwtool(t, *argv, env=None, stdin=b""):
     return p.returncode, p.stdout.decode(), p.stderr.decode()
 
 
+def complaints(out):
+    """What a failure says in JSON, as lines."""
+    failure = json.loads(out)
+    assert failure["ok"] is False and failure["errors"], out
+    return "\n".join(f"{e['path']}: {e['message']} ({e['code']})" for e in failure["errors"])
+
+
 def _node_env(t):
     t.check(os.path.isdir(NODE_MODULES), f"no {NODE_MODULES}; './dev test' fills it")
     return dict(os.environ, NODE_PATH=NODE_MODULES)
