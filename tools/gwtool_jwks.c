@@ -26,12 +26,21 @@ enum {
 	POLICY_KEYS_MOST = 32, /* And as many of them. */
 };
 
+/* A key that is not for a policy. */
+struct left_out {
+	uint32_t i;
+	const struct document_node *key;
+	char why[JWT_WHY_MAX];
+};
+
 struct jwks {
 	const char *file;
 	const char *name;   /* Of the file, in messages. */
 	const char *issuer; /* NULL: none is named. */
 	const char *alg;    /* Of RSA keys that do not say. */
 	bool secrets;
+	uint32_t n_left_out;
+	struct left_out left_out[JWKS_KEYS_MAX];
 };
 
 static struct slice text_member(const struct document_node *key, struct slice name)
@@ -144,18 +153,18 @@ static int put_key(struct document *out, const struct jwks *jwks, const struct j
 	return r;
 }
 
-static void tell_skipped(const struct jwks *jwks, const struct document_node *key, uint32_t i,
-			 const char *why)
+static void leave_out(struct jwks *jwks, const struct document_node *key, uint32_t i,
+		      const char *why)
 {
-	struct slice kid = key->kind == DOCUMENT_MAP ? text_member(key, SLICE("kid")) : SLICE("");
-	char shown[PATH_SHOWN_MAX];
+	struct left_out *left_out = &jwks->left_out[jwks->n_left_out++];
 
-	(void)fprintf(stderr, "gwtool: %s: keys[%u]%s%s: left out: %s\n", jwks->name, i,
-		      kid.len ? " " : "", kid.len ? path_show(kid, shown) : "", why);
+	left_out->i = i;
+	left_out->key = key;
+	(void)snprintf(left_out->why, sizeof(left_out->why), "%s", why);
 }
 
-/* 1 when it is among them now, 0 when it was left out; or -errno. */
-static int take_key(const struct jwks *jwks, const struct document_node *node, uint32_t i,
+/* It is among them now, or was left out: 0; or -errno. */
+static int take_key(struct jwks *jwks, const struct document_node *node, uint32_t i,
 		    struct document *out)
 {
 	char why[JWT_WHY_MAX], buf[JWK_BYTES_MAX];
@@ -172,29 +181,25 @@ static int take_key(const struct jwks *jwks, const struct document_node *node, u
 	if (r < 0 && r != -EINVAL)
 		return r;
 	if (unfit) {
-		tell_skipped(jwks, node, i, unfit);
+		leave_out(jwks, node, i, unfit);
 		return 0;
 	}
 	r = put_key(out, jwks, key, writer_slice(&w));
 	jwt_key_free(key);
-	return r < 0 ? r : 1;
+	return r;
 }
 
-/* How many, or -errno; -EINVAL is in rep. */
-static int take_keys(const struct jwks *jwks, const struct document_node *keys,
-		     struct document *out)
+/* 0 or -errno; -EINVAL is in rep. */
+static int take_keys(struct jwks *jwks, const struct document_node *keys, struct document *out)
 {
 	uint32_t i = 0;
-	int n = 0, r = document_begin(out, DOCUMENT_LIST, (struct report_place){ 0 });
+	int r = document_begin(out, DOCUMENT_LIST, (struct report_place){ 0 });
 
-	for (const struct document_node *node = keys->first; r >= 0 && node; node = node->next) {
+	for (const struct document_node *node = keys->first; r == 0 && node; node = node->next)
 		r = take_key(jwks, node, i++, out);
-		n += r > 0;
-	}
-	if (r < 0)
-		return r;
-	document_end(out);
-	return n;
+	if (r == 0)
+		document_end(out);
+	return r;
 }
 
 static const struct document_node *find_keys(const struct document *doc, struct report *rep)
@@ -216,33 +221,111 @@ static const struct document_node *find_keys(const struct document *doc, struct 
 	return report_is_clean(rep) ? keys : NULL;
 }
 
-/* --- The command. ---------------------------------------------------------------------------- */
+/* --- Telling. -------------------------------------------------------------------------------- */
 
-static int tell_count(const struct call *call, const struct jwks *jwks, int n)
+static struct slice kid_of(const struct left_out *left_out)
 {
-	if (n == 0)
-		return gwtool_fail(call, EXIT_CONFIG, "no_key", "%s: no key came out", jwks->name);
-	if (n > POLICY_KEYS_MOST)
-		(void)fprintf(stderr, "gwtool: %s: %d keys, but a policy takes %d in one list\n",
-			      jwks->name, n, POLICY_KEYS_MOST);
-	return EXIT_OK;
+	return left_out->key->kind == DOCUMENT_MAP ? text_member(left_out->key, SLICE("kid"))
+						   : SLICE("");
 }
 
-static int convert(const struct call *call, const struct jwks *jwks,
-		   const struct document_node *keys, struct report *rep)
+/* For people, beside the list. */
+static void tell_left_out(const struct jwks *jwks)
+{
+	char shown[PATH_SHOWN_MAX];
+
+	for (uint32_t i = 0; i < jwks->n_left_out; i++) {
+		const struct left_out *left_out = &jwks->left_out[i];
+		struct slice kid = kid_of(left_out);
+
+		(void)fprintf(stderr, "gwtool: %s: keys[%u]%s%s: left out: %s\n", jwks->name,
+			      left_out->i, kid.len ? " " : "", kid.len ? path_show(kid, shown) : "",
+			      left_out->why);
+	}
+}
+
+/* Nothing for a policy is a failure; as JSON it says why of each key, as far as a report goes. */
+static int tell_none(const struct call *call, const struct jwks *jwks,
+		     const struct document_node *keys, struct report *rep)
+{
+	char path[PATH_SHOWN_MAX];
+
+	if (!call->json)
+		return gwtool_fail(call, EXIT_CONFIG, "semantic", "%s: no key came out",
+				   jwks->name);
+	report_add(rep, REPORT_SEMANTIC, keys->place, SLICE("keys"), "no key came out");
+	for (uint32_t i = 0; i < jwks->n_left_out; i++) {
+		const struct left_out *left_out = &jwks->left_out[i];
+
+		(void)snprintf(path, sizeof(path), "keys[%u]", left_out->i);
+		report_add(rep, REPORT_SEMANTIC, left_out->key->place, slice_of(path),
+			   "left out: %s", left_out->why);
+	}
+	return gwtool_tell_verdict(call, jwks->name, -EINVAL, rep);
+}
+
+struct outcome {
+	const struct jwks *jwks;
+	const struct document_node *keys; /* For a policy. */
+};
+
+static void put_left_out(struct writer *w, const struct left_out *left_out)
+{
+	char path[PATH_SHOWN_MAX];
+
+	(void)snprintf(path, sizeof(path), "keys[%u]", left_out->i);
+	writer_char(w, '{');
+	jsonw_field_string(w, SLICE("path"), slice_of(path), JSONW_CAP);
+	jsonw_field_string(w, SLICE("kid"), kid_of(left_out), JSONW_CAP);
+	jsonw_field_string(w, SLICE("message"), slice_of(left_out->why), JSONW_CAP);
+	writer_char(w, '}');
+}
+
+static void put_outcome(struct writer *w, const void *what)
+{
+	const struct outcome *outcome = what;
+	const struct jwks *jwks = outcome->jwks;
+
+	writer_lit(w, "{\"keys\":");
+	encode_json(w, outcome->keys);
+	writer_lit(w, ",\"left_out\":[");
+	for (uint32_t i = 0; i < jwks->n_left_out; i++) {
+		writer_put(w, i ? SLICE(",") : SLICE(""));
+		put_left_out(w, &jwks->left_out[i]);
+	}
+	writer_char(w, ']');
+	jsonw_field_bool(w, SLICE("too_many"), outcome->keys->n > POLICY_KEYS_MOST);
+	writer_lit(w, "}\n");
+}
+
+static int tell(const struct call *call, const struct jwks *jwks, const struct document_node *made)
+{
+	if (call->json)
+		return gwtool_print(put_outcome, &(struct outcome){ jwks, made });
+	if (made->n > POLICY_KEYS_MOST)
+		(void)fprintf(stderr, "gwtool: %s: %u keys, but a policy takes %d in one list\n",
+			      jwks->name, made->n, POLICY_KEYS_MOST);
+	return gwtool_print_document(call, made);
+}
+
+/* --- The command. ---------------------------------------------------------------------------- */
+
+static int convert(const struct call *call, struct jwks *jwks, const struct document_node *keys,
+		   struct report *rep)
 {
 	struct document *out = NULL;
-	int n = document_create(rep, &out), r;
+	int r = document_create(rep, &out);
 
-	if (n == 0)
-		n = take_keys(jwks, keys, out);
-	if (n < 0) {
-		document_free(out);
-		return gwtool_tell_verdict(call, jwks->name, n, rep);
-	}
-	r = tell_count(call, jwks, n);
-	if (r == EXIT_OK)
-		r = gwtool_print_document(call, document_root(out));
+	if (r == 0)
+		r = take_keys(jwks, keys, out);
+	if (r == 0 && !call->json)
+		tell_left_out(jwks);
+	if (r < 0)
+		r = gwtool_tell_verdict(call, jwks->name, r, rep);
+	else if (document_root(out)->n == 0)
+		r = tell_none(call, jwks, keys, rep);
+	else
+		r = tell(call, jwks, document_root(out));
 	document_free(out);
 	return r;
 }
@@ -289,7 +372,7 @@ int gwtool_jwks(const struct call *call)
 {
 	static struct report rep;
 	const struct document_node *keys;
-	struct jwks jwks = { 0 };
+	static struct jwks jwks;
 	struct document *doc = NULL;
 	int r = read_args(call, &jwks);
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/base/jsonw.h"
 #include "core/document/encode.h"
 #include "core/document/inactive.h"
 #include "policy/read.h"
@@ -28,12 +29,6 @@ int gwtool_read_policy(const char *file, struct slice text, struct report *rep,
 	return r;
 }
 
-static void warn(void *owner, struct slice path)
-{
-	(void)owner;
-	(void)fprintf(stderr, "%.*s: nothing acts on it yet\n", SLICE_ARG(path));
-}
-
 int gwtool_load_policy(const char *file, struct report *rep, struct document **ret_doc)
 {
 	struct slice text;
@@ -48,6 +43,28 @@ int gwtool_load_policy(const char *file, struct report *rep, struct document **r
 	return r;
 }
 
+static void warn(void *owner, struct slice path)
+{
+	(void)owner;
+	(void)fprintf(stderr, "%.*s: nothing acts on it yet\n", SLICE_ARG(path));
+}
+
+static void put_path(void *owner, struct slice path)
+{
+	struct writer *w = owner;
+
+	writer_put(w, w->ptr[-1] == '[' ? SLICE("") : SLICE(","));
+	jsonw_string(w, path, JSONW_CAP);
+}
+
+/* A verdict, with what push-policy says of such a policy. */
+static void put_good(struct writer *w, const void *what)
+{
+	writer_lit(w, "{\"ok\":true,\"errors\":[],\"inactive\":[");
+	inactive_find(&policy_schema, what, put_path, w);
+	writer_lit(w, "]}\n");
+}
+
 int gwtool_check_policy(const struct call *call)
 {
 	static struct report rep;
@@ -57,10 +74,15 @@ int gwtool_check_policy(const struct call *call)
 	if (call->argc != 1 || gwtool_input_is_flag(call->argv[0]))
 		return gwtool_usage(call, "check-policy takes one argument: ", "the file");
 	r = gwtool_load_policy(call->argv[0], &rep, &doc);
-	if (r == 0)
-		inactive_find(&policy_schema, document_root(doc), warn, NULL);
+	if (r == 0 && call->json) {
+		r = gwtool_print(put_good, document_root(doc));
+	} else {
+		if (r == 0)
+			inactive_find(&policy_schema, document_root(doc), warn, NULL);
+		r = gwtool_tell_verdict(call, gwtool_input_name(call->argv[0]), r, &rep);
+	}
 	document_free(doc);
-	return gwtool_tell_verdict(call, gwtool_input_name(call->argv[0]), r, &rep);
+	return r;
 }
 
 struct push {

@@ -27,7 +27,7 @@
 #include "tools/gwtool.h"
 #include "tools/gwtool_visit.h"
 
-enum { THREADS = 16, BACKLOG = 64, PORT_USUAL = 9090 };
+enum { THREADS = 16, BACKLOG = 64, PORT_USUAL = 9090, ADDRESS_MAX = INET6_ADDRSTRLEN + 8 };
 
 struct place {
 	union {
@@ -201,7 +201,7 @@ static int start_listening(struct serving *s)
 }
 
 /* Where it listens: for a port of 0 the kernel has chosen. */
-static int tell_place(const struct serving *s)
+static bool format_place(const struct serving *s, char address[ADDRESS_MAX])
 {
 	struct place at = s->place;
 	char ip[INET6_ADDRSTRLEN];
@@ -210,10 +210,25 @@ static int tell_place(const struct serving *s)
 	if (getsockname(s->site.listener, &at.any, &at.len) < 0 ||
 	    !inet_ntop(at.any.sa_family, v6 ? (void *)&at.v6.sin6_addr : &at.v4.sin_addr, ip,
 		       sizeof(ip)))
+		return false;
+	(void)snprintf(address, ADDRESS_MAX, "%s%s%s:%u", v6 ? "[" : "", ip, v6 ? "]" : "",
+		       ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port));
+	return true;
+}
+
+/* As JSON like the daemon's event of that name; there is nothing to escape in an address. */
+static int tell_place(const struct serving *s)
+{
+	const char *scheme = s->site.credentials.client_ca ? "https" : "http";
+	char address[ADDRESS_MAX];
+
+	if (!format_place(s, address))
 		return fail(s, "cannot listen", errno);
-	(void)printf("listening on %s://%s%s%s:%u\n",
-		     s->site.credentials.client_ca ? "https" : "http", v6 ? "[" : "", ip,
-		     v6 ? "]" : "", ntohs(v6 ? at.v6.sin6_port : at.v4.sin_port));
+	if (s->call->json)
+		(void)printf("{\"event\":\"listening\",\"address\":\"%s\",\"url\":\"%s://%s\"}\n",
+			     address, scheme, address);
+	else
+		(void)printf("listening on %s://%s\n", scheme, address);
 	return fflush(stdout) == 0 ? EXIT_OK : fail(s, "cannot write the output", errno);
 }
 
@@ -251,8 +266,13 @@ static void serve(void *arg)
 /* What cannot be read is told, and what was shown before is shown on. */
 static void read_again(struct serving *s)
 {
-	if (s->site.credentials.client_ca && read_files(s) == EXIT_OK)
-		(void)fprintf(stderr, "gwtool: the certificates were read again\n");
+	if (!s->site.credentials.client_ca || read_files(s) != EXIT_OK)
+		return;
+	if (s->call->json)
+		(void)puts("{\"event\":\"certificates_read\"}");
+	else
+		(void)fputs("gwtool: the certificates were read again\n", stderr);
+	(void)fflush(stdout); /* It serves on, heard or not. */
 }
 
 static void wait_for_signal(struct serving *s, const sigset_t *signals)

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """Key sets of issuers, as keys of a policy."""
 import json
+import re
 import subprocess
 
 from harness.place import Place
@@ -31,10 +32,21 @@ def write(t, keys, name="set"):
 
 
 def convert(t, keys, *flags):
-    """The list, and what is said."""
+    """The list, and what was left out, as people are told of it."""
     code, out, err = gwtool(t, "--json", "jwks", write(t, keys), *flags)
-    t.equal(code, 0, f"exit code ({err})")
-    return json.loads(out), err
+    t.equal((code, err), (0, ""), f"exit code ({out})")
+    doc = json.loads(out)
+    t.equal((list(doc), doc["too_many"]), (["keys", "left_out", "too_many"], len(doc["keys"]) > 32),
+            "the document")
+    err = gwtool(t, "jwks", t.path("set"), *flags)[2]
+    t.equal(re.findall(r"set: (keys\[\d+\])(?: \".*\")?: left out: (.*)\n", err),
+            [(x["path"], x["message"]) for x in doc["left_out"]], "people are told the same")
+    return doc["keys"], "".join(f"{x['path']}{quoted(x['kid'])}: left out: {x['message']}\n"
+                                for x in doc["left_out"])
+
+
+def quoted(kid):
+    return f' "{kid}"' if kid else ""
 
 
 def status_of(p, token):
@@ -88,6 +100,11 @@ def test_what_does_not_fit_is_named(t):
         code, out, err = gwtool(t, "jwks", write(t, [row]))
         t.equal((code, out), (78, ""), f"{row}: nothing came out")
         t.check(want in err and "no key came out" in err, f"{row}: {err}")
+        code, out, err = gwtool(t, "--json", "jwks", write(t, [row]))
+        errors = json.loads(out)["errors"]
+        t.equal((code, err, [(e["code"], e["path"]) for e in errors]),
+                (78, "", [("semantic", "keys"), ("semantic", "keys[0]")]), f"{row}: as JSON")
+        t.check(want.partition("left out: ")[2] in errors[1]["message"], f"{row}: {errors}")
         made, err = convert(t, [row, public_jwk(es, use="sig", key_ops=["verify"])])
         t.equal((len(made), want in err), (1, True), f"{row}: the other one")
     made, _ = convert(t, [public_jwk(rsa), good], "--alg", "PS256")
@@ -104,7 +121,8 @@ def test_files_that_are_none(t):
                        ({"keys": [], "x": "y" * (1 << 20)}, "longer than the 1048576 bytes")):
         code, out, err = gwtool(t, "jwks", write(t, keys))
         t.equal((code, out, want in err), (78, "", True), f"{err[:200]}")
-    made, err = convert(t, [good] * 1000)
+    made, _ = convert(t, [good] * 1000)
+    err = gwtool(t, "jwks", t.path("set"))[2]
     t.check(len(made) == 1000 and "a policy takes 32" in err, err)
     with open(t.path("bad"), "w", encoding="ascii") as f:
         f.write("keys: []\n")

@@ -275,6 +275,9 @@ def test_what_nothing_acts_on_yet_is_named(t):
     t.equal(p.ask("/"), "a", "the rest of it is in force")
     code, _, err = gwtool(t, "check-policy", p.file)
     t.equal((code, {line.partition(":")[0] for line in err.splitlines()}), (0, want), "offline")
+    code, out, err = gwtool(t, "--json", "check-policy", p.file)
+    t.equal((code, json.loads(out), err),
+            (0, {"ok": True, "errors": [], "inactive": r["inactive"]}, ""), "offline, as JSON")
     p.write([("r", {}, "a", {"priority": "lowest"})])
     t.check("routes[0].priority" in p.push(want=78), "it is checked all the same")
 
@@ -336,3 +339,8 @@ def test_check_policy(t):
     code, out, _ = gwtool(t, "--json", "check-policy", file)
     t.equal((code, json.loads(out)["errors"][0]["path"]), (78, "services.a.endpoints[0].address"),
             "as JSON")
+    with open(file, "w", encoding="utf-8") as f:
+        f.write('{"version": 1}')
+    code, out, err = gwtool(t, "--json", "check-policy", file)
+    t.equal((code, json.loads(out), err), (0, {"ok": True, "errors": [], "inactive": []}, ""),
+            "a good one")

@@ -351,6 +351,20 @@ def test_certificates_are_read_again(t):
     t.equal(plain.ask("GET", "/health")[0], 200, "without any there is nothing to read")
 
 
+def test_it_tells_in_json(t):
+    control = t.path("none.sock")
+    server, ca = Cert(t.folder, "server", ["manager.test"]), Cert(t.folder, "ca")
+    m = Manager(t, control, "--address", "[::1]:0", "--tls-cert", server.cert, "--tls-key",
+                server.key, "--client-ca", ca.cert, as_json=True)
+    t.equal((m.scheme, m.host), ("https", "::1"), "where it listens")
+    t.equal(json.loads(m.hang_up()), {"event": "certificates_read"}, "a HUP")
+    with open(server.cert, "w", encoding="ascii") as f:
+        f.write("no certificate")
+    error = json.loads(m.hang_up())["errors"][0]
+    t.check(error["code"] == "file" and server.cert in error["message"], f"{error}")
+    t.equal((m.stop(), m.process.stderr.read()), (0, b""), "nothing else is said")
+
+
 def test_two_pushers_lose_nothing(t):
     """Each its own server, so that only expectations keep them apart."""
     p, one = place(t)

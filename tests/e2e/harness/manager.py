@@ -18,16 +18,22 @@ PATIENCE_S = 30
 
 
 class Manager:
-    """One server; 'tls': what its clients speak."""
+    """One server; 'tls': what its clients speak; 'as_json': how it tells."""
 
-    def __init__(self, t, control, *flags, tls=None, env=None):
-        self.tls = tls
+    def __init__(self, t, control, *flags, tls=None, env=None, as_json=False):
+        self.tls, self.as_json = tls, as_json
         self.process = subprocess.Popen(
-            [gwtool_path(t), "--socket", control, "serve", *(flags or ("--port", "0"))],
+            [gwtool_path(t), "--socket", control, "serve", *(flags or ("--port", "0")),
+             *(["--json"] if as_json else [])],
             stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             env=dict(os.environ, **(env or {})))
         t.at_end(lambda: end(self.process))
         self.line = self.process.stdout.readline().decode()
+        if as_json:
+            event = json.loads(self.line)
+            t.equal((event["event"], event["url"].partition("://")[2]),
+                    ("listening", event["address"]), "as JSON")
+            self.line = f"listening on {event['url']}\n"
         found = re.fullmatch(r"listening on (https?)://(\[?[0-9a-f.:]+\]?):(\d+)\n", self.line)
         t.check(found, f"does not say where it listens: {self.line!r}")
         self.scheme, self.port = found[1], int(found[3])
@@ -36,7 +42,8 @@ class Manager:
     def hang_up(self):
         """What it says to a HUP."""
         self.process.send_signal(signal.SIGHUP)
-        return self.process.stderr.readline().decode()
+        stream = self.process.stdout if self.as_json else self.process.stderr
+        return stream.readline().decode()
 
     def connect(self):
         sock = socket.create_connection((self.host, self.port), timeout=PATIENCE_S)
