@@ -49,19 +49,52 @@ struct watch {
 struct event {
 	const struct watch *watch;
 	enum outcome outcome;
-	uint64_t generation; /* PUSHED; */
-	const char *message; /* else. */
+	const struct document_node *result; /* PUSHED: what the daemon says of it; */
+	const char *message;                /* else. */
 };
+
+static const struct document_node *get(const struct document_node *map, const char *key,
+				       enum document_kind kind)
+{
+	const struct document_node *node =
+		map->kind == DOCUMENT_MAP ? document_get(map, slice_of(key)) : NULL;
+
+	return node && node->kind == kind ? node : NULL;
+}
+
+static uint64_t generation_of(const struct event *event)
+{
+	const struct document_node *node = get(event->result, "generation", DOCUMENT_INT);
+
+	return node ? node->number : 0;
+}
+
+/* What push-policy shows of its reply: the number, and what nothing acts on yet. */
+static void put_pushed(struct writer *w, const struct event *event)
+{
+	struct slice file = slice_of(event->watch->file);
+	const struct document_node *inactive = get(event->result, "inactive", DOCUMENT_LIST);
+
+	writer_put(w, file);
+	writer_lit(w, ": generation ");
+	writer_u64(w, generation_of(event));
+	writer_lit(w, " is in force\n");
+	for (const struct document_node *path = inactive ? inactive->first : NULL; path;
+	     path = path->next) {
+		writer_put(w, file);
+		writer_lit(w, ": ");
+		writer_put(w, path->kind == DOCUMENT_TEXT ? path->text : SLICE("?"));
+		writer_lit(w, ": nothing acts on it yet\n");
+	}
+}
 
 static void put_line(struct writer *w, const struct event *event)
 {
-	writer_put(w, slice_of(event->watch->file));
 	if (event->outcome == OUTCOME_PUSHED) {
-		writer_lit(w, ": generation ");
-		writer_u64(w, event->generation);
-		writer_lit(w, " is in force\n");
+		put_pushed(w, event);
 		return;
 	}
+	writer_put(w, slice_of(event->watch->file));
 	writer_put(w,
 		   event->outcome == OUTCOME_REFUSED ? SLICE(": refused: ") : SLICE(": waiting: "));
 	writer_put(w, slice_of(event->message));
@@ -73,14 +106,21 @@ static void put_json_line(struct writer *w, const struct event *event)
 	static const char *const names[] = { [OUTCOME_PUSHED] = "pushed",
 					     [OUTCOME_REFUSED] = "refused",
 					     [OUTCOME_WAITING] = "waiting" };
+	static const struct document_node none = { .kind = DOCUMENT_LIST };
 
 	writer_char(w, '{');
 	jsonw_field_string(w, SLICE("file"), slice_of(event->watch->file), JSONW_CAP);
 	jsonw_field_string(w, SLICE("outcome"), slice_of(names[event->outcome]), JSONW_CAP);
-	if (event->outcome == OUTCOME_PUSHED)
-		jsonw_field_u64(w, SLICE("generation"), event->generation);
-	else
+	if (event->outcome == OUTCOME_PUSHED) {
+		const struct document_node *inactive =
+			get(event->result, "inactive", DOCUMENT_LIST);
+
+		jsonw_field_u64(w, SLICE("generation"), generation_of(event));
+		jsonw_key(w, SLICE("inactive"));
+		encode_json(w, inactive ? inactive : &none);
+	} else {
 		jsonw_field_string(w, SLICE("message"), slice_of(event->message), JSONW_CAP);
+	}
 	writer_lit(w, "}\n");
 }
 
@@ -91,17 +131,27 @@ static void put_event(struct writer *w, const void *what)
 	(event->watch->call->json ? put_json_line : put_line)(w, event);
 }
 
-/* The same trouble is told once. */
-static void tell(struct watch *w, enum outcome outcome, uint64_t generation, const char *message)
+static void print(struct watch *w, const struct event *event)
 {
-	const struct event event = { w, outcome, generation, message };
+	if (gwtool_print(put_event, event) != EXIT_OK)
+		w->ending = true; /* Nobody listens any more. */
+}
 
+static void tell_pushed(struct watch *w, const struct document_node *result)
+{
+	w->due = false;
+	w->told[0] = '\0';
+	print(w, &(struct event){ w, OUTCOME_PUSHED, result, NULL });
+}
+
+/* The same trouble is told once. */
+static void tell(struct watch *w, enum outcome outcome, const char *message)
+{
 	w->due = outcome == OUTCOME_WAITING;
 	if (w->due && strcmp(w->told, message) == 0)
 		return;
 	(void)snprintf(w->told, sizeof(w->told), "%s", w->due ? message : "");
-	if (gwtool_print(put_event, &event) != EXIT_OK)
-		w->ending = true; /* Nobody listens any more. */
+	print(w, &(struct event){ w, outcome, NULL, message });
 }
 
 static void tell_report(struct watch *w, enum outcome outcome)
@@ -109,7 +159,7 @@ static void tell_report(struct watch *w, enum outcome outcome)
 	char message[MESSAGE_MAX];
 
 	(void)report_format(&w->rep, 0, message, sizeof(message));
-	tell(w, outcome, 0, message);
+	tell(w, outcome, message);
 }
 
 /* --- Pushing. -------------------------------------------------------------------------------- */
@@ -123,10 +173,9 @@ static void put_args(struct pack *p, const void *owner)
 
 static struct slice text(const struct document_node *map, const char *key)
 {
-	const struct document_node *node =
-		map->kind == DOCUMENT_MAP ? document_get(map, slice_of(key)) : NULL;
+	const struct document_node *node = get(map, key, DOCUMENT_TEXT);
 
-	return node && node->kind == DOCUMENT_TEXT ? node->text : SLICE("");
+	return node ? node->text : SLICE("");
 }
 
 /* Refused for what the policy is, or for how the daemon is. */
@@ -142,13 +191,13 @@ static void tell_refusal(struct watch *w, const struct document_node *error)
 			outcome = OUTCOME_WAITING;
 	(void)snprintf(message, sizeof(message), "%.*s%s%.*s (%.*s)", SLICE_ARG(path),
 		       path.len ? ": " : "", SLICE_ARG(text(error, "message")), SLICE_ARG(code));
-	tell(w, outcome, 0, message);
+	tell(w, outcome, message);
 }
 
 static void push(struct watch *w, const struct document_node *policy)
 {
 	const struct gwtool_question question = { "push_policy", put_args, policy };
-	const struct document_node *result, *generation;
+	const struct document_node *result;
 	char usual[GWTOOL_PATH_MAX], message[MESSAGE_MAX];
 	const char *socket = gwtool_socket(w->call, usual);
 	struct document *reply;
@@ -157,14 +206,11 @@ static void push(struct watch *w, const struct document_node *policy)
 
 	if (r < 0) {
 		(void)snprintf(message, sizeof(message), "%s: %s", socket, strerror(-r));
-		tell(w, OUTCOME_WAITING, 0, message);
+		tell(w, OUTCOME_WAITING, message);
 		return;
 	}
-	generation = ok && result->kind == DOCUMENT_MAP ? document_get(result, SLICE("generation"))
-							: NULL;
 	if (ok)
-		tell(w, OUTCOME_PUSHED,
-		     generation && generation->kind == DOCUMENT_INT ? generation->number : 0, NULL);
+		tell_pushed(w, result);
 	else
 		tell_refusal(w, result);
 	document_free(reply);
@@ -180,7 +226,7 @@ static void judge(struct watch *w)
 	if (r == 0)
 		push(w, document_root(doc));
 	else if (r == -ENOMEM)
-		tell(w, OUTCOME_WAITING, 0, "out of memory");
+		tell(w, OUTCOME_WAITING, "out of memory");
 	else
 		tell_report(w, OUTCOME_REFUSED);
 	document_free(doc);
@@ -208,7 +254,7 @@ static int look(struct watch *w)
 	report_init(&w->rep, w->file);
 	r = document_fetch(w->file, GWTOOL_POLICY_MAX, &w->rep, &now);
 	if (r == -ENOMEM)
-		tell(w, OUTCOME_WAITING, 0, "out of memory");
+		tell(w, OUTCOME_WAITING, "out of memory");
 	else if (r < 0)
 		tell_report(w, OUTCOME_WAITING);
 	if (r < 0)

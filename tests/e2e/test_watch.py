@@ -7,6 +7,7 @@ import signal
 import subprocess
 import threading
 
+from harness.manager import Daemon
 from harness.place import Place
 from harness.programs import end, gwtool, gwtool_path
 
@@ -71,7 +72,8 @@ def replace(path, data):
 def test_changes_are_pushed(t):
     p = Place(t, [("r", {}, "a")])
     w = Watch(t, p)
-    t.equal(w.event("pushed"), {"file": p.file, "outcome": "pushed", "generation": 2}, "the first")
+    t.equal(w.event("pushed"), {"file": p.file, "outcome": "pushed", "generation": 2,
+                                  "inactive": []}, "the first")
     put(p.file, to(p, "b"))  # In place,
     t.equal(w.event("pushed")["generation"], 3, "in place")
     t.equal(p.ask("/"), "b", "in force")
@@ -135,6 +137,25 @@ def test_what_the_daemon_refuses(t):
     t.check(w.line().startswith(f"{p.file}: refused: this daemon was started for its upstreams"), "")
     replace(p.file, b"version: 2\n")
     t.check(w.line().startswith(f"{p.file}: refused: {p.file}:1:10: version: "), "the next")
+    w.stop(signal.SIGTERM)
+
+
+def test_what_nothing_acts_on_yet(t):
+    """The daemon says it, and it is passed on; an older one may not."""
+    p = Place(t, [("r", {}, "a")])
+    said = {"generation": 7, "inactive": ["services.a.x", "routes[0].y"]}
+    d = Daemon(t, lambda r: (True, said))
+    w = Watch(t, p, socket=d.path)
+    t.equal(w.event("pushed")["inactive"], said["inactive"], "as JSON")
+    w.stop(signal.SIGTERM)
+    w = Watch(t, p, flags=(), socket=d.path)
+    t.equal([w.line() for _ in range(3)],
+            [f"{p.file}: {what}\n" for what in (
+                "generation 7 is in force", "services.a.x: nothing acts on it yet",
+                "routes[0].y: nothing acts on it yet")], "for people")
+    del said["inactive"]
+    replace(p.file, to(p, "b"))
+    t.equal(w.line(), f"{p.file}: generation 7 is in force\n", "nothing of it is said")
     w.stop(signal.SIGTERM)
 
 
