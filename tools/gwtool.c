@@ -184,8 +184,6 @@ static int run_check_config(const struct call *call)
 
 /* --- The program ---------------------------------------------------------------------------- */
 
-static int run_help(const struct call *call);
-
 const struct gwtool_command gwtool_commands[] = {
 	{ "status", "", "what the daemon is doing", run_status },
 	{ "reload", "",
@@ -208,7 +206,7 @@ const struct gwtool_command gwtool_commands[] = {
 	{ "diff-policy", "FILE | OLD NEW",
 	  "what FILE would change of the policy in force, or NEW of OLD; exits with 1 if anything",
 	  gwtool_diff_policy },
-	{ "watch", "FILE [--interval 1s]",
+	{ "watch", "FILE [--interval SPAN]",
 	  "push FILE, and again whenever its content has changed; a line for each outcome",
 	  gwtool_watch },
 	{ "explain", "METHOD URL [-H 'Name: value']... [--client IP] [--cert F]",
@@ -225,49 +223,16 @@ const struct gwtool_command gwtool_commands[] = {
 	  "sluice.yaml or a policy as a JSON Schema, or as a page of Markdown", run_schema },
 	{ "completion", "bash|zsh", "a script by which that shell completes all this",
 	  gwtool_completion },
-	{ "help", "", "this", run_help },
+	{ "help", "[COMMAND]", "this, or the page about COMMAND", gwtool_help },
 };
 const size_t gwtool_n_commands = ARRAY_SIZE(gwtool_commands);
 
 const struct gwtool_option gwtool_options[GWTOOL_N_OPTIONS] = {
 	{ "--socket", "PATH", "the daemon's control socket" },
 	{ "--json", NULL, "print JSON, one value on one line" },
-	{ "--help", NULL, "this" },
+	{ "--help", NULL, "this, or the page about the command" },
 	{ "--version", NULL, "its name and version" },
 };
-
-static int run_help(const struct call *call)
-{
-	(void)call;
-	(void)puts("usage: gwtool [--socket PATH] [--json] COMMAND [ARGUMENT...]\n\n"
-		   "Ask a running sluice, and check what will be given to it.\n");
-	for (size_t i = 0; i < gwtool_n_commands; i++)
-		(void)printf("  %s%s%s\n      %s\n", gwtool_commands[i].name,
-			     gwtool_commands[i].arguments[0] ? " " : "",
-			     gwtool_commands[i].arguments, gwtool_commands[i].help);
-	(void)puts("");
-	for (size_t i = 0; i < GWTOOL_N_OPTIONS; i++)
-		(void)printf("  %s %-*s  %s\n", gwtool_options[i].flag,
-			     12 - (int)strlen(gwtool_options[i].flag),
-			     gwtool_options[i].value ? gwtool_options[i].value : "",
-			     gwtool_options[i].help);
-	(void)puts("\nWithout --socket: /run/sluice/control.sock, or\n"
-		   "$XDG_RUNTIME_DIR/sluice/control.sock.\n\n"
-		   "Exit codes: 0 done, 1 failed (diff-policy: there are differences), 2 wrong\n"
-		   "usage (diff-policy: or it failed), 77 no permission, 78 a file is wrong.\n\n"
-		   "Examples:\n"
-		   "  gwtool status\n"
-		   "  gwtool --json status | jq .connections\n"
-		   "  gwtool check-config /etc/sluice/sluice.yaml\n"
-		   "  gwtool push-policy policy.yaml\n"
-		   "  gwtool explain GET https://api.example.com/v1/users --client 192.0.2.7\n"
-		   "  gwtool explain GET https://api.example.com/v1/users --cert client.pem\n"
-		   "  gwtool history\n"
-		   "  gwtool rollback\n"
-		   "  gwtool jwks jwks.json --issuer https://id.example.com/\n"
-		   "  CONFIG_PORT=9090 gwtool serve");
-	return EXIT_OK;
-}
 
 static void put_version(struct writer *w, const void *what)
 {
@@ -285,7 +250,7 @@ static void put_version(struct writer *w, const void *what)
 	writer_lit(w, ")\n");
 }
 
-static const struct gwtool_command *find(const char *name)
+const struct gwtool_command *gwtool_find(const char *name)
 {
 	for (size_t i = 0; i < gwtool_n_commands; i++)
 		if (strcmp(name, gwtool_commands[i].name) == 0)
@@ -293,9 +258,10 @@ static const struct gwtool_command *find(const char *name)
 	return NULL;
 }
 
-static int refuse_command(const struct call *call, const char *name)
+int gwtool_refuse_command(const struct call *call, const char *name)
 {
 	const char *names[ARRAY_SIZE(gwtool_commands) + 1] = { NULL };
+	const struct call no_command = { .json = call->json };
 	char what[GWTOOL_MESSAGE_MAX];
 	int near;
 
@@ -303,9 +269,9 @@ static int refuse_command(const struct call *call, const char *name)
 		names[i] = gwtool_commands[i].name;
 	near = path_nearest(slice_of(name), names);
 	if (near < 0)
-		return gwtool_usage(call, "unknown command: ", name);
+		return gwtool_usage(&no_command, "unknown command: ", name);
 	(void)snprintf(what, sizeof(what), "%s; did you mean '%s'?", name, names[near]);
-	return gwtool_usage(call, "unknown command: ", what);
+	return gwtool_usage(&no_command, "unknown command: ", what);
 }
 
 /* --- The command line. ----------------------------------------------------------------------- */
@@ -315,7 +281,7 @@ enum wish { WISH_RUN, WISH_HELP, WISH_VERSION };
 struct line {
 	struct call call;
 	enum wish wish;
-	const char *command; /* NULL: none is named. */
+	char *command;       /* NULL: none is named. */
 	const char *unclear; /* An option that lacks its value, or NULL. */
 };
 
@@ -355,24 +321,35 @@ static void read_line(struct line *line, char **argv)
 			continue;
 		if (!line->command) {
 			line->command = argv[i];
-			command = find(argv[i]);
+			command = gwtool_find(argv[i]);
 			continue;
 		}
 		argv[n++] = argv[i];
 		if (command && argv[i + 1] && gwtool_piece_has_value(command->arguments, argv[i]))
 			argv[n++] = argv[++i];
 	}
+	line->call.command = command ? command->name : NULL;
 	line->call.argc = n;
 	line->call.argv = argv;
 }
 
 static int run(const struct call *call, const char *name)
 {
-	const struct gwtool_command *command = find(name);
+	const struct gwtool_command *command = gwtool_find(name);
 
 	if (name[0] == '-')
 		return gwtool_usage(call, "unknown option: ", name);
-	return command ? command->run(call) : refuse_command(call, name);
+	return command ? command->run(call) : gwtool_refuse_command(call, name);
+}
+
+/* Whatever else stands there, it is asked what the command does. */
+static int help(const struct line *line)
+{
+	struct call call = line->call;
+
+	call.argc = line->command != NULL;
+	call.argv = &line->command;
+	return gwtool_help(&call);
 }
 
 int main(int argc, char **argv)
@@ -385,7 +362,7 @@ int main(int argc, char **argv)
 		return gwtool_usage(&line.call, "an option without its value: ", line.unclear);
 	switch (line.wish) {
 	case WISH_HELP:
-		return run_help(&line.call);
+		return help(&line);
 	case WISH_VERSION:
 		return gwtool_print(put_version, &line.call);
 	case WISH_RUN:

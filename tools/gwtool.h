@@ -17,7 +17,8 @@ enum {
 struct call {
 	const char *socket; /* NULL: the usual place. */
 	bool json;
-	int argc; /* Behind the command, without those of gwtool_options. */
+	const char *command; /* NULL: none that there is. */
+	int argc;            /* Behind the command, without those of gwtool_options. */
 	char *const *argv;
 };
 
@@ -38,6 +39,11 @@ struct gwtool_option {
 enum { GWTOOL_N_OPTIONS = 4 };
 extern const struct gwtool_command gwtool_commands[];
 extern const size_t gwtool_n_commands;
+/* NULL: there is none of that name; */
+const struct gwtool_command *gwtool_find(const char *name);
+/* which says so, with the one that may be meant. EXIT_USAGE. */
+int gwtool_refuse_command(const struct call *call, const char *name);
+
 extern const struct gwtool_option gwtool_options[GWTOOL_N_OPTIONS];
 
 /* To standard output, from a writer that is large enough. EXIT_OK or EXIT_FAILED. */
@@ -103,6 +109,9 @@ gwtool_command_fn gwtool_watch;
 
 /* gwtool_completion.c */
 gwtool_command_fn gwtool_completion;
+
+/* gwtool_help.c */
+gwtool_command_fn gwtool_help;
 
 /* gwtool_jwks.c */
 gwtool_command_fn gwtool_jwks;

@@ -5,6 +5,28 @@
 #include "tools/gwtool.h"
 #include "tools/gwtool_piece.h"
 
+static void put_names(struct writer *w)
+{
+	for (size_t i = 0; i < gwtool_n_commands; i++) {
+		writer_put(w, i ? SLICE(" ") : SLICE(""));
+		writer_put(w, slice_of(gwtool_commands[i].name));
+	}
+}
+
+/* Can it be said as it stands? */
+static bool is_word(const struct gwtool_piece *piece)
+{
+	return piece->kind == GWTOOL_PIECE_WORD || piece->kind == GWTOOL_PIECE_COMMAND;
+}
+
+static void put_piece(struct writer *w, const struct gwtool_piece *piece)
+{
+	if (piece->kind == GWTOOL_PIECE_COMMAND)
+		put_names(w);
+	else
+		writer_put(w, piece->text);
+}
+
 static bool takes_files(const struct gwtool_command *command)
 {
 	struct slice rest = slice_of(command->arguments);
@@ -40,20 +62,11 @@ static void put_pieces(struct writer *w, const struct gwtool_command *command, b
 	while (gwtool_piece_take(&rest, &piece)) {
 		bool is_flag = piece.kind == GWTOOL_PIECE_FLAG;
 
-		if (valued_only ? !is_flag || !piece.has_value
-				: !is_flag && piece.kind != GWTOOL_PIECE_WORD)
+		if (valued_only ? !is_flag || !piece.has_value : !is_flag && !is_word(&piece))
 			continue;
 		writer_put(w, any ? SLICE(" ") : SLICE(""));
-		writer_put(w, piece.text);
+		put_piece(w, &piece);
 		any = true;
-	}
-}
-
-static void put_names(struct writer *w)
-{
-	for (size_t i = 0; i < gwtool_n_commands; i++) {
-		writer_char(w, ' ');
-		writer_put(w, slice_of(gwtool_commands[i].name));
 	}
 }
 
@@ -87,6 +100,7 @@ static void put_bash(struct writer *w, const void *what)
 		      "\t\tesac\n\tdone\n"
 		      "\tcase $command in\n\t'') words='");
 	put_options(w, false, SLICE(" "));
+	writer_char(w, ' ');
 	put_names(w);
 	writer_lit(w, "' ;;\n");
 	for (size_t i = 0; i < gwtool_n_commands; i++)
@@ -145,10 +159,10 @@ static void put_zsh_words(struct writer *w, const struct gwtool_command *command
 	bool any = false;
 
 	while (gwtool_piece_take(&rest, &piece)) {
-		if (piece.kind != GWTOOL_PIECE_WORD)
+		if (!is_word(&piece))
 			continue;
 		writer_put(w, any ? SLICE(" ") : SLICE(" '1:what:("));
-		writer_put(w, piece.text);
+		put_piece(w, &piece);
 		any = true;
 	}
 	writer_put(w, any ? SLICE(")'") : SLICE(""));

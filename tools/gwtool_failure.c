@@ -51,7 +51,8 @@ int gwtool_usage(const struct call *call, const char *why, const char *what)
 		put_as_json(
 			&(struct failure){ .code = SLICE("usage"), .message = slice_of(message) });
 	else
-		(void)fprintf(stderr, "gwtool: %s\ntry 'gwtool help'\n", message);
+		(void)fprintf(stderr, "gwtool: %s\ntry 'gwtool help%s%s'\n", message,
+			      call->command ? " " : "", call->command ? call->command : "");
 	return EXIT_USAGE;
 }
 

@@ -9,6 +9,8 @@ static enum gwtool_piece_kind kind_of(struct slice text)
 	for (size_t i = 0; i < ARRAY_SIZE(files); i++)
 		if (slice_eq(text, files[i]))
 			return GWTOOL_PIECE_FILE;
+	if (slice_eq(text, SLICE("COMMAND")))
+		return GWTOOL_PIECE_COMMAND;
 	if (text.ptr[0] == '-')
 		return GWTOOL_PIECE_FLAG;
 	for (size_t i = 0; i < text.len; i++)

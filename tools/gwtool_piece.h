@@ -3,7 +3,7 @@
  * gwtool_piece.h - the arguments of a command as its help writes them, piece by piece.
  *
  * "--flag" is a flag, and takes a value when a blank is behind it; small letters are a word that is
- * said as it stands; FILE, OLD and NEW are files.
+ * said as it stands; FILE, OLD and NEW are files; COMMAND is one of ours.
  *
  * Threads: pure functions.
  */
@@ -17,6 +17,7 @@ enum gwtool_piece_kind {
 	GWTOOL_PIECE_FLAG,
 	GWTOOL_PIECE_WORD,
 	GWTOOL_PIECE_FILE,
+	GWTOOL_PIECE_COMMAND,
 	GWTOOL_PIECE_OTHER,
 };
 

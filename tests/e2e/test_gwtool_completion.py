@@ -35,6 +35,7 @@ def help_of(t):
 
 def test_bash_offers_what_the_help_says(t):
     commands, options = help_of(t)
+    t.equal(offered(t, "help", ""), list(commands), "of which there are pages")
     t.check(len(commands) > 8 and "explain" in commands and "--socket" in options, f"{commands}")
     t.equal(sorted(offered(t, "")), sorted(list(commands) + options), "to begin with")
     for command, flags in commands.items():
@@ -50,7 +51,7 @@ def test_bash_completes(t):
             (("push-policy", "--expect-generation", ""), []),
             (("explain", "GET", "/", "-H", ""), []), (("explain", "--ce"), ["--cert"]), (("status", ""), []),
             (("schema", "p"), ["policy"]), (("completion", ""), ["bash", "zsh"]),
-            (("nothing", ""), [])):
+            (("help", "push"), ["push-policy"]), (("help", "x"), []), (("nothing", ""), [])):
         t.equal(offered(t, *words), want, f"{words}")
 
 

@@ -37,6 +37,7 @@ static const struct {
 } cases[] = {
 	{ .arguments = "" },
 	{ "FILE", { FILE_OF("FILE") } },
+	{ "[COMMAND]", { { GWTOOL_PIECE_COMMAND, false, SLICE_INIT("COMMAND") } } },
 	{ "FILE | OLD NEW", { FILE_OF("FILE"), FILE_OF("OLD"), FILE_OF("NEW") } },
 	{ "FILE [--dry-run] [--expect-generation N]",
 	  { FILE_OF("FILE"), FLAG("--dry-run"), VALUED_FLAG("--expect-generation"), OTHER("N") } },
