@@ -110,12 +110,15 @@ static const struct gwtool_page pages[] = {
 		  "and nothing taken from a limit. The scheme chooses the listener; a URL may be only a\n"
 		  "path when -H says the Host.\n",
 	  .flags = { { "-H 'Name: value'", "a field of the request; any number of them" },
-		     { "--client IP", "from where it comes, else 127.0.0.1" } },
+		     { "--client IP", "from where it comes, else 127.0.0.1" },
+		     { "--cert F",
+		       "the client's certificate, in PEM, as its listener would see it" } },
 	  .exits = "  0   it is explained, whatever would become of the request\n"
 		   "  1   nobody answers\n"
 		   "  2   wrong usage, or an argument that the daemon refuses\n" PERMISSION,
 	  .examples = { "gwtool explain GET https://api.example.com/v1/users",
-			"gwtool explain POST /v1/users -H 'Host: api.example.com' --client 192.0.2.7" } },
+			"gwtool explain POST /v1/users -H 'Host: api.example.com' --client 192.0.2.7",
+			"gwtool explain GET https://api.example.com/v1/users --cert client.pem" } },
 
 	{ .command = "jwks",
 	  .does = "The keys of a JSON Web Key Set (RFC 7517), as auth.NAME.jwt.keys of a policy takes\n"

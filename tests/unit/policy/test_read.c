@@ -536,12 +536,13 @@ static void routes_of_one_place_are_bounded(void **state)
 	(void)state;
 	assert_null(reading_many(POLICY_PLACE_ROUTES_MAX, ""));
 	policy_read_free(policy);
-	assert_string_equal(reading_many(POLICY_PLACE_ROUTES_MAX + 1, ""),
-			    "f: routes: 65 have no hosts and the path_prefix \"/\", and differ by "
-			    "methods and headers only; at most 64 are allowed");
+	assert_string_equal(
+		reading_many(POLICY_PLACE_ROUTES_MAX + 1, ""),
+		"f:4:3: routes: 65 have no hosts and the path_prefix \"/\", and differ by "
+		"methods and headers only; at most 64 are allowed");
 	assert_string_equal(
 		reading_many(POLICY_PLACE_ROUTES_MAX + 1, ", hosts: [A.test], path: /x/"),
-		"f: routes: 65 have the host \"a.test\" and the path \"/x/\", and differ "
+		"f:4:3: routes: 65 have the host \"a.test\" and the path \"/x/\", and differ "
 		"by methods and headers only; at most 64 are allowed");
 }
 
