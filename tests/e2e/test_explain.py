@@ -319,8 +319,9 @@ def test_a_certificate_is_shown_to_who_asks(t):
     for url, fields, want in rows:
         code, out, err = gwtool(t, "--socket", place.g.control_path, "--json", "explain", "GET", url,
                                 *fields, "--cert", one.cert)
-        t.equal(code, 78 if want else 0, f"{url}: {out}{err}")
-        t.check(not want or want in err and "certificate: " in err, f"{url}: {err}")
+        t.equal(code, 2 if want else 0, f"{url}: {out}{err}")
+        error = json.loads(out)["errors"][0] if want else {}
+        t.check(not want or want in error["message"] and error["path"] == "certificate", f"{url}: {out}")
     for file, want in ((one.key, "holds no certificate"), ("/nowhere.pem", "No such file")):
         code, _, err = gwtool(t, "--socket", place.g.control_path, "explain", "GET", "https://site.test/",
                               "--cert", file)

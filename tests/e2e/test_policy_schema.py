@@ -35,7 +35,7 @@ BROKEN = [
     "version: 1\nservices: {s: }\nroutes: [{name: r, service: s, match: {path: x}}]",
     "version: 1\nservices: {s: }\nroutes: [{name: r, service: s, match: {path: \"/a b\"}}]",
     "version: 1\nservices: {s: }\nroutes: [{name: r, service: s, match: {hosts: [\"::1\"]}}]",
-    "version: 1\nservices: {s: }\nroutes: [{name: r, service: s, match: {hosts: a.test}}]",
+    "version: 1\nservices: {s: }\nroutes: [{name: r, service: s, match: {hosts: 5}}]",
     "version: 1\nservices: {s: }\nroutes: [{name: r, service: s, match: {methods: [\"GET \"]}}]",
     "version: 1\nservices: {s: }\nroutes: [{name: r, service: s, max_body: 5}]",
     "version: 1\nservices: {s: }\nroutes: [{name: r, service: s, upgrades: []}]",
