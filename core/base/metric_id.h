@@ -51,6 +51,12 @@ enum metric_tls_failure {
 	METRIC_TLS_FAILURE_N
 };
 
+enum metric_push {
+#define METRIC_LABEL_PUSH(id, text) METRIC_PUSH_##id,
+#include "core/base/metric_labels.def"
+	METRIC_PUSH_N
+};
+
 /* How many cells a row with this label has; REJECTED and CLOSED are indexed by reason. */
 enum {
 	METRIC_DIM_N_NONE = 1,
@@ -63,6 +69,7 @@ enum {
 	METRIC_DIM_N_HANDSHAKE = METRIC_HANDSHAKE_N,
 	METRIC_DIM_N_H2_CODE = METRIC_H2_CODE_N,
 	METRIC_DIM_N_TLS_FAILURE = METRIC_TLS_FAILURE_N,
+	METRIC_DIM_N_PUSH = METRIC_PUSH_N,
 };
 
 /* The first cell of each counter and gauge: METRIC_REJECTED + reason is one cell. */

@@ -4,7 +4,8 @@
 #include "core/base/metric_keyed.h"
 #include "core/base/writer.h"
 
-enum unit { UNIT_ONE, UNIT_NS };
+/* The last two are of nanoseconds, shown as seconds and as milliseconds. */
+enum unit { UNIT_ONE, UNIT_NS, UNIT_NS_AS_MS };
 
 enum dim {
 	DIM_NONE,
@@ -17,6 +18,7 @@ enum dim {
 	DIM_HANDSHAKE,
 	DIM_H2_CODE,
 	DIM_TLS_FAILURE,
+	DIM_PUSH,
 	DIM_METHOD,
 	DIM_STATUS,
 	DIM_REASON,
@@ -33,6 +35,7 @@ static const struct slice dim_names[DIM_N] = {
 	[DIM_STATUS] = SLICE_INIT("status"),     [DIM_REASON] = SLICE_INIT("reason"),
 	[DIM_ROUTE] = SLICE_INIT("route"),       [DIM_SERVICE] = SLICE_INIT("upstream"),
 	[DIM_HANDSHAKE] = SLICE_INIT("kind"),    [DIM_TLS_FAILURE] = SLICE_INIT("cause"),
+	[DIM_PUSH] = SLICE_INIT("result"),
 };
 
 /* A counter or gauge row. */
@@ -97,6 +100,12 @@ static const struct bucket sync_buckets[] = {
 	US(100000, "0.1"),  US(1000000, "1"),
 };
 
+/* The same, as milliseconds. */
+static const struct bucket sync_ms_buckets[] = {
+	US(100, "0.1"), US(250, "0.25"), US(500, "0.5"),  US(1000, "1"),     US(2500, "2.5"),
+	US(5000, "5"),  US(10000, "10"), US(50000, "50"), US(100000, "100"), US(1000000, "1000"),
+};
+
 static const struct bucket count_buckets[] = {
 	NUMBER(0),  NUMBER(1),  NUMBER(2),   NUMBER(4),   NUMBER(8),   NUMBER(16),
 	NUMBER(32), NUMBER(64), NUMBER(128), NUMBER(256), NUMBER(512), NUMBER(1024),
@@ -104,6 +113,7 @@ static const struct bucket count_buckets[] = {
 
 #define BUCKETS_SECONDS seconds_buckets, ARRAY_SIZE(seconds_buckets), UNIT_NS
 #define BUCKETS_SYNC    sync_buckets, ARRAY_SIZE(sync_buckets), UNIT_NS
+#define BUCKETS_SYNC_MS sync_ms_buckets, ARRAY_SIZE(sync_ms_buckets), UNIT_NS_AS_MS
 #define BUCKETS_COUNT   count_buckets, ARRAY_SIZE(count_buckets), UNIT_ONE
 
 static const struct hist_row {
@@ -115,6 +125,15 @@ static const struct hist_row {
 } hist_rows[METRIC_N_HISTS] = {
 #define METRIC_HISTOGRAM(id, name_, buckets_, help_)                                               \
 	[METRIC_##id] = { SLICE_INIT(name_), SLICE_INIT(help_), BUCKETS_##buckets_ },
+#include "core/base/metrics.def"
+};
+
+static const struct alias_row {
+	enum metric_hist of;
+	struct hist_row row;
+} alias_rows[] = {
+#define METRIC_ALIAS(id, name_, buckets_, help_)                                                   \
+	{ METRIC_##id, { SLICE_INIT(name_), SLICE_INIT(help_), BUCKETS_##buckets_ } },
 #include "core/base/metrics.def"
 };
 
@@ -145,6 +164,11 @@ static const struct slice h2_code_texts[] = {
 
 static const struct slice tls_failure_texts[] = {
 #define METRIC_LABEL_TLS_FAILURE(id, text) SLICE_INIT(text),
+#include "core/base/metric_labels.def"
+};
+
+static const struct slice push_texts[] = {
+#define METRIC_LABEL_PUSH(id, text) SLICE_INIT(text),
 #include "core/base/metric_labels.def"
 };
 
@@ -191,13 +215,18 @@ void metric_render_sample(struct growbuf *out, struct slice name, struct slice l
 
 static void put_value(struct growbuf *out, enum unit unit, uint64_t value)
 {
+	static const struct {
+		uint32_t divisor, digits;
+	} units[] = { [UNIT_ONE] = { 1, 0 },
+		      [UNIT_NS] = { 1000000000, 9 },
+		      [UNIT_NS_AS_MS] = { 1000000, 6 } };
 	char text[WRITER_U64_MAX + 10];
 	struct writer w = writer_make(text, sizeof(text));
 
-	writer_u64(&w, unit == UNIT_NS ? value / 1000000000 : value);
-	if (unit == UNIT_NS) {
+	writer_u64(&w, value / units[unit].divisor);
+	if (units[unit].digits) {
 		writer_char(&w, '.');
-		writer_padded(&w, value % 1000000000, 9);
+		writer_padded(&w, value % units[unit].divisor, units[unit].digits);
 	}
 	growbuf_put(out, writer_slice(&w));
 	growbuf_char(out, '\n');
@@ -245,6 +274,8 @@ static struct slice dim_text(enum dim dim, unsigned value, struct writer *w)
 		return h2_code_texts[value];
 	case DIM_TLS_FAILURE:
 		return tls_failure_texts[value];
+	case DIM_PUSH:
+		return push_texts[value];
 	case DIM_METHOD:
 		return method_texts[value];
 	case DIM_STATUS:
@@ -414,9 +445,9 @@ static void put_bucket(struct growbuf *out, const struct hist_row *row, struct s
 	put_value(out, UNIT_ONE, n);
 }
 
-static void put_hist(const struct metric_view *view, unsigned hist, struct growbuf *out)
+static void put_hist(const struct metric_view *view, enum metric_hist hist,
+		     const struct hist_row *row, struct growbuf *out)
 {
-	const struct hist_row *row = &hist_rows[hist];
 	struct metric_hist_sum sum;
 	uint64_t below = 0;
 	unsigned cell = 0;
@@ -561,7 +592,9 @@ void metric_render(const struct metric_view *view, struct growbuf *out)
 	for (size_t i = 0; i < ARRAY_SIZE(gauge_rows); i++)
 		put_gauge(view, &gauge_rows[i], out);
 	for (unsigned i = 0; i < METRIC_N_HISTS; i++)
-		put_hist(view, i, out);
+		put_hist(view, i, &hist_rows[i], out);
+	for (size_t i = 0; i < ARRAY_SIZE(alias_rows); i++)
+		put_hist(view, alias_rows[i].of, &alias_rows[i].row, out);
 	for (unsigned i = 0; i < METRIC_N_KEYED; i++)
 		put_keyed(view, i, out);
 	metric_render_head(out, SLICE("gateway_rare_events_total"), SLICE("counter"),

@@ -11,7 +11,8 @@ from harness.upstream import response
 
 ARTICLE_NAMES = ["http_request_duration_seconds_bucket", "http_requests_total",
                  "net_connections_active",
-                 "net_connections_idle", "gateway_rejected_requests_total"]
+                 "net_connections_idle", "gateway_rejected_requests_total",
+                 "policy_sync_duration_ms_bucket"]
 
 
 def test_health_of_the_public_listener(t):
@@ -98,7 +99,7 @@ def test_metrics_text(t):
         t.check(name in m.names(), f"{name} is missing")
     t.check("upstream_errors_total" in types, "upstream_errors_total is missing")
     for name in m.names():
-        t.check(re.match(r"(gateway|http|net|upstream|process)_", name),
+        t.check(re.match(r"(gateway|http|net|upstream|process)_|policy_sync_duration_ms", name),
                 f"{name} has no known prefix")
     t.equal(m.sum("http_requests_total"), 26, "http_requests_total")
     t.equal(m.sum("http_requests_total", status="200"), 25, "http_requests_total{status=200}")

@@ -100,6 +100,7 @@ static void counters_are_summed(void **state)
 	metric_inc_label(sets[1], METRIC_ANOMALIES, METRIC_ANOMALY_PATH_MERGED);
 	metric_inc_label(sets[1], METRIC_STRIPPED, METRIC_STRIPPED_X_REAL_IP);
 	metric_inc_label(sets[1], METRIC_POOL_CLOSED, METRIC_POOL_CLOSE_PURGED);
+	metric_inc_label(sets[0], METRIC_POLICY_PUSH, METRIC_PUSH_NOT_KEPT);
 	metric_gauge_add(sets[0], METRIC_CONNECTIONS_IDLE, 5);
 	metric_gauge_add(sets[0], METRIC_CONNECTIONS_IDLE, -2);
 	metric_gauge_set(sets[1], METRIC_CONNECTIONS_IDLE, 4);
@@ -119,6 +120,7 @@ static void counters_are_summed(void **state)
 	assert_true(sample(&text, "gateway_request_anomalies_total{type=\"path_merged\"}") == 1);
 	assert_true(sample(&text, "gateway_headers_stripped_total{name=\"x-real-ip\"}") == 1);
 	assert_true(sample(&text, "upstream_pool_closed_total{reason=\"purged\"}") == 1);
+	assert_true(sample(&text, "gateway_policy_push_total{result=\"not_kept\"}") == 1);
 	assert_true(sample(&text, "net_connections_idle") == 7);
 	assert_true(sample(&text, "upstream_connections_idle") == -3);
 	assert_true(sample(&text, "gateway_policy_generation{worker=\"1\"}") == 9);
@@ -146,6 +148,7 @@ static void histograms_are_bucketed(void **state)
 	metric_observe(set, METRIC_URING_BATCH, 0);
 	metric_observe(set, METRIC_URING_BATCH, 2);
 	metric_observe(set, METRIC_URING_BATCH, 3);
+	metric_observe(set, METRIC_POLICY_SYNC, 1500001); /* 1.500001 ms */
 
 	render(&view, &text);
 	assert_true(sample(&text, "http_request_duration_seconds_bucket{le=\"0.0005\"}") == 1);
@@ -161,6 +164,11 @@ static void histograms_are_bucketed(void **state)
 	assert_true(sample(&text, "gateway_uring_batch_completions_sum") == 5);
 	assert_true(sample(&text, "gateway_policy_sync_duration_seconds_bucket{le=\"0.0001\"}") ==
 		    0);
+	/* The same figures by another name. */
+	assert_true(sample(&text, "policy_sync_duration_ms_bucket{le=\"1\"}") == 0);
+	assert_true(sample(&text, "policy_sync_duration_ms_bucket{le=\"2.5\"}") == 1);
+	assert_true(sample(&text, "policy_sync_duration_ms_sum") == 1.500001);
+	assert_true(sample(&text, "policy_sync_duration_ms_count") == 1);
 	growbuf_fini(&text);
 
 	metric_sum_hist(&view, METRIC_REQUEST_DURATION, &sum);
@@ -168,6 +176,8 @@ static void histograms_are_bucketed(void **state)
 	assert_in_range(metric_quantile(&sum, 0), 375000, 425000);
 	assert_in_range(metric_quantile(&sum, 1), 56250000000, 63750000000);
 	metric_sum_hist(&view, METRIC_POLICY_SYNC, &sum);
+	assert_in_range(metric_quantile(&sum, 0.99), 1406250, 1593750);
+	metric_sum_hist(&view, METRIC_UPSTREAM_CONNECT, &sum);
 	assert_int_equal(metric_quantile(&sum, 0.99), 0);
 	metric_destroy(set);
 }
