@@ -128,6 +128,44 @@ static int read_args(const struct call *call, struct push *push)
 	return EXIT_OK;
 }
 
+static uint64_t number_in(const struct document_node *map, struct slice key)
+{
+	const struct document_node *node = document_get(map, key);
+
+	return node && node->kind == DOCUMENT_INT && !node->negative ? node->number : 0;
+}
+
+/* What an operator must not overlook in a reply that says "committed". */
+static void tell_rest(const struct document_node *result)
+{
+	const struct document_node *told = document_get(result, SLICE("inactive"));
+	uint64_t n_pending = number_in(result, SLICE("pending"));
+	uint64_t n_inactive = number_in(result, SLICE("inactive_total"));
+
+	if (n_pending)
+		(void)fprintf(stderr,
+			      "gwtool: %llu worker%s not adopted it yet: requests there are "
+			      "still judged by the policy before\n",
+			      (unsigned long long)n_pending, n_pending == 1 ? " has" : "s have");
+	if (told && n_inactive > told->n)
+		(void)fprintf(stderr, "gwtool: inactive: these %u, and %llu more\n", told->n,
+			      (unsigned long long)n_inactive - told->n);
+}
+
+static int push_and_print(const struct call *call, const struct gwtool_question *question)
+{
+	const struct document_node *result;
+	struct document *reply;
+	int r = gwtool_ask_result(call, question, &reply, &result);
+
+	if (r != EXIT_OK)
+		return r;
+	r = gwtool_print_document(call, result);
+	tell_rest(result);
+	document_free(reply);
+	return r;
+}
+
 /* Refused here already when it is wrong: with lines and columns, which the daemon does not see. */
 int gwtool_push_policy(const struct call *call)
 {
@@ -142,11 +180,9 @@ int gwtool_push_policy(const struct call *call)
 	if (r < 0)
 		return gwtool_tell_verdict(call, push.file, r, &rep);
 	push.policy = document_root(doc);
-	r = gwtool_ask_and_print(call,
-				 &(struct gwtool_question){ .command = "push_policy",
+	r = push_and_print(call, &(struct gwtool_question){ .command = "push_policy",
 							    .args = put_args,
-							    .owner = &push },
-				 NULL);
+							    .owner = &push });
 	document_free(doc);
 	return r;
 }
@@ -198,23 +234,22 @@ static int read_choice(const struct call *call, bool may_expect, struct choice *
 					  choice->expected, &choice->expected_generation);
 }
 
-static int ask_for(const struct call *call, const char *command, bool may_expect, const char *pick)
-{
-	struct choice choice = { 0 };
-	struct gwtool_question question = { command, put_choice, &choice };
-	int r = read_choice(call, may_expect, &choice);
-
-	return r == EXIT_OK ? gwtool_ask_and_print(call, &question, pick) : r;
-}
-
 int gwtool_get_policy(const struct call *call)
 {
-	return ask_for(call, "get_policy", false, "policy");
+	struct choice choice = { 0 };
+	struct gwtool_question question = { "get_policy", put_choice, &choice };
+	int r = read_choice(call, false, &choice);
+
+	return r == EXIT_OK ? gwtool_ask_and_print(call, &question, "policy") : r;
 }
 
 int gwtool_rollback(const struct call *call)
 {
-	return ask_for(call, "rollback_policy", true, NULL);
+	struct choice choice = { 0 };
+	struct gwtool_question question = { "rollback_policy", put_choice, &choice };
+	int r = read_choice(call, true, &choice);
+
+	return r == EXIT_OK ? push_and_print(call, &question) : r;
 }
 
 int gwtool_history(const struct call *call)

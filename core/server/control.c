@@ -69,6 +69,7 @@ struct control_client {
 	struct control *control;
 	struct list_node link;
 	enum client_state state;
+	uid_t uid;
 	int32_t file;
 	struct ring_op io;
 	struct ring_timer timer;
@@ -477,14 +478,24 @@ static struct control_client *make_client(struct control *ctl)
 	return NULL;
 }
 
+/* One more client, and this one. */
+static bool admit(struct control *ctl, uid_t uid, gid_t gid)
+{
+	if (may_ask(ctl, uid, gid))
+		return ctl->clients.n < CONTROL_CLIENTS_MAX;
+	if (ctl->opt.denied)
+		ctl->opt.denied(ctl->opt.owner, uid, gid);
+	return false;
+}
+
 static void on_connection(struct control *ctl, int32_t file)
 {
 	struct control_client *client;
 	uid_t uid;
 	gid_t gid;
 
-	if (ctl->closing || ctl->clients.n == CONTROL_CLIENTS_MAX ||
-	    ring_peer_cred(ctl->ring, file, &uid, &gid) < 0 || !may_ask(ctl, uid, gid)) {
+	if (ctl->closing || ring_peer_cred(ctl->ring, file, &uid, &gid) < 0 ||
+	    !admit(ctl, uid, gid)) {
 		ring_close(ctl->ring, file);
 		return;
 	}
@@ -493,6 +504,7 @@ static void on_connection(struct control *ctl, int32_t file)
 		ring_close(ctl->ring, file);
 		return;
 	}
+	client->uid = uid;
 	client->file = file;
 	client->state = CLIENT_SENDING; /* As after a reply: reading is entered next. */
 	ring_op_init(&client->io, on_answer);
@@ -575,6 +587,11 @@ struct control_client *control_asking(const struct control *ctl)
 {
 	GW_ASSERT(ctl->asking);
 	return ctl->asking;
+}
+
+uid_t control_uid(const struct control_client *client)
+{
+	return client->uid;
 }
 
 uint64_t control_receive_ns(const struct control *ctl)

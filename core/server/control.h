@@ -19,6 +19,7 @@
 #pragma once
 
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "core/base/gw_assert.h"
 #include "core/base/slice.h"
@@ -62,6 +63,8 @@ struct control_command {
 
 /* Writes the result of 'status': one msgpack map. */
 typedef void control_status_fn(void *owner, struct pack *result);
+/* Somebody who may not ask was hung up on. */
+typedef void control_denied_fn(void *owner, uid_t uid, gid_t gid);
 /* The control is freed: the ring owes it no answer any more. */
 typedef void control_closed_fn(void *owner);
 
@@ -70,6 +73,7 @@ struct control_options {
 	struct slice group; /* Name; empty: none. */
 	void *owner;
 	control_status_fn *status;
+	control_denied_fn *denied; /* May be NULL. */
 	control_closed_fn *closed; /* May be NULL. */
 	uint32_t (*reply_extra)(
 		void *owner); /* Bytes of the longest reply beyond 64 KiB; or NULL. */
@@ -101,6 +105,9 @@ uint64_t control_receive_ns(const struct control *ctl);
 
 /* Who asks for the command that runs. */
 struct control_client *control_asking(const struct control *ctl);
+
+/* Of the process that has connected. */
+uid_t control_uid(const struct control_client *client);
 
 /*
  * Answer whom a command has told CONTROL_LATER: by 'run', as if that was the command and were run

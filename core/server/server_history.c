@@ -198,27 +198,38 @@ uint32_t server_reply_extra(void *owner)
 
 /* --- Back to one of them. -------------------------------------------------------------------- */
 
-int server_run_rollback_policy(void *owner, const struct document_node *args, struct pack *result,
-			       struct control_error *error)
+static int read_rollback(const struct document_node *args, struct push_order *ret,
+			 struct control_error *error)
 {
-	struct push_order order = { .is_rollback = true };
-	struct server *s = owner;
-	int r;
-
-	(void)result;
+	*ret = (struct push_order){ .is_rollback = true };
 	for (const struct document_node *node = args ? args->first : NULL; node;
 	     node = node->next) {
 		if (is_number(node, "generation", UINT32_MAX) && node->number > 0) {
-			order.from = (uint32_t)node->number;
+			ret->from = (uint32_t)node->number;
 		} else if (is_number(node, "expect_generation", UINT64_MAX)) {
-			order.expects = true;
-			order.expected = node->number;
+			ret->expects = true;
+			ret->expected = node->number;
 		} else {
 			return server_refuse(error, "unknown_key",
 					     "rollback_policy takes generation (a number from 1) "
 					     "and expect_generation (a number)");
 		}
 	}
-	r = refuse_without_store(s, error);
-	return r < 0 ? r : server_push(s, &order, error);
+	return 0;
+}
+
+int server_run_rollback_policy(void *owner, const struct document_node *args, struct pack *result,
+			       struct control_error *error)
+{
+	struct push_order order;
+	struct server *s = owner;
+	int r = read_rollback(args, &order, error);
+
+	(void)result;
+	if (r == 0)
+		r = refuse_without_store(s, error);
+	if (r == 0)
+		return server_push(s, &order, error);
+	server_push_refused(s, control_uid(control_asking(s->control)), error);
+	return r;
 }

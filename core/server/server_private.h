@@ -137,6 +137,12 @@ struct push_order {
 GW_MUST_USE int server_push(struct server *s, const struct push_order *order,
 			    struct control_error *error);
 control_command_fn server_run_push_policy;
+
+/* server_outcome.c: counted, and a refusal logged with whose it was. */
+void server_push_accepted(struct server *s, bool dry_run);
+void server_push_refused(struct server *s, uid_t uid, const struct control_error *error);
+control_denied_fn server_denied;
+
 /* Fills 'error'. -EINVAL. */
 __attribute__((format(printf, 3, 4))) int server_refuse(struct control_error *error,
 							const char *code, const char *format, ...);

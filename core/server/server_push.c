@@ -21,7 +21,7 @@
 #define ADOPT_WAIT_NS (50 * GW_NS_PER_MS) /* An answer waits so long for the workers. */
 #define ADOPT_POLL_NS (50 * GW_NS_PER_US)
 
-enum { INACTIVE_MAX = 32 }; /* Paths that are told; an operator knows by then. */
+enum { INACTIVE_MAX = 256 }; /* Paths that are told; of more only how many there are. */
 
 /* What a push has come to. */
 enum push_end {
@@ -44,7 +44,8 @@ struct push {
 	struct targets_next *next;
 	enum push_end end;
 	int r;
-	uint32_t inactive_len; /* The list of what nothing acts on yet, as msgpack. */
+	uint32_t n_inactive;   /* What nothing acts on yet: */
+	uint32_t inactive_len; /* the first of them, a list as msgpack. */
 	char inactive[INACTIVE_MAX * (REPORT_PATH_MAX + 3) + 5];
 	struct report report;
 };
@@ -145,6 +146,7 @@ static void list_inactive(struct push *push)
 	pack_list(&p, counted.n < INACTIVE_MAX ? counted.n : INACTIVE_MAX);
 	inactive_find(&policy_schema, push->order.policy, add_inactive, &told);
 	GW_ASSERT(!p.w.overflow);
+	push->n_inactive = counted.n;
 	push->inactive_len = (uint32_t)writer_len(&p.w);
 }
 
@@ -152,6 +154,7 @@ static void pack_inactive(const struct push *push, struct pack *result)
 {
 	pack_key(result, "inactive");
 	writer_put(&result->w, slice_make(push->inactive, push->inactive_len));
+	pack_entry_u64(result, "inactive_total", push->n_inactive);
 }
 
 static enum push_end compile(struct push *push)
@@ -211,8 +214,8 @@ static bool all_adopted(const struct server *s)
 	return server_all_have(s, targets_table(s->targets));
 }
 
-/* Workers need nothing of this thread for it. */
-static bool wait_for_workers(struct server *s)
+/* Workers need nothing of this thread for it. Who is late is named in the answer. */
+static void wait_for_workers(struct server *s)
 {
 	const struct timespec pause = { .tv_nsec = ADOPT_POLL_NS };
 	uint64_t until_ns = gw_now_ns() + ADOPT_WAIT_NS;
@@ -220,7 +223,6 @@ static bool wait_for_workers(struct server *s)
 	ring_flush(s->ring); /* The bells that wake them. */
 	while (!all_adopted(s) && gw_now_ns() < until_ns)
 		(void)nanosleep(&pause, NULL); /* A shorter one does no harm. */
-	return all_adopted(s);
 }
 
 /* Microseconds from the first offer to the worker's adoption; -1: it has not yet. */
@@ -255,25 +257,48 @@ static void pack_workers(const struct server *s, struct pack *result)
 	}
 }
 
-static void pack_push(const struct server *s, const struct push *push, struct pack *result)
+/* How long the last worker took. While one is to come nobody knows. */
+static void pack_sync(const struct server *s, struct pack *result)
 {
+	uint32_t n_pending = 0;
 	int64_t most = 0;
 
-	for (uint32_t i = 0; i < s->n_running; i++)
-		if (s->rings[i] && adopt_us(s, i) > most)
-			most = adopt_us(s, i);
-	pack_map(result, push->order.is_rollback ? 10 : 9);
+	for (uint32_t i = 0; i < s->n_running; i++) {
+		int64_t us = s->rings[i] ? adopt_us(s, i) : 0;
+
+		n_pending += us < 0;
+		most = us > most ? us : most;
+	}
+	pack_entry_u64(result, "pending", n_pending);
+	pack_key(result, "sync_us_max");
+	if (n_pending)
+		pack_null(result);
+	else
+		pack_i64(result, most);
+}
+
+static void pack_push(const struct server *s, const struct push *push, struct pack *result)
+{
+	pack_map(result, push->order.is_rollback ? 12 : 11);
 	pack_entry_u64(result, "generation", s->policy.generation);
 	if (push->order.is_rollback)
 		pack_entry_u64(result, "from", push->order.from);
 	pack_entry_bool(result, "committed", true);
 	pack_entry_bool(result, "kept", s->policy.is_kept);
-	pack_entry_u64(result, "sync_us_max", (uint64_t)most);
+	pack_sync(s, result);
 	pack_entry_u64(result, "receive_us", push->receive_ns / 1000);
 	pack_entry_u64(result, "compile_us", push->compile_ns / 1000);
 	pack_entry_u64(result, "persist_us", push->persist_ns / 1000);
 	pack_inactive(push, result);
 	pack_workers(s, result);
+}
+
+static void pack_dry_run(const struct push *push, struct pack *result)
+{
+	pack_map(result, 4);
+	pack_entry_bool(result, "committed", false);
+	pack_entry_u64(result, "compile_us", push->compile_ns / 1000);
+	pack_inactive(push, result);
 }
 
 static void take(struct server *s, struct push *push)
@@ -283,7 +308,8 @@ static void take(struct server *s, struct push *push)
 	targets_commit(s->targets, push->next);
 	push->policy = (struct server_policy){ 0 };
 	push->next = NULL;
-	LOG_ALWAYS(LOG_INFO, "policy_offered", LOG_U64("generation", s->policy.generation));
+	LOG_ALWAYS(LOG_INFO, "policy_offered", LOG_U64("generation", s->policy.generation),
+		   LOG_U64("uid", control_uid(push->client)));
 }
 
 static int refuse_policy(struct push *push, struct control_error *error)
@@ -312,13 +338,8 @@ static int refuse_unknown(const struct push *push, struct control_error *error)
 			     push->order.from);
 }
 
-static int answer(void *owner, const struct document_node *args, struct pack *result,
-		  struct control_error *error)
+static int refuse_end(struct push *push, struct control_error *error)
 {
-	struct push *push = owner;
-	struct server *s = push->server;
-
-	(void)args;
 	switch (push->end) {
 	case PUSH_UNKNOWN:
 		return refuse_unknown(push, error);
@@ -335,14 +356,28 @@ static int answer(void *owner, const struct document_node *args, struct pack *re
 	case PUSH_GOOD:
 		break;
 	}
+	GW_UNREACHABLE();
+}
+
+static int answer(void *owner, const struct document_node *args, struct pack *result,
+		  struct control_error *error)
+{
+	struct push *push = owner;
+	struct server *s = push->server;
+	int r;
+
+	(void)args;
+	if (push->end != PUSH_GOOD) {
+		r = refuse_end(push, error);
+		server_push_refused(s, control_uid(push->client), error);
+		return r;
+	}
+	server_push_accepted(s, push->order.dry_run);
 	if (push->order.dry_run) {
-		pack_map(result, 3);
-		pack_entry_bool(result, "committed", false);
-		pack_entry_u64(result, "compile_us", push->compile_ns / 1000);
-		pack_inactive(push, result);
+		pack_dry_run(push, result);
 		return 0;
 	}
-	(void)wait_for_workers(s); /* Who is late is named in the answer. */
+	wait_for_workers(s);
 	pack_push(s, push, result);
 	return 0;
 }
@@ -392,7 +427,7 @@ static int may_push(const struct server *s, const struct push_order *order,
 			     s->policy.generation, (unsigned long long)order->expected);
 }
 
-int server_push(struct server *s, const struct push_order *order, struct control_error *error)
+static int begin_push(struct server *s, const struct push_order *order, struct control_error *error)
 {
 	struct push *push;
 	int r = may_push(s, order, error);
@@ -415,12 +450,25 @@ int server_push(struct server *s, const struct push_order *order, struct control
 	return CONTROL_LATER;
 }
 
+int server_push(struct server *s, const struct push_order *order, struct control_error *error)
+{
+	int r = begin_push(s, order, error);
+
+	if (r < 0)
+		server_push_refused(s, control_uid(control_asking(s->control)), error);
+	return r;
+}
+
 int server_run_push_policy(void *owner, const struct document_node *args, struct pack *result,
 			   struct control_error *error)
 {
 	struct push_order order = { 0 };
+	struct server *s = owner;
 	int r = read_args(args, &order, error);
 
 	(void)result;
-	return r < 0 ? r : server_push(owner, &order, error);
+	if (r == 0)
+		return server_push(s, &order, error);
+	server_push_refused(s, control_uid(control_asking(s->control)), error);
+	return r;
 }

@@ -158,6 +158,7 @@ static int open_control(struct server *s)
 		.reply_extra = server_reply_extra,
 		.commands = server_commands,
 		.n_commands = SERVER_N_COMMANDS,
+		.denied = server_denied,
 		.closed = control_closed,
 		.jobs = s->jobs,
 	};

@@ -224,3 +224,6 @@ def test_other_users_are_refused(t):
     g, _ = t.pair()
     os.chmod(g.control_path, 0o666)
     t.equal(ask_as_nobody(g.control_path), 0, "a stranger's request (0: not answered)")
+    said = g.wait_event(lambda e: e.get("event") == "control_denied")
+    t.check(said and said["uid"] == 65534, f"in the log: {said}")
+    t.equal(g.metrics().sum("gateway_policy_push_total", result="denied"), 1, "counted")

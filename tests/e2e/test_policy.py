@@ -61,7 +61,8 @@ def test_a_push_is_judged_by_at_once(t):
     r = p.push()
     t.equal((r["generation"], r["committed"], r["kept"], r["inactive"]), (2, True, True, []), "reply")
     t.equal([w["worker"] for w in r["workers"]], list(range(p.g.n_workers())), "all workers")
-    t.equal(max(w["adopt_us"] or 0 for w in r["workers"]), r["sync_us_max"], "the latest worker")
+    if r["pending"] == 0:  # An answer waits 50 ms for the workers; a loaded machine takes longer.
+        t.equal(max(w["adopt_us"] for w in r["workers"]), r["sync_us_max"], "the latest worker")
     t.equal([p.ask("/") for _ in range(8)], ["b"] * 8, "whoever asks")
     t.equal(p.g.access(n=8)[-1]["policy_generation"], 2, "in the log")
     p.write([], {})
@@ -272,6 +273,7 @@ def test_what_nothing_acts_on_yet_is_named(t):
     for flags in (["--dry-run"], []):
         r = p.push(*flags)
         t.equal((set(r["inactive"]), len(r["inactive"])), (want, len(want)), f"{flags}")
+        t.equal(r["inactive_total"], len(want), f"how many, {flags}")
     t.equal(p.ask("/"), "a", "the rest of it is in force")
     code, _, err = gwtool(t, "check-policy", p.file)
     t.equal((code, {line.partition(":")[0] for line in err.splitlines()}), (0, want), "offline")
@@ -280,6 +282,54 @@ def test_what_nothing_acts_on_yet_is_named(t):
             (0, {"ok": True, "errors": [], "inactive": r["inactive"]}, ""), "offline, as JSON")
     p.write([("r", {}, "a", {"priority": "lowest"})])
     t.check("routes[0].priority" in p.push(want=78), "it is checked all the same")
+
+
+def test_more_that_nothing_acts_on_than_is_named(t):
+    p = Place(t, BOTH)
+    p.write([], {f"s{i}": {"health": {}} for i in range(60)}, circuit_breaker_threshold=20)
+    code, _, err = gwtool(t, "--socket", p.g.control_path, "push-policy", p.file)
+    t.equal((code, err), (0, ""), "all of it is named")
+    p.write([], {f"s{i}": {"health": {}, "breaker": {}, "retry": {}} for i in range(100)})
+    code, _, err = gwtool(t, "--socket", p.g.control_path, "push-policy", p.file)
+    t.check(code == 0 and "these 256, and 44 more" in err, f"exit {code}, said {err!r}")
+
+
+def test_a_worker_that_is_late_is_told(t):
+    """What is committed and not yet in force everywhere must not look like the usual answer."""
+    p = Place(t, BOTH, config={"workers": 2})
+    p.write([("a", {}, "b")])
+    with p.g.worker_held(1):
+        code, out, err = gwtool(t, "--socket", p.g.control_path, "--json", "push-policy", p.file)
+        r = json.loads(out)
+        t.equal((code, r["committed"], r["pending"], r["sync_us_max"]), (0, True, 1, None), "reply")
+        t.equal(r["workers"][1]["adopt_us"], None, "whose")
+        t.check("1 worker has not adopted it yet" in err, f"said {err!r}")
+    p.wait_adopted(r)
+    p.write([("a", {}, "a")])
+    p.push()
+
+
+def test_pushes_are_counted(t):
+    """By what became of each; and a refusal is in the log, with whose it was."""
+    p = Place(t, BOTH)
+    p.push("--dry-run")
+    p.push()
+    p.push("--expect-generation", "9", want=1)
+    with Control(p.g.control_path) as c:
+        c.ask("push_policy", {"policy": {"version": 1, "services": {"a": {"protocol": "ftp"}}}})
+        c.ask("rollback_policy", {"generation": 77})
+        c.ask("rollback_policy", {"genration": 1})
+    m = p.g.metrics()
+    for result in ("dry_run", "committed", "stale", "value", "unknown_generation", "unknown_key"):
+        t.equal(m.sum("gateway_policy_push_total", result=result), 1, result)
+    t.equal(m.sum("gateway_policy_push_total"), 6, "no more")
+    t.equal(p.g.wait_event(lambda e: e.get("event") == "policy_offered")["uid"], os.geteuid(),
+            "who has pushed")
+    said = p.g.wait_event(lambda e: e.get("event") == "push_refused" and e["code"] == "value")
+    t.check(said and said["uid"] == os.geteuid() and said["path"] == "policy.services.a.protocol",
+            f"{said}")
+    t.check(m.sum("policy_sync_duration_ms_count") ==
+            m.sum("gateway_policy_sync_duration_seconds_count") > 0, "the article's name")
 
 
 def test_the_short_form(t):

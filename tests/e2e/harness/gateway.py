@@ -2,6 +2,8 @@
 """Starts the real program, finds out where it listens, reads its log, its access log and its
 metrics, and ends it.
 """
+import contextlib
+import ctypes
 import http.client
 import json
 import os
@@ -27,6 +29,9 @@ GAUGES_AT_REST = {
     "gateway_pipes_used": 0,
 }
 ARMED = "gateway_uring_ops_armed"
+
+PTRACE_DETACH, PTRACE_SEIZE, PTRACE_INTERRUPT = 17, 0x4206, 0x4207
+WAIT_ALL = 0x40000000  # Threads as well.
 
 
 class Failed(Exception):
@@ -63,6 +68,11 @@ class Metrics:
         want = set(labels.items())
         found = [v for (n, ls), v in self.samples.items() if n == name and want <= ls]
         return sum(found) if found else None
+
+
+def name_of(folder, task):
+    with open(os.path.join(folder, task, "comm"), encoding="ascii") as f:
+        return f.read().strip()
 
 
 class Gateway:
@@ -259,6 +269,25 @@ class Gateway:
 
     def thaw(self):
         self.signal(signal.SIGCONT)
+
+    @contextlib.contextmanager
+    def worker_held(self, n):
+        """One worker's thread is stopped, as a debugger would, and no other."""
+        folder = f"/proc/{self.process.pid}/task"
+        thread = next(int(task) for task in os.listdir(folder) if name_of(folder, task) == f"worker-{n}")
+        libc = ctypes.CDLL(None, use_errno=True)
+
+        def trace(request):
+            if libc.ptrace(ctypes.c_long(request), ctypes.c_long(thread), None, None) < 0:
+                raise Failed(f"ptrace: {os.strerror(ctypes.get_errno())}")
+
+        trace(PTRACE_SEIZE)
+        try:
+            trace(PTRACE_INTERRUPT)
+            os.waitpid(thread, WAIT_ALL)
+            yield
+        finally:
+            trace(PTRACE_DETACH)
 
     def wait_exit(self, timeout_s=15.0):
         """The exit code, or None while it still runs."""
