@@ -19,6 +19,7 @@
 #include "core/document/yaml.h"
 #include "core/server/config.h"
 #include "core/server/config_check.h"
+#include "core/server/config_replaced.h"
 
 enum {
 	ARENA_LEAST = 64 * 1024,
@@ -292,6 +293,7 @@ static int fill_block(const struct document *doc, const struct config_override *
 		r = r_over < 0 ? r_over : r;
 	}
 	rep->source = file;
+	block->config.replaced = config_replaced_find(doc ? document_root(doc) : NULL);
 	if (r == 0 && block->config.n_listeners == 0)
 		r = apply_override(&preset_listener, 1, rep, block);
 	if (r == 0) {

@@ -151,6 +151,7 @@ struct config {
 	uint32_t n_upstreams;
 	const struct config_upstream
 		*upstreams; /* From --upstream or UPSTREAM_URL, not from the file; of one scheme. */
+	uint32_t replaced;  /* What the file says of them: bits of config_replaced.c. */
 };
 
 /* What upstreams are spoken to with; http without any. */

@@ -246,18 +246,25 @@ static const struct schema_field timeouts_fields[] = {
 		"From the acceptance of a connection to the end of its TLS handshake.",
 		"it is closed"),
 	TIMEOUT("body_idle", body_idle_ns, 10 * MS, 1 * HOUR, "15s",
-		"A body may stand still so long while it is being read, from either side.",
+		"A body may stand still so long while it is being read, from either side. For "
+		"--upstream: a policy has services.NAME.timeouts.idle.",
 		"408 and close; if it was the upstream's body, the response is broken off"),
 	TIMEOUT("write_stall", write_stall_ns, 10 * MS, 1 * HOUR, "30s",
 		"What is being sent may make no progress for so long. A slow reader that reads goes "
-		"on: this is never a total.",
+		"on: this is never a total. What is sent to a service of a policy has "
+		"services.NAME.timeouts.write_stall.",
 		"the connection is reset"),
 	TIMEOUT("connect", connect_ns, 10 * MS, 5 * MINUTE, "2s",
-		"Until a connection to an upstream stands.", "another upstream is tried, or 504"),
+		"Until a connection to an upstream stands. For --upstream: a policy "
+		"has services.NAME.timeouts.connect.",
+		"another upstream is tried, or 504"),
 	TIMEOUT("response_head", response_head_ns, 10 * MS, 1 * HOUR, "15s",
-		"From the whole request sent to the head of the response.", "504"),
+		"From the whole request sent to the head of the response. For --upstream: a policy "
+		"has services.NAME.timeouts.response_head.",
+		"504"),
 	TIMEOUT("tunnel_idle", tunnel_idle_ns, 10 * MS, 24 * HOUR, "1h",
-		"A tunnel, or a call of gRPC, may stand so long without a byte, either way.",
+		"A tunnel, or a call of gRPC, may stand so long without a byte, either way. For "
+		"--upstream: a policy has services.NAME.timeouts.tunnel_idle.",
 		"it is ended, and both sides are told so; a call as body_idle does"),
 	TIMEOUT("tunnel_grace", tunnel_grace_ns, 0, 24 * HOUR, "15s",
 		"From the beginning of a drain: how long tunnels go on as before. They have no end of "
@@ -297,7 +304,8 @@ static const struct schema_field pool_fields[] = {
 	  .min = 0,
 	  .max = 65535,
 	  .preset = "500",
-	  .help = "Idle connections to one upstream, in all.",
+	  .help = "Idle connections to one upstream, in all. For --upstream: a policy has "
+		  "services.NAME.pool.max_idle.",
 	  .over = "those that have idled longest, for 5 s at least, are closed" },
 	{ .key = "idle_timeout",
 	  SCHEMA_MEMBER(config_pool, idle_ns),
@@ -306,7 +314,8 @@ static const struct schema_field pool_fields[] = {
 	  .max = 1 * HOUR,
 	  .flags = SCHEMA_LIVE,
 	  .preset = "30s",
-	  .help = "An upstream connection may idle so long.",
+	  .help = "An upstream connection may idle so long. For --upstream: a policy has "
+		  "services.NAME.pool.idle_timeout.",
 	  .over = "it is closed" },
 	{ .key = "max_requests",
 	  SCHEMA_MEMBER(config_pool, max_requests),
@@ -316,7 +325,8 @@ static const struct schema_field pool_fields[] = {
 	  .max = 1000000000,
 	  .flags = SCHEMA_LIVE,
 	  .preset = "10000",
-	  .help = "Requests on one upstream connection.",
+	  .help = "Requests on one upstream connection. For --upstream: a policy has "
+		  "services.NAME.pool.max_requests.",
 	  .over = "it is closed and replaced by a new one" },
 };
 
@@ -458,7 +468,8 @@ static const struct schema_field fields[] = {
 	  .element = &allowed_host,
 	  .example = "[\"api.example.com\", \"*.example.org\"]",
 	  .help = "Hosts that requests may be for; all others are answered 421. \"*.example.org\" "
-		  "stands for every name below example.org. None: any host." },
+		  "stands for every name below example.org. None: any host. For --upstream: a policy "
+		  "has routes[].match.hosts." },
 	{ .key = "upgrades",
 	  SCHEMA_MEMBER(config, upgrades),
 	  .type = SCHEMA_SET,
@@ -466,7 +477,8 @@ static const struct schema_field fields[] = {
 	  .flags = SCHEMA_LIVE,
 	  .preset = "none",
 	  .help = "Protocols that a client may have its connection turned into, with the upstream's "
-		  "consent. Other requests for an upgrade are passed on without it, as plain HTTP." },
+		  "consent. Other requests for an upgrade are passed on without it, as plain HTTP. "
+		  "For --upstream: a policy has routes[].upgrades." },
 	{ .key = "health_path",
 	  SCHEMA_MEMBER(config, health_path),
 	  .type = SCHEMA_TEXT,

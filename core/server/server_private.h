@@ -159,6 +159,8 @@ enum { SERVER_N_COMMANDS = 6 };
 extern const struct control_command server_commands[SERVER_N_COMMANDS];
 /* Whether certificates of upstreams are verified: as loud as it may be when they are not. */
 void server_tell_trust(struct server *s);
+/* Which keys of the configuration have no effect, as a policy is in force. */
+void server_tell_replaced(const struct server *s);
 /* Now, or when the push that is under way is over. */
 void server_reload_asked(struct server *s);
 void server_tell_reloaded(struct server *s);

@@ -303,6 +303,8 @@ static void pack_dry_run(const struct push *push, struct pack *result)
 
 static void take(struct server *s, struct push *push)
 {
+	bool is_first = !s->policy.written;
+
 	server_policy_free(&s->policy);
 	s->policy = push->policy;
 	targets_commit(s->targets, push->next);
@@ -310,6 +312,8 @@ static void take(struct server *s, struct push *push)
 	push->next = NULL;
 	LOG_ALWAYS(LOG_INFO, "policy_offered", LOG_U64("generation", s->policy.generation),
 		   LOG_U64("uid", control_uid(push->client)));
+	if (is_first)
+		server_tell_replaced(s);
 }
 
 static int refuse_policy(struct push *push, struct control_error *error)

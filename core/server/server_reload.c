@@ -5,20 +5,25 @@
 #include <time.h>
 
 #include "core/base/clock.h"
+#include "core/server/config_replaced.h"
 #include "core/server/server_private.h"
 
 #define ADOPT_WAIT_NS (50 * GW_NS_PER_MS) /* An answer waits so long for the workers. */
 #define ADOPT_POLL_NS (200 * GW_NS_PER_US)
 
+enum { LINE_SIZE = REPORT_PATH_MAX + REPORT_TEXT_MAX + 64 };
+
+static struct slice line_of(const struct report *rep, uint32_t i, char line[LINE_SIZE])
+{
+	return slice_make(line, report_format(rep, i, line, LINE_SIZE));
+}
+
 static void log_report(const struct report *rep)
 {
-	char text[REPORT_PATH_MAX + REPORT_TEXT_MAX + 64];
+	char line[LINE_SIZE];
 
-	for (uint32_t i = 0; i < rep->n; i++) {
-		size_t len = report_format(rep, i, text, sizeof(text));
-
-		LOG_ALWAYS(LOG_ERROR, "config_error", LOG_STR("text", slice_make(text, len)));
-	}
+	for (uint32_t i = 0; i < rep->n; i++)
+		LOG_ALWAYS(LOG_ERROR, "config_error", LOG_STR("text", line_of(rep, i, line)));
 }
 
 static int load_again(struct server *s, struct report *rep, struct settings **ret_settings)
@@ -59,6 +64,20 @@ void server_tell_trust(struct server *s)
 					      "upstream's address is believed")));
 }
 
+void server_tell_replaced(const struct server *s)
+{
+	struct report rep;
+	char line[LINE_SIZE];
+
+	if (!s->policy.written)
+		return;
+	report_init(&rep, s->options->file);
+	config_replaced_warn(s->settings->config, &rep);
+	for (uint32_t i = 0; i < rep.n; i++)
+		LOG_ALWAYS(LOG_WARN, "config_without_effect",
+			   LOG_STR("text", line_of(&rep, i, line)));
+}
+
 /* 0; or -errno, rep says why, and nothing has changed. */
 static int reload(struct server *s, struct report *rep)
 {
@@ -76,6 +95,7 @@ static int reload(struct server *s, struct report *rep)
 	s->settings = next;
 	server_tell(s, (uint64_t)(uintptr_t)&next->options);
 	server_tell_trust(s);
+	server_tell_replaced(s);
 	if (server_apply_policy(s) < 0)
 		LOG_ALWAYS(LOG_ERROR, "reload_without_memory", LOG_U64("workers", s->n_workers));
 	s->reloading = true;

@@ -409,6 +409,7 @@ int server_set_up(struct server *s, struct config *config, struct certs *certs)
 	server_timers_init(s);
 	listen_to_signals(s);
 	server_tell_trust(s);
+	server_tell_replaced(s);
 	server_enter(s, SERVER_SERVING);
 	return 0;
 }

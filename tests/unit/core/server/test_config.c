@@ -634,6 +634,33 @@ static void pages_are_up_to_date(void **state)
 	check_page(page_limits, "LIMITS.md");
 }
 
+/* Said in the file, whatever the value; and what a policy leaves alone is not among them. */
+static void what_a_policy_replaces_is_warned_of(void **state)
+{
+	static struct report rep;
+	struct config *config = load("allowed_hosts: [a.test]\n"
+				     "timeouts: {connect: 2s, head: 1s, write_stall: 9s}\n"
+				     "pool: {idle_timeout: 30s, max_idle: 7, max_requests: null}\n"
+				     "access_log: null\n");
+
+	(void)state;
+	report_init(&rep, "x.yaml");
+	config_replaced_warn(config, &rep);
+	assert_int_equal(rep.n, 3);
+	assert_string_equal(rep.errors[0].path, "allowed_hosts");
+	assert_string_equal(rep.errors[0].text,
+			    "has no effect: it is for --upstream, and a policy says where requests "
+			    "go; there it is routes[].match.hosts");
+	assert_string_equal(rep.errors[1].path, "timeouts.connect");
+	assert_string_equal(rep.errors[2].path, "pool.idle_timeout");
+	config_free(config);
+	config = load(NULL);
+	report_init(&rep, NULL);
+	config_replaced_warn(config, &rep);
+	assert_int_equal(rep.n, 0);
+	config_free(config);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -646,6 +673,7 @@ int main(void)
 		cmocka_unit_test(overrides_win),
 		cmocka_unit_test(overrides_are_checked_as_keys_are),
 		cmocka_unit_test(upstreams_are_of_one_scheme),
+		cmocka_unit_test(what_a_policy_replaces_is_warned_of),
 		cmocka_unit_test(a_reload_may_change_live_keys_only),
 		cmocka_unit_test(pages_are_up_to_date),
 	};
