@@ -131,7 +131,8 @@ static const struct schema_field control_fields[] = {
 	  .preset = "off",
 	  .example = "sluice",
 	  .help = "Whose members may use the socket besides root and the daemon's own user. The "
-		  "members are looked up when the daemon starts." },
+		  "members are looked up when the daemon starts. With path auto the folder is given to "
+		  "the group as well, if it is the daemon's own; another folder has to let it in." },
 };
 
 static const struct schema control_schema = {

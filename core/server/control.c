@@ -14,14 +14,13 @@
  * the memory is freed.
  */
 #include <errno.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "core/base/clock.h"
 #include "core/base/list.h"
 #include "core/server/control.h"
+#include "core/server/control_group.h"
 #include "core/server/control_request.h"
 #include "core/server/jobs.h"
 #include "ring/ring.h"
@@ -32,8 +31,6 @@ enum {
 	LENGTH_SIZE = 4,
 	SHORT = 64 * 1024,                           /* A frame that is read at once. */
 	SMALL = LENGTH_SIZE + SHORT + RING_BUF_DATA, /* Room that every client has. */
-	MEMBERS_MAX = 64,                            /* Of the group. */
-	NAMES_SIZE = 16 * 1024,
 };
 
 #define PATIENCE_NS (5 * GW_NS_PER_S)
@@ -92,59 +89,14 @@ struct control {
 	struct list_counted clients;
 	struct control_client *asking; /* Whose command runs; or NULL. */
 	struct control_client *large;  /* Who says more than SMALL: one at a time; or NULL. */
-	bool has_group;
-	gid_t gid;
-	uint32_t n_members;
-	uid_t members[MEMBERS_MAX];
+	struct control_group group;
 };
 
 /* --- Who may -------------------------------------------------------------------------------- */
 
-static void add_member(struct control *ctl, const char *name)
-{
-	struct passwd entry, *found = NULL;
-	char names[NAMES_SIZE];
-
-	if (ctl->n_members < MEMBERS_MAX &&
-	    getpwnam_r(name, &entry, names, sizeof(names), &found) == 0 && found)
-		ctl->members[ctl->n_members++] = entry.pw_uid;
-}
-
-static int find_group(struct control *ctl)
-{
-	struct group entry, *found = NULL;
-	char names[NAMES_SIZE], name[64];
-	struct writer w = writer_make(name, sizeof(name) - 1);
-	int r;
-
-	if (ctl->opt.group.len == 0)
-		return 0;
-	writer_put(&w, ctl->opt.group);
-	*w.ptr = '\0';
-	if (w.overflow)
-		return -ESRCH;
-	r = getgrnam_r(name, &entry, names, sizeof(names), &found);
-	if (r || !found)
-		return r ? -r : -ESRCH;
-	ctl->has_group = true;
-	ctl->gid = entry.gr_gid;
-	for (char **member = entry.gr_mem; *member; member++)
-		add_member(ctl, *member);
-	return 0;
-}
-
 static bool may_ask(const struct control *ctl, uid_t uid, gid_t gid)
 {
-	if (uid == 0 || uid == geteuid())
-		return true;
-	if (!ctl->has_group)
-		return false;
-	if (gid == ctl->gid)
-		return true;
-	for (uint32_t i = 0; i < ctl->n_members; i++)
-		if (ctl->members[i] == uid)
-			return true;
-	return false;
+	return uid == 0 || uid == geteuid() || control_group_has(&ctl->group, uid, gid);
 }
 
 /* --- Memory --------------------------------------------------------------------------------- */
@@ -549,8 +501,8 @@ static int listen_at(struct control *ctl)
 	writer_put(&w, slice_of(ctl->path));
 	if (w.overflow || ring_addr_parse(writer_slice(&w), &addr) < 0)
 		return -ENAMETOOLONG;
-	if (ctl->has_group)
-		how.group = (int)ctl->gid;
+	if (ctl->group.is_set)
+		how.group = (int)ctl->group.gid;
 	return ring_listen(ctl->ring, &addr, &how, &ctl->listener);
 }
 
@@ -571,7 +523,7 @@ int control_open(struct ring *ring, const struct control_options *opt, struct co
 	list_counted_init(&ctl->clients);
 	ring_op_init(&ctl->accept, on_accept);
 	ring_timer_init(&ctl->retry, on_retry);
-	r = find_group(ctl);
+	r = control_group_find(opt->group, &ctl->group);
 	if (r == 0)
 		r = listen_at(ctl);
 	if (r < 0) {

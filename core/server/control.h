@@ -92,6 +92,16 @@ struct control_options {
  */
 size_t control_path(struct slice configured, char path[CONTROL_PATH_MAX], const char **ret_why);
 
+/* What is in the way of a socket there, for people; NULL: nothing, or a socket. */
+const char *control_obstacle(const char *path);
+
+/*
+ * Let a group reach a socket in that folder, by giving it the folder: when that is ours, of nobody
+ * else's group, and one that the group may search but not write. NULL, or why the group's members
+ * cannot get there.
+ */
+const char *control_share(const char *folder, gid_t gid);
+
 /*
  * Listen and serve. 0, or -errno: -EADDRINUSE (a live server, or something that is no socket, is
  * there), -ESRCH (no such group), -ENOENT (no such folder), -EACCES, -ENAMETOOLONG, -ENOMEM.

@@ -3,12 +3,14 @@
 #include <errno.h>
 #include <limits.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
 #include "core/base/bits.h"
 #include "core/proxy/account.h"
+#include "core/server/control_group.h"
 #include "core/server/server_private.h"
 #include "policy/keyring.h"
 #include "ring/ring_feature.h"
@@ -147,12 +149,37 @@ static int open_jobs(struct server *s)
 	return r < 0 ? fail("jobs thread", r) : 0;
 }
 
-static int open_control(struct server *s)
+static int control_failed(const char *path, int r, const char *why)
 {
-	char path[CONTROL_PATH_MAX];
+	LOG_ALWAYS(LOG_ERROR, "start_failed", LOG_STR("what", SLICE("control socket")),
+		   LOG_STR("path", slice_of(path)), LOG_STR("error", slice_of(why)));
+	return r;
+}
+
+/* Where the folder is of our own making. A group that cannot be let in is no reason not to serve. */
+static void share_control(const struct config_control *config, const char *path)
+{
+	size_t len = slice_find_last(slice_of(path), '/');
+	char folder[CONTROL_PATH_MAX];
+	struct control_group group;
 	const char *why;
-	struct control_options opt = {
-		.group = s->settings->config->control.group,
+
+	if (!slice_eq(config->path, SLICE("auto")) ||
+	    control_group_find(config->group, &group) < 0 || !group.is_set)
+		return;
+	(void)snprintf(folder, sizeof(folder), "%.*s", (int)len, path);
+	why = control_share(folder, group.gid);
+	if (why)
+		LOG_ALWAYS(LOG_WARN, "control_group_shut_out", LOG_STR("group", config->group),
+			   LOG_STR("path", slice_of(folder)), LOG_STR("why", slice_of(why)));
+}
+
+static int listen_for_control(struct server *s, const char *path)
+{
+	const struct config_control *config = &s->settings->config->control;
+	const struct control_options opt = {
+		.path = slice_of(path),
+		.group = config->group,
 		.owner = s,
 		.status = server_status,
 		.reply_extra = server_reply_extra,
@@ -162,22 +189,33 @@ static int open_control(struct server *s)
 		.closed = control_closed,
 		.jobs = s->jobs,
 	};
-	size_t len = control_path(s->settings->config->control.path, path, &why);
+	const char *obstacle = control_obstacle(path);
 	uint64_t until_ns = gw_now_ns() + ADDRESS_WAIT_NS;
 	int r;
 
-	if (len == 0 && why)
-		LOG_ALWAYS(LOG_WARN, "control_off", LOG_STR("why", slice_of(why)));
-	if (len == 0)
-		return 0;
-	opt.path = slice_make(path, len);
+	if (obstacle)
+		return control_failed(path, -EADDRINUSE, obstacle);
 	do
 		r = control_open(s->ring, &opt, &s->control);
 	while (address_may_come_free(r, until_ns));
+	if (r == -ESRCH)
+		return control_failed(path, r, "there is no such group as control.group says");
 	if (r < 0)
-		return fail("control socket", r);
+		return control_failed(path, r, strerror(-r));
+	share_control(config, path);
 	LOG_ALWAYS(LOG_INFO, "control_listening", LOG_STR("path", opt.path));
 	return 0;
+}
+
+static int open_control(struct server *s)
+{
+	char path[CONTROL_PATH_MAX];
+	const char *why;
+	size_t len = control_path(s->settings->config->control.path, path, &why);
+
+	if (len == 0 && why)
+		LOG_ALWAYS(LOG_WARN, "control_off", LOG_STR("why", slice_of(why)));
+	return len ? listen_for_control(s, path) : 0;
 }
 
 static int open_targets(struct server *s)

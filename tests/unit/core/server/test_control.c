@@ -9,6 +9,7 @@
 
 #include <cmocka.h>
 
+#include <grp.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -676,9 +677,27 @@ static void groups_must_exist(void **state)
 	assert_int_equal(access(world.path, F_OK), -1);
 }
 
+/* From its first moment: the group may connect, all others not. */
+static void the_socket_is_the_groups(void **state)
+{
+	const struct group *group = getgrgid(geteuid() ? getegid() : 1);
+	struct stat st;
+
+	assert_non_null(group);
+	world.n_closed = 0;
+	assert_int_equal(open_control(group->gr_name, 0), 0);
+	assert_int_equal(lstat(world.path, &st), 0);
+	assert_true(S_ISSOCK(st.st_mode));
+	assert_int_equal(st.st_mode & 07777, 0660);
+	assert_int_equal(st.st_gid, group->gr_gid);
+	assert_int_equal(stop(state), 0);
+}
+
 static void strangers_may_not_ask(void **state)
 {
-	struct control ctl = { .has_group = true, .gid = 77, .n_members = 1, .members = { 1234 } };
+	struct control ctl = {
+		.group = { .is_set = true, .gid = 77, .n_members = 1, .members = { 1234 } }
+	};
 	const uid_t self = geteuid();
 
 	(void)state;
@@ -687,25 +706,9 @@ static void strangers_may_not_ask(void **state)
 	assert_true(may_ask(&ctl, 4321, 77));
 	assert_true(may_ask(&ctl, 1234, 5555));
 	assert_false(may_ask(&ctl, 4321, 5555));
-	ctl.has_group = false;
+	ctl.group.is_set = false;
 	assert_false(may_ask(&ctl, 4321, 77));
 	assert_false(may_ask(&ctl, 4321, 0));
-}
-
-/* The member of a group that the system knows is found by number and by name. */
-static void members_are_looked_up(void **state)
-{
-	static struct control ctl;
-	struct group *root = getgrgid(0);
-
-	(void)state;
-	assert_non_null(root);
-	ctl.opt.group = slice_of(root->gr_name);
-	assert_int_equal(find_group(&ctl), 0);
-	assert_true(ctl.has_group);
-	assert_int_equal(ctl.gid, 0);
-	add_member(&ctl, "root");
-	assert_int_equal(ctl.members[ctl.n_members - 1], 0);
 }
 
 /* --- Answers that come later. --------------------------------------------------------------- */
@@ -907,8 +910,8 @@ int main(void)
 						stop_with_jobs),
 		cmocka_unit_test(only_stale_sockets_are_replaced),
 		cmocka_unit_test(groups_must_exist),
+		cmocka_unit_test(the_socket_is_the_groups),
 		cmocka_unit_test(strangers_may_not_ask),
-		cmocka_unit_test(members_are_looked_up),
 	};
 
 	return cmocka_run_group_tests(tests, make_world, end_world);
