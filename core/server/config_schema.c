@@ -443,8 +443,8 @@ static const struct schema_field fields[] = {
 	  .words = word_off,
 	  .preset = "off",
 	  .example = "/etc/sluice/policy.yaml",
-	  .help = "The policy to begin with, when 'state' keeps none: see POLICY.md. Others are pushed "
-		  "with gwtool push-policy." },
+	  .help = "The policy to begin with, when 'state' keeps none and --upstream is not said: see "
+		  "POLICY.md. Others are pushed with gwtool push-policy." },
 	{ .key = "state",
 	  SCHEMA_MEMBER(config, state),
 	  .type = SCHEMA_TEXT,
@@ -453,7 +453,9 @@ static const struct schema_field fields[] = {
 	  .preset = "off",
 	  .example = "/var/lib/sluice",
 	  .help = "The folder that keeps the policies which were accepted last, at most 16: the "
-		  "latest for the next start, the others for gwtool rollback." },
+		  "latest for the next start, which begins with it also where policy or --upstream "
+		  "is said; the others for gwtool rollback. It must be there, and the daemon's user "
+		  "must be able to write in it." },
 	SECTION(limits, NULL),
 	SECTION(timeouts, NULL),
 	SECTION(pool, NULL),

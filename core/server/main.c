@@ -18,6 +18,24 @@ static int refuse(const struct report *rep, int code)
 	return code;
 }
 
+/* Without serving: what is wrong, what has no effect, and what would be in force. */
+static int test(const struct options *opt, const struct config *config, const struct certs *certs)
+{
+	static struct report rep, warnings;
+	int r;
+
+	report_init(&rep, opt->file);
+	report_init(&warnings, opt->file);
+	r = server_check(opt, config, certs, &rep, &warnings);
+	report_print(&warnings, stderr);
+	if (r < 0)
+		return refuse(&rep, rep.n ? OPTIONS_BAD_CONFIG : OPTIONS_RUN_TIME);
+	if (opt->mode == OPTIONS_TEST)
+		puts("configuration ok");
+	r = opt->mode == OPTIONS_SHOW ? config_print(config, stdout) : 0;
+	return r < 0 ? OPTIONS_RUN_TIME : OPTIONS_OK;
+}
+
 static int with_config(const struct options *opt)
 {
 	struct config *config;
@@ -38,12 +56,10 @@ static int with_config(const struct options *opt)
 	}
 	if (opt->mode == OPTIONS_SERVE)
 		return server_run(opt, config, certs);
-	if (opt->mode == OPTIONS_TEST)
-		puts("configuration ok");
-	r = opt->mode == OPTIONS_SHOW ? config_print(config, stdout) : 0;
+	r = test(opt, config, certs);
 	certs_free(certs);
 	config_free(config);
-	return r < 0 ? OPTIONS_RUN_TIME : OPTIONS_OK;
+	return r;
 }
 
 int main(int argc, char **argv)

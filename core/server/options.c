@@ -28,11 +28,13 @@ static const struct flag flags[] = {
 	{ 0, "--upstream", "URL", "upstreams", OPTIONS_SERVE,
 	  "send requests there: http://host:port, http://[v6]:port,\n"
 	  "the same with https, h2 or h2c, or unix:/path; repeated,\n"
-	  "they share the load" },
+	  "they share the load. A policy that the state folder keeps\n"
+	  "goes before it" },
 	{ 0, "--policy", "FILE", "policy", OPTIONS_SERVE,
 	  "begin with this policy, whatever the state folder keeps" },
 	{ 0, "--state", "DIR", "state", OPTIONS_SERVE,
-	  "keep the policy that was accepted last there" },
+	  "keep the policies that are accepted there, and begin with\n"
+	  "the last one; off: neither" },
 	{ 0, "--workers", "N", "workers", OPTIONS_SERVE,
 	  "threads that move data: auto (one per CPU) or 1 to 256" },
 	{ 0, "--control", "PATH", "control.path", OPTIONS_SERVE,

@@ -95,6 +95,14 @@ static int sync_folder(struct slice folder)
 	return r;
 }
 
+int policy_store_check(struct slice folder)
+{
+	char path[PATH_MAX];
+	int r = path_in(folder, ".", path); /* Of what is no folder it is not there. */
+
+	return r == 0 && access(path, R_OK | W_OK | X_OK) < 0 ? -errno : r;
+}
+
 /* --- Reading one. ---------------------------------------------------------------------------- */
 
 /* Exactly so many bytes, and then the end of the file. */

@@ -31,6 +31,9 @@ struct policy_stored {
 	uint64_t accepted_ns; /* Since 1970. */
 };
 
+/* Can policies be kept there? 0 or -errno. */
+GW_MUST_USE int policy_store_check(struct slice folder);
+
 /*
  * 'bytes' is msgpack. 0; or -errno, and the last one stays. On a file system without links none
  * are kept but the last one.

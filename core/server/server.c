@@ -33,6 +33,8 @@ static int exit_code_of(int r)
 	case ENOSYS:
 	case ENOTSUP:
 		return OPTIONS_NO_FACILITY;
+	case EBADMSG: /* Of a policy, or of where they are kept: server_begin.c. */
+		return OPTIONS_BAD_CONFIG;
 	case EACCES:
 		return OPTIONS_NO_PERMISSION;
 	default:

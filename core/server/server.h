@@ -24,5 +24,14 @@
 /* Blocks the signals that the daemon handles; before any thread exists. */
 void server_block_signals(void);
 
+/*
+ * Read the policies that a start with this configuration may begin with, and look at the folder
+ * that keeps them. 0; -EINVAL, and 'rep' says what is wrong; or -ENOMEM. What has no effect is told
+ * in *ret_warnings. At the start only: a report points to memory of this.
+ */
+GW_MUST_USE int server_check(const struct options *options, const struct config *config,
+			     const struct certs *certs, struct report *rep,
+			     struct report *ret_warnings);
+
 /* Serve until told to end. Takes 'config' and 'certs'. Returns an exit code (enum options_exit). */
 int server_run(const struct options *options, struct config *config, struct certs *certs);

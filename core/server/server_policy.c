@@ -1,24 +1,21 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * Which policy is in force: read at the start, or made of the upstreams that the configuration
- * names, or pushed (server_push.c).
+ * Which policy is in force: read at the start (server_begin.c), or made of the upstreams that the
+ * configuration names, or pushed (server_push.c).
  */
 #include <errno.h>
-#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "core/document/decode.h"
 #include "core/document/encode.h"
-#include "core/document/load.h"
 #include "core/document/path.h"
 #include "core/server/plain_document.h"
-#include "core/server/policy_store.h"
 #include "core/server/server_private.h"
 #include "policy/draw.h"
 #include "policy/read.h"
 
-enum { PACK_LEAST = 64 * 1024, FILE_MAX = 8 << 20 };
+enum { PACK_LEAST = 64 * 1024 };
 
 /* --- The policy as it was written. ----------------------------------------------------------- */
 
@@ -40,23 +37,27 @@ static struct plain_policy_options plain_options(const struct server *s)
 	};
 }
 
-static bool has_upstreams(const struct server *s)
+struct policy_beside server_beside(const struct server *s)
 {
-	return s->first->config->n_upstreams > 0 || s->origin;
+	return (struct policy_beside){ .plain = plain_options(s), .certs = s->settings->certs };
+}
+
+static bool has_upstreams(const struct policy_beside *beside)
+{
+	return beside->plain.first->n_upstreams > 0 || beside->plain.demo;
 }
 
 /* It says how requests are to be treated, and not where they go: that the command line has said. */
-static bool is_about_upstreams(const struct server *s, const struct document_node *root)
+static bool is_about_upstreams(const struct policy_beside *beside, const struct document_node *root)
 {
-	return has_upstreams(s) && root->kind == DOCUMENT_MAP &&
+	return has_upstreams(beside) && root->kind == DOCUMENT_MAP &&
 	       !document_get(root, SLICE("services")) && !document_get(root, SLICE("routes"));
 }
 
-static void encode(const struct server *s, const struct document_node *root, struct pack *p)
+static void encode(const struct policy_beside *beside, const struct document_node *root,
+		   struct pack *p)
 {
-	struct plain_policy_options plain = plain_options(s);
-
-	if (!is_about_upstreams(s, root)) {
+	if (!is_about_upstreams(beside, root)) {
 		encode_msgpack(p, root);
 		return;
 	}
@@ -65,7 +66,7 @@ static void encode(const struct server *s, const struct document_node *root, str
 		pack_text(p, node->key);
 		encode_msgpack(p, node);
 	}
-	plain_document_pack(&plain, p);
+	plain_document_pack(&beside->plain, p);
 }
 
 void server_pack_plain(const struct server *s, struct pack *p)
@@ -78,7 +79,7 @@ void server_pack_plain(const struct server *s, struct pack *p)
 }
 
 /* As msgpack: for the disk, and for those who ask. */
-static int pack_policy(const struct server *s, const struct document_node *root,
+static int pack_policy(const struct policy_beside *beside, const struct document_node *root,
 		       struct server_policy *policy)
 {
 	for (uint32_t size = PACK_LEAST; size <= CONTROL_FRAME_MAX * 2u; size *= 2) {
@@ -87,7 +88,7 @@ static int pack_policy(const struct server *s, const struct document_node *root,
 
 		if (!bytes)
 			return -ENOMEM;
-		encode(s, root, &p);
+		encode(beside, root, &p);
 		if (!p.w.overflow) {
 			policy->packed = bytes;
 			policy->packed_len = (uint32_t)writer_len(&p.w);
@@ -115,14 +116,14 @@ bool server_policy_speaks_tls(const struct server_policy *policy)
 }
 
 /* What the policy asks of the configuration. */
-static int check_trust(const struct server *s, const struct server_policy *policy,
+static int check_trust(const struct certs *certs, const struct server_policy *policy,
 		       struct report *rep)
 {
 	static const struct report_place nowhere;
 	char path[REPORT_PATH_MAX];
 	struct writer w = writer_make(path, sizeof(path));
 
-	if (!server_policy_speaks_tls(policy) || !certs_trust_nobody(s->settings->certs))
+	if (!server_policy_speaks_tls(policy) || !certs_trust_nobody(certs))
 		return 0;
 	writer_lit(&w, "services");
 	path_put_key(&w, policy->written->services[first_tls(policy->written)].name);
@@ -134,13 +135,13 @@ static int check_trust(const struct server *s, const struct server_policy *polic
 }
 
 /* What was packed is what is read, also where the command line's upstreams came in. */
-static int read_policy(const struct server *s, const struct document_node *root, struct report *rep,
-		       struct server_policy *policy)
+static int read_policy(const struct policy_beside *beside, const struct document_node *root,
+		       struct report *rep, struct server_policy *policy)
 {
 	struct document *whole;
 	int r;
 
-	if (!is_about_upstreams(s, root))
+	if (!is_about_upstreams(beside, root))
 		return policy_read(root, policy->packed_len, rep, &policy->written);
 	r = decode_read(slice_make(policy->packed, policy->packed_len), rep, &whole);
 	if (r < 0)
@@ -150,16 +151,16 @@ static int read_policy(const struct server *s, const struct document_node *root,
 	return r;
 }
 
-int server_policy_read(const struct server *s, const struct document_node *root,
+int server_policy_read(const struct policy_beside *beside, const struct document_node *root,
 		       uint32_t generation, struct report *rep, struct server_policy *ret_policy)
 {
 	struct server_policy policy = { .generation = generation };
-	int r = pack_policy(s, root, &policy);
+	int r = pack_policy(beside, root, &policy);
 
 	if (r == 0)
-		r = read_policy(s, root, rep, &policy);
+		r = read_policy(beside, root, rep, &policy);
 	if (r == 0)
-		r = check_trust(s, &policy, rep);
+		r = check_trust(beside->certs, &policy, rep);
 	if (r == 0)
 		*ret_policy = policy;
 	else
@@ -221,101 +222,5 @@ int server_apply_policy(struct server *s)
 
 struct slice server_store(const struct server *s)
 {
-	/* What a flag has said is not to be forgotten at the next start because of a push. */
-	bool by_flag = (s->options->says_policy || s->options->says_upstream) &&
-		       !s->options->says_state;
-
-	return by_flag ? SLICE("") : s->settings->config->state;
-}
-
-/* --- At the start. --------------------------------------------------------------------------- */
-
-static int log_refusal(const struct report *rep, const char *what, int r)
-{
-	char text[REPORT_PATH_MAX + REPORT_TEXT_MAX + 64];
-
-	for (uint32_t i = 0; i < rep->n; i++)
-		LOG_ALWAYS(LOG_ERROR, "policy_error",
-			   LOG_STR("text",
-				   slice_make(text, report_format(rep, i, text, sizeof(text)))));
-	LOG_ALWAYS(LOG_ERROR, "policy_refused", LOG_STR("what", slice_of(what)),
-		   LOG_ERRNO("error", r));
-	return r;
-}
-
-static int begin_with(struct server *s, const struct document *doc, uint32_t generation,
-		      const char *what, struct report *rep)
-{
-	int r = server_policy_read(s, document_root(doc), generation, rep, &s->policy);
-
-	return r < 0 ? log_refusal(rep, what, r) : 0;
-}
-
-/* The one that was accepted last. 0; -ENOENT; or -errno, logged. */
-static int begin_with_state(struct server *s, struct report *rep)
-{
-	struct document *doc = NULL;
-	uint32_t generation;
-	struct slice bytes;
-	int r = policy_store_read(s->settings->config->state, &generation, &bytes);
-
-	if (r == -ENOENT)
-		return r;
-	report_init(rep, "the state folder");
-	if (r == 0) {
-		r = decode_read(bytes, rep, &doc);
-		free((void *)(uintptr_t)bytes.ptr);
-	}
-	if (r < 0)
-		return log_refusal(rep, "state", r);
-	r = begin_with(s, doc, generation, "state", rep);
-	s->policy.is_kept = r == 0;
-	document_free(doc);
-	return r;
-}
-
-static int begin_with_file(struct server *s, struct report *rep)
-{
-	struct slice file = s->settings->config->policy, state = s->settings->config->state;
-	struct document *doc = NULL;
-	char path[PATH_MAX];
-	size_t len;
-	int r;
-
-	(void)snprintf(path, sizeof(path), "%.*s", (int)file.len, file.ptr);
-	report_init(rep, path);
-	r = document_load(path, FILE_MAX, rep, &doc, &len);
-	if (r < 0)
-		return log_refusal(rep, path, r);
-	/* The folder's numbers go on, whatever was asked to go before what it keeps. */
-	r = begin_with(s, doc, 1 + (state.len ? policy_store_newest(state) : 0), path, rep);
-	document_free(doc);
-	return r;
-}
-
-/* What a flag says goes before what the state folder keeps, and that before the file's. */
-static int begin(struct server *s, struct report *rep)
-{
-	const struct config *config = s->settings->config;
-	int r = -ENOENT;
-
-	if (s->options->says_upstream && !s->options->says_policy)
-		return r;
-	if (config->state.len && !s->options->says_policy)
-		r = begin_with_state(s, rep);
-	if (r == -ENOENT && config->policy.len)
-		r = begin_with_file(s, rep);
-	return r;
-}
-
-int server_begin_policy(struct server *s)
-{
-	struct report *rep = malloc(sizeof(*rep)); /* Large for a stack. */
-	int r;
-
-	if (!rep)
-		return -ENOMEM;
-	r = begin(s, rep);
-	free(rep);
-	return r < 0 && r != -ENOENT ? r : server_apply_policy(s);
+	return server_store_of(s->options, s->settings->config);
 }

@@ -16,6 +16,7 @@
 #include "core/server/environment.h"
 #include "core/server/jobs.h"
 #include "core/server/origin.h"
+#include "core/server/plain_policy.h"
 #include "core/server/server.h"
 #include "core/server/settings.h"
 #include "core/server/targets.h"
@@ -46,6 +47,12 @@ struct server_policy {
 	uint32_t packed_len;
 	uint32_t generation;
 	bool is_kept; /* In the state folder. */
+};
+
+/* What a policy is read beside. */
+struct policy_beside {
+	struct plain_policy_options plain; /* For one that does not say where requests go. */
+	const struct certs *certs;
 };
 
 struct server {
@@ -101,19 +108,26 @@ const char *server_state_name(const struct server *s);
 bool server_all_have(const struct server *s, const struct policy_table *table);
 bool server_all_use(const struct server *s, const struct proxy_options *options);
 
-/* server_policy.c: the one to begin with. 0; or -errno, logged. */
+/*
+ * server_begin.c: the policy to begin with. 0; -EBADMSG: what is to be begun with is wrong, logged;
+ * or -errno.
+ */
 GW_MUST_USE int server_begin_policy(struct server *s);
-/* The one in force, under these settings. 0 or -ENOMEM, and nothing changed. */
+/* Where accepted policies are kept; empty: nowhere. */
+struct slice server_store_of(const struct options *options, const struct config *config);
+
+/* server_policy.c: the one in force, under these settings. 0 or -ENOMEM, and nothing changed. */
 GW_MUST_USE int server_apply_policy(struct server *s);
+struct policy_beside server_beside(const struct server *s);
 /* That of the command line's upstreams, as msgpack. */
 void server_pack_plain(const struct server *s, struct pack *p);
 /*
  * A document as a policy; one that names neither services nor routes goes with the command line's
  * upstreams, where there are such. 0; -EINVAL, and 'rep' says what is wrong; -ENOMEM or -EFBIG.
  */
-GW_MUST_USE int server_policy_read(const struct server *s, const struct document_node *root,
-				   uint32_t generation, struct report *rep,
-				   struct server_policy *ret_policy);
+GW_MUST_USE int server_policy_read(const struct policy_beside *beside,
+				   const struct document_node *root, uint32_t generation,
+				   struct report *rep, struct server_policy *ret_policy);
 /* A service of it does. */
 bool server_policy_speaks_tls(const struct server_policy *policy);
 /* One that may come into force, under the settings of now. 0 or -ENOMEM. */
@@ -121,7 +135,7 @@ GW_MUST_USE int server_policy_prepare(struct server *s, const struct server_poli
 				      struct targets_next **ret_next);
 void server_policy_free(struct server_policy *policy);
 
-/* Where accepted policies are kept; empty: nowhere. */
+/* server_store_of() these. */
 struct slice server_store(const struct server *s);
 
 /* server_push.c */

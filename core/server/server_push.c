@@ -160,10 +160,11 @@ static void pack_inactive(const struct push *push, struct pack *result)
 static enum push_end compile(struct push *push)
 {
 	struct server *s = push->server;
+	const struct policy_beside beside = server_beside(s);
 	uint64_t begun_ns = gw_now_ns();
 
-	push->r = server_policy_read(s, push->order.policy, s->policy.generation + 1, &push->report,
-				     &push->policy);
+	push->r = server_policy_read(&beside, push->order.policy, s->policy.generation + 1,
+				     &push->report, &push->policy);
 	if (push->r < 0)
 		return PUSH_REFUSED;
 	list_inactive(push);

@@ -239,7 +239,7 @@ static int open_targets(struct server *s)
 		return fail("upstreams", r);
 	r = server_begin_policy(s);
 	if (r < 0)
-		return fail("policy", r);
+		return r == -EBADMSG ? r : fail("policy", r); /* The first is logged. */
 	until_ns = gw_now_ns() + RESOLVE_WAIT_NS;
 	while (!targets_are_known(s->targets) && gw_now_ns() < until_ns) {
 		r = ring_turn(s->ring, POLL_NS);

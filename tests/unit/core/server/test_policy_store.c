@@ -295,9 +295,27 @@ static void a_damaged_one_is_passed_over(void **state)
 	(void)empty_folder();
 }
 
+/* A folder, and one that may be written: asked before anything is to be kept. */
+static void a_folder_is_looked_at(void **state)
+{
+	static const char long_name[PATH_MAX] = { [0 ... PATH_MAX - 2] = 'x' };
+
+	(void)state;
+	assert_int_equal(policy_store_check(slice_of(folder)), 0);
+	assert_int_equal(policy_store_check(SLICE("/nonexistent")), -ENOENT);
+	assert_int_equal(policy_store_check(SLICE("/dev/null")), -ENOTDIR);
+	assert_int_equal(policy_store_check(slice_of(long_name)), -ENAMETOOLONG);
+	if (geteuid() == 0)
+		return; /* Nothing is closed to root. */
+	assert_int_equal(chmod(folder, 0500), 0);
+	assert_int_equal(policy_store_check(slice_of(folder)), -EACCES);
+	assert_int_equal(chmod(folder, 0700), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_folder_is_looked_at),
 		cmocka_unit_test(the_last_one_is_read),
 		cmocka_unit_test(what_is_damaged_is_not_used),
 		cmocka_unit_test(sixteen_are_kept),
