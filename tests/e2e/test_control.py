@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """The control socket and `gwtool status`."""
+import grp
 import json
 import os
 import shutil
@@ -227,3 +228,17 @@ def test_other_users_are_refused(t):
     said = g.wait_event(lambda e: e.get("event") == "control_denied")
     t.check(said and said["uid"] == 65534, f"in the log: {said}")
     t.equal(g.metrics().sum("gateway_policy_push_total", result="denied"), 1, "counted")
+
+
+def test_a_group_at_the_default_path(t):
+    """Its members get to the socket: the folder lets them in, and nobody else."""
+    if os.geteuid():
+        t.skip("must be root to have a /run of its own")
+    own_run = ["unshare", "-m", "sh", "-c", 'umask 077; mount -t tmpfs none /run && exec "$@"', "sh"]
+    g = t.gateway(t.upstream(), control="auto", prefix=own_run,
+                  config={"control": {"group": "daemon"}})
+    gid = grp.getgrnam("daemon").gr_gid
+    path = f"/proc/{g.process.pid}/root/run/sluice"
+    for what, mode in ((path, stat.S_IFDIR | 0o750), (path + "/control.sock", stat.S_IFSOCK | 0o660)):
+        s = os.stat(what)
+        t.equal((oct(s.st_mode), s.st_uid, s.st_gid), (oct(mode), 0, gid), what)
