@@ -10,7 +10,7 @@ import time
 
 from harness.control import Control
 from harness.place import Place
-from harness.programs import gwtool_path
+from harness.programs import gwtool, gwtool_path
 
 OLD = [("a", {}, "a")]
 
@@ -118,6 +118,11 @@ def in_force(t, p):
     t.check(False, "no rest between pushes")
 
 
+def push_anyhow(p):
+    """What is said against it."""
+    return gwtool(p.t, "--socket", p.g.control_path, "push-policy", p.file)[2]
+
+
 def test_gwtool_is_killed(t):
     """At any moment: the old policy or the new one, each as a whole."""
     p = Place(t, OLD)
@@ -146,6 +151,8 @@ def test_gwtool_is_killed(t):
             del sent[:sent.index(got["policy"]) + 1]
         was = got
     t.check(n_new > 0, "all kills came too early")
+    # The last one may still be compiled, for nobody.
+    t.check(p.g.wait_metric(lambda _: "busy" not in push_anyhow(p)), "busy for ever")
     t.check(p.push()["generation"] > was["generation"], "the next push")
 
 
