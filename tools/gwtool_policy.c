@@ -161,7 +161,8 @@ static int push_and_print(const struct call *call, const struct gwtool_question 
 	if (r != EXIT_OK)
 		return r;
 	r = gwtool_print_document(call, result);
-	tell_rest(result);
+	if (!call->json) /* There it is in the document. */
+		tell_rest(result);
 	document_free(reply);
 	return r;
 }

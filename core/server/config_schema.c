@@ -453,8 +453,8 @@ static const struct schema_field fields[] = {
 	  .preset = "off",
 	  .example = "/var/lib/sluice",
 	  .help = "The folder that keeps the policies which were accepted last, at most 16: the "
-		  "latest for the next start, which begins with it also where policy or --upstream "
-		  "is said; the others for gwtool rollback. It must be there, and the daemon's user "
+		  "latest for the next start, which begins with it unless --policy or --upstream are "
+		  "said; the others for gwtool rollback. It must be there, and the daemon's user "
 		  "must be able to write in it." },
 	SECTION(limits, NULL),
 	SECTION(timeouts, NULL),

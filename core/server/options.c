@@ -28,8 +28,7 @@ static const struct flag flags[] = {
 	{ 0, "--upstream", "URL", "upstreams", OPTIONS_SERVE,
 	  "send requests there: http://host:port, http://[v6]:port,\n"
 	  "the same with https, h2 or h2c, or unix:/path; repeated,\n"
-	  "they share the load. A policy that the state folder keeps\n"
-	  "goes before it" },
+	  "they share the load, whatever the state folder keeps" },
 	{ 0, "--policy", "FILE", "policy", OPTIONS_SERVE,
 	  "begin with this policy, whatever the state folder keeps" },
 	{ 0, "--state", "DIR", "state", OPTIONS_SERVE,

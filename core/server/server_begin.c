@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /*
- * The policy that a start begins with: the one that --policy names; else the last one that the
- * state folder keeps; else the configuration's, unless --upstream was said. Else the upstreams are
- * in force. What was pushed and kept goes before --upstream: a unit that starts the daemon with it
- * forever would undo every push, without a word, at the next restart.
+ * The policy that a start begins with: what a flag says, --policy or else --upstream; else the last
+ * one that the state folder keeps; else the configuration's. Where flags go before what is kept,
+ * that is told: a unit that always starts the daemon so undoes every push.
  *
  * The same is read when a configuration is only tested.
  */
@@ -33,8 +32,10 @@ struct beginning {
 
 struct slice server_store_of(const struct options *options, const struct config *config)
 {
-	/* What --policy has said is not to be forgotten at the next start because of a push. */
-	return options->says_policy && !options->says_state ? SLICE("") : config->state;
+	/* What a flag has said is not to be forgotten at the next start because of a push. */
+	bool by_flag = (options->says_policy || options->says_upstream) && !options->says_state;
+
+	return by_flag ? SLICE("") : config->state;
 }
 
 /* --- The state folder. ----------------------------------------------------------------------- */
@@ -122,26 +123,32 @@ static int choose(struct beginning *b, struct server_policy *ret_policy)
 	bool by_flag = b->options->says_policy;
 	int r = -ENOENT;
 
+	if (b->options->says_upstream && !by_flag)
+		return r;
 	if (b->config->state.len && !by_flag)
 		r = from_state(b, ret_policy);
-	if (r == -ENOENT && b->config->policy.len && (by_flag || !b->options->says_upstream))
+	if (r == -ENOENT && b->config->policy.len)
 		r = from_file(b, ret_policy);
 	return r;
 }
 
 static void tell_choice(const struct server *s, const struct beginning *b)
 {
-	bool kept = s->policy.is_kept;
-
 	LOG_ALWAYS(LOG_INFO, "policy_begun", LOG_U64("generation", s->policy.generation),
-		   LOG_STR("from", slice_of(kept ? b->state : b->file)));
-	if (kept && b->options->says_upstream)
-		LOG_ALWAYS(LOG_WARN, "upstream_without_effect",
+		   LOG_STR("from", slice_of(s->policy.is_kept ? b->state : b->file)));
+}
+
+static void tell_what_is_kept(const struct beginning *b, uint32_t newest)
+{
+	bool by_flag = b->options->says_policy || b->options->says_upstream;
+
+	if (by_flag && newest)
+		LOG_ALWAYS(LOG_WARN, "kept_policy_without_effect",
 			   LOG_STR("text",
-				   SLICE("a policy that was pushed is kept, and goes before "
-					 "--upstream: start with --state off, or move the file "
-					 "away, to have the upstreams back")),
-			   LOG_STR("file", slice_of(b->state)));
+				   SLICE("a policy that was pushed is kept, and a flag goes before "
+					 "it: start without --policy and --upstream to begin with "
+					 "what was pushed last")),
+			   LOG_STR("folder", b->config->state), LOG_U64("generation", newest));
 }
 
 static void log_refusal(const struct report *rep)
@@ -156,6 +163,7 @@ static void log_refusal(const struct report *rep)
 
 static int begin(struct server *s, struct beginning *b)
 {
+	uint32_t newest = b->config->state.len ? policy_store_newest(b->config->state) : 0;
 	int r = check_folder(b);
 
 	if (r == 0)
@@ -163,9 +171,10 @@ static int begin(struct server *s, struct beginning *b)
 	log_refusal(b->rep);
 	if (r == 0)
 		tell_choice(s, b);
+	if (r == 0 || r == -ENOENT)
+		tell_what_is_kept(b, newest);
 	if (r == -ENOENT) { /* Nothing may get a number that something kept has. */
-		s->policy.generation = b->config->state.len ? policy_store_newest(b->config->state)
-							    : 0;
+		s->policy.generation = newest;
 		r = 0;
 	}
 	return b->rep->n ? -EBADMSG : r;

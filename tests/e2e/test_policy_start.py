@@ -106,9 +106,9 @@ def test_a_folder_that_keeps_nothing(t):
     with open(file, "w", encoding="ascii"):
         pass
     upstream = ["--upstream", "http://127.0.0.1:1"]
-    both(t, {"state": missing}, f"state: {missing}: No such file", "may write", flags=upstream)
+    both(t, {"state": missing}, f"state: {missing}: No such file", "may write")
     both(t, {}, f"state: {missing}: No such file", flags=["--state", missing])
-    both(t, {"state": file}, f"state: {file}: Not a directory", flags=upstream)
+    both(t, {"state": file}, f"state: {file}: Not a directory")
     t.equal(run(t, {"state": missing}, "-t", "--state", "off", *upstream)[0], OK, "switched off")
 
 
@@ -142,35 +142,28 @@ def test_what_stands_in_the_sockets_place(t):
 # --- Upstreams and a folder --------------------------------------------------------------------
 
 
-def test_what_was_pushed_goes_before_upstreams(t):
-    """As a unit starts it, always with the same flags: its restart must not undo a push."""
+def test_upstreams_go_before_what_is_kept(t):
+    """And that is told. The numbers go on, and what was pushed is there for another start."""
     u = t.upstream()
-    p = Place(t, ROUTES, flags=["--upstream", u.url])
+    p = Place(t, ROUTES, flags=["--upstream", u.url, "--state", t.path("state")])
     t.equal(t.client(p.g).ask("GET", "/").status, 200, "the upstream")
     t.equal(p.push()["kept"], True, "kept")
     t.equal(p.push()["generation"], 3, "and another")
     restart(p)
-    t.equal(p.ask("/"), "a", "the policy")
-    said = p.g.wait_event(lambda e: e.get("event") == "upstream_without_effect")
-    t.check(said and "--state off" in said["text"] and said["file"].startswith(p.state), f"{said}")
-    t.equal(p.push()["generation"], 4, "the numbers go on")
+    t.equal(t.client(p.g).ask("GET", "/", host="any").status, 200, "the upstream again")
+    said = p.g.wait_event(lambda e: e.get("event") == "kept_policy_without_effect")
+    t.check(said and "without --policy and --upstream" in said["text"], f"{said}")
+    t.equal((said["folder"], said["generation"]), (p.state, 3), "which one")
+    t.equal(p.push()["generation"], 5, "the numbers go on")
     code, out, _ = gwtool(t, "--socket", p.g.control_path, "--json", "history")
-    t.equal((code, [one["generation"] for one in json.loads(out)]), (0, [4, 3, 2]), "all kept")
+    t.equal((code, [one["generation"] for one in json.loads(out)]), (0, [5, 3, 2]), "all kept")
+    p.kw["flags"] = []
+    restart(p)
+    t.equal(p.ask("/"), "a", "what was pushed last")
+    t.equal(told(p.g, "kept_policy_without_effect"), [], "nothing goes before it")
 
 
-def test_back_to_upstreams(t):
-    """Numbers that something kept has are not given again."""
+def test_upstreams_alone_keep_nothing(t):
     u = t.upstream()
     p = Place(t, ROUTES, flags=["--upstream", u.url])
-    for _ in range(3):
-        p.push()
-    p.g.process.kill()
-    p.g.process.wait()
-    os.remove(os.path.join(p.state, "policy"))
-    restart(p)
-    t.equal(told(p.g, "upstream_without_effect"), [], "nothing is kept any more")
-    t.equal(p.g.metrics().sum("gateway_policy_generation", worker="0"), 4, "after the one before")
-    t.equal(p.push()["generation"], 5, "the next")
-    p.kw["flags"] = ["--upstream", u.url, "--state", "off"]
-    restart(p)
-    t.equal(t.client(p.g).ask("GET", "/", host="any").status, 200, "upstreams, by a flag")
+    t.equal(p.push()["kept"], False, "the folder is the configuration's")
