@@ -168,6 +168,16 @@ static const struct document_node *find_result(const struct document *reply, boo
 	return result;
 }
 
+/* Who hangs up in the midst of a request may have said why. */
+static int ask(int fd, const struct gwtool_question *question, struct document **ret_reply)
+{
+	int sent = send_request(fd, question);
+	int got = sent == 0 || sent == -EPIPE || sent == -ECONNRESET ? receive_reply(fd, ret_reply)
+								     : sent;
+
+	return got < 0 && sent < 0 ? sent : got;
+}
+
 int gwtool_ask(const char *path, const struct gwtool_question *question,
 	       struct document **ret_reply, const struct document_node **ret_result, bool *ret_ok)
 {
@@ -177,9 +187,7 @@ int gwtool_ask(const char *path, const struct gwtool_question *question,
 
 	if (r < 0)
 		return r;
-	r = send_request(fd, question);
-	if (r == 0)
-		r = receive_reply(fd, &reply);
+	r = ask(fd, question, &reply);
 	close(fd);
 	if (r < 0)
 		return r;

@@ -21,7 +21,8 @@
 
 enum {
 	JWT_CACHE_WAYS = 4,
-	JWT_CACHE_VALUE_MAX = 512, /* Bytes that a caller may keep with a good token. */
+	/* Bytes that a caller may keep with a good token. Memory comes with what is kept. */
+	JWT_CACHE_VALUE_MAX = 2048,
 	JWT_CACHE_TIME_S = 60,
 };
 

@@ -55,11 +55,13 @@ struct account_text {
 	char host[ACCOUNT_HOST];
 	char path[ACCOUNT_PATH];
 	char id[ACCOUNT_ID];
-	char upstream[ACCOUNT_UPSTREAM];
+	union { /* Who is refused by a limit is not passed on. */
+		char upstream[ACCOUNT_UPSTREAM];
+		char limit[POLICY_NAME_MAX];
+	};
 	char sni[ACCOUNT_HOST];
 	char route[POLICY_NAME_MAX];
 	char service[POLICY_NAME_MAX];
-	char limit[POLICY_NAME_MAX]; /* That has refused it. */
 };
 
 /* Moments are monotonic ns of the worker's clock; 0: it did not come to that. */

@@ -31,6 +31,7 @@ enum {
 	LENGTH_SIZE = 4,
 	SHORT = 64 * 1024,                           /* A frame that is read at once. */
 	SMALL = LENGTH_SIZE + SHORT + RING_BUF_DATA, /* Room that every client has. */
+	CLIENTS_TURNED_AWAY = 4, /* Beyond as many as there may be: they are told so. */
 };
 
 #define PATIENCE_NS (5 * GW_NS_PER_S)
@@ -430,11 +431,11 @@ static struct control_client *make_client(struct control *ctl)
 	return NULL;
 }
 
-/* One more client, and this one. */
+/* One more client, and this one; also a few who are only told that there are too many. */
 static bool admit(struct control *ctl, uid_t uid, gid_t gid)
 {
 	if (may_ask(ctl, uid, gid))
-		return ctl->clients.n < CONTROL_CLIENTS_MAX;
+		return ctl->clients.n < CONTROL_CLIENTS_MAX + CLIENTS_TURNED_AWAY;
 	if (ctl->opt.denied)
 		ctl->opt.denied(ctl->opt.owner, uid, gid);
 	return false;
@@ -462,7 +463,10 @@ static void on_connection(struct control *ctl, int32_t file)
 	ring_op_init(&client->io, on_answer);
 	ring_timer_init(&client->timer, on_timeout);
 	list_counted_push_back(&ctl->clients, &client->link);
-	client_enter(client, CLIENT_READING);
+	if (ctl->clients.n <= CONTROL_CLIENTS_MAX)
+		client_enter(client, CLIENT_READING);
+	else
+		last_words(client, "busy", "16 others are connected; try again");
 }
 
 /* --- The listener --------------------------------------------------------------------------- */

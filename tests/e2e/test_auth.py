@@ -219,6 +219,18 @@ def test_scopes(t):
             (403, 'Bearer error="insufficient_scope", scope="users:read users:write"'), "told")
 
 
+def test_tokens_with_many_scopes_are_known(t):
+    """A service that sees a signature checked for each request is a slow one."""
+    key = Secret()
+    d = Door(t, {"main": jwt(key, claims_to_headers={"sub": "x-user"})},
+             [("r", {}, {"auth": "main", "scopes": ["scope:39:read"]})], config={"workers": 1})
+    c = t.client(d.place.g)
+    token = key.token(sub="a" * 200, scope=" ".join(f"scope:{i}:read" for i in range(100)))
+    t.equal([d.verdict("/", token, client=c) for _ in range(5)], [200] * 5, "verdicts")
+    m = d.place.g.metrics()
+    t.equal((m.sum("gateway_jwt_checked_total"), m.sum("gateway_jwt_known_total")), (1, 4), "looked at")
+
+
 def test_what_is_needed_is_always_told(t):
     """Beside rules that fill all room for fields of answers, and limits that tell what is left."""
     full = {"response_headers": {"set": {"x-long": "y" * 990}}}

@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import subprocess
 import threading
 import time
 
@@ -10,7 +11,7 @@ from harness.certs import Cert
 from harness.control import Control
 from harness.gateway import Failed
 from harness.place import Place
-from harness.programs import gwtool
+from harness.programs import gwtool, gwtool_path
 
 
 BOTH = [("a", {"path_prefix": "/"}, "a"), ("b", {"path_prefix": "/b"}, "b")]
@@ -210,6 +211,30 @@ def test_many_routes(t):
         t.equal(p.ask(f"/p{i}/x/y", f"h{(i + 1) % 100}.test"), (404, "no_route"), "another host")
     code, out, _ = gwtool(t, "--socket", p.g.control_path, "--json", "get-policy")
     t.equal((code, len(json.loads(out)["policy"]["routes"])), (0, n), "all of it")
+
+
+def test_who_pushes_beside_another_is_told(t):
+    """Also of a policy that is too large to be read at once: the daemon hangs up in its midst."""
+    p = Place(t, [])
+    p.write([(f"r{i}", {"path": f"/{i}"}, "a") for i in range(20000)])
+    argv = [gwtool_path(t), "--socket", p.g.control_path, "--json", "push-policy", p.file]
+    for _ in range(3):
+        all_three = [subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE) for _ in range(3)]
+        for one in all_three:
+            out, err = one.communicate(timeout=60)
+            said = json.loads(out)
+            t.check((one.returncode, err) == (0, b"") and said["committed"]
+                    or one.returncode == 1 and said["errors"][0]["code"] == "busy", f"{one.returncode}: {said} {err}")
+
+
+def test_more_clients_than_there_may_be(t):
+    g, _ = t.pair()
+    held = [Control(g.control_path) for _ in range(16)]
+    code, out, err = gwtool(t, "--socket", g.control_path, "status")
+    t.check(code == 1 and "16 others are connected" in err, f"{code} {out} {err}")
+    for c in held:
+        c.close()
+    t.check(g.wait_metric(lambda _: gwtool(t, "--socket", g.control_path, "status")[0] == 0), "served again")
 
 
 def test_without_a_policy_none_is_pushed(t):

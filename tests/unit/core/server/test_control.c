@@ -561,6 +561,7 @@ static void connections_are_bounded(void **state)
 	assert_int_equal(world.control->clients.n, CONTROL_CLIENTS_MAX);
 	say(fds[CONTROL_CLIENTS_MAX - 1], example);
 	assert_string_equal(hear(fds[CONTROL_CLIENTS_MAX - 1]), STATUS_OK(1));
+	assert_non_null(strstr(hear(fds[CONTROL_CLIENTS_MAX]), "\"busy\""));
 	assert_string_equal(hear(fds[CONTROL_CLIENTS_MAX]), "end");
 	for (size_t i = 0; i < ARRAY_SIZE(fds); i++)
 		close(fds[i]);
