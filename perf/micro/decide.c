@@ -6,13 +6,16 @@
  *
  * Routes are spread over a hundred hosts, with prefixes of three segments. Requests
  * are for routes chosen at random (cold: a table larger than the caches is touched
- * all over) or for sixteen of them again and again (hot). Prints nanoseconds per
- * decision. For instructions, run 'valgrind --tool=callgrind' and read policy_decide.
+ * all over) or for sixteen of them again and again (hot). Then as many threads as there
+ * are CPUs ask at once: all of one table, and each of a copy of its own. Prints nanoseconds
+ * per decision. For instructions, run 'valgrind --tool=callgrind' and read policy_decide.
  */
+#include <pthread.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "core/base/rng.h"
 #include "policy/compile.h"
@@ -73,7 +76,7 @@ static struct policy_table *make_table(uint32_t n)
 
 static double measure(const struct policy_table *table, uint32_t n, uint64_t rounds)
 {
-	static struct policy_request asked[ASKED];
+	static _Thread_local struct policy_request asked[ASKED];
 	uint64_t begun_ns, sum = 0;
 	struct rng rng;
 
@@ -100,18 +103,63 @@ static double measure(const struct policy_table *table, uint32_t n, uint64_t rou
 	return (double)(now_ns() - begun_ns) / (double)rounds;
 }
 
+/* --- One table, or a copy for each. ---------------------------------------------------------- */
+
+enum { THREADS_MAX = 16 };
+
+struct asker {
+	pthread_t thread;
+	const struct policy_table *table;
+	uint32_t n;
+	uint64_t rounds;
+	double ns;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+
+	a->ns = measure(a->table, a->n, a->rounds);
+	return NULL;
+}
+
+static double ask_all(const struct policy_table *table, uint32_t n, uint64_t rounds, bool copies)
+{
+	long n_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	long n_threads = n_cpus < THREADS_MAX ? n_cpus : THREADS_MAX;
+	struct asker askers[THREADS_MAX];
+	struct policy_table *copy[THREADS_MAX];
+	double sum = 0;
+
+	for (long i = 0; i < n_threads; i++) {
+		copy[i] = policy_copy(table);
+		askers[i] = (struct asker){ .table = copies ? copy[i] : table,
+					    .n = n,
+					    .rounds = rounds };
+		if (!copy[i] || pthread_create(&askers[i].thread, NULL, ask, &askers[i]) != 0)
+			exit(1);
+	}
+	for (long i = 0; i < n_threads; i++) {
+		(void)pthread_join(askers[i].thread, NULL);
+		sum += askers[i].ns;
+		free(copy[i]);
+	}
+	return sum / (double)n_threads;
+}
+
 int main(int argc, char **argv)
 {
 	static const uint32_t sizes[] = { 10, 100, 1000, 10000, 50000 };
 	uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : 2000000;
 
-	(void)printf("routes  table KiB  hot ns  cold ns\n");
+	(void)printf("routes  table KiB  hot ns  cold ns  all threads: one table  copies\n");
 	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
 		uint32_t n = sizes[i];
 		struct policy_table *table = make_table(n);
 
-		(void)printf("%6u %10u %7.0f %8.0f\n", n, table->size / 1024,
-			     measure(table, n < HOT ? n : HOT, rounds), measure(table, n, rounds));
+		(void)printf("%6u %10u %7.0f %8.0f %23.0f %7.0f\n", n, table->size / 1024,
+			     measure(table, n < HOT ? n : HOT, rounds), measure(table, n, rounds),
+			     ask_all(table, n, rounds, false), ask_all(table, n, rounds, true));
 		free(table);
 		free(texts);
 	}
