@@ -546,6 +546,21 @@ static void routes_of_one_place_are_bounded(void **state)
 		"by methods and headers only; at most 64 are allowed");
 }
 
+static void names_of_certificates_are_as_they_are_looked_for(void **state)
+{
+	const struct written_mtls *mtls;
+
+	(void)state;
+	assert_null(reading("version: 1\nauth: {m: {mtls: {sans: [\"uri:spiffe://T/A\", "
+			    "\"dns:B.Test\", \"dns:a.test\"]}}}"));
+	mtls = &policy->auths[0].mtls;
+	assert_int_equal(mtls->n_sans, 3);
+	assert_true(slice_eq(mtls->sans[0], SLICE("dns:a.test")));
+	assert_true(slice_eq(mtls->sans[1], SLICE("dns:b.test")));
+	assert_true(slice_eq(mtls->sans[2], SLICE("uri:spiffe://T/A")));
+	policy_read_free(policy);
+}
+
 /* As long as the text is, so much room there is. */
 static void many_small_routes_have_room(void **state)
 {
@@ -600,6 +615,7 @@ int main(void)
 		cmocka_unit_test(hosts_and_fields_are_in_lower_case),
 		cmocka_unit_test(routes_of_one_place_are_taken_when_each_takes_something),
 		cmocka_unit_test(routes_of_one_place_are_bounded),
+		cmocka_unit_test(names_of_certificates_are_as_they_are_looked_for),
 		cmocka_unit_test(many_small_routes_have_room),
 		cmocka_unit_test(the_page_is_up_to_date),
 	};
