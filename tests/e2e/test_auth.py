@@ -10,6 +10,7 @@ from harness.certs import Cert, client_context, der_name
 from harness.control import Control
 from harness.place import Place
 from harness.tokens import Pair, Secret
+from harness.upstream import response
 
 LISTENER = {"protocols": ["h2", "http/1.1"]}
 
@@ -416,10 +417,16 @@ def test_who_waits_is_judged_like_others(t):
     key, n = Secret(), 40
     d = Door(t, {"main": jwt(key)}, [("r", {}, {"auth": "main", "max_body": "1KiB",
              "response_headers": {"set": {"x-rule": "1"}}})])
+
+    def patient(conn, message):  # Else it may answer before a body is too long that comes in two pieces.
+        conn.read_body(message)
+        conn.send(response(200, b"a"))
+    d.up.handler = patient
     c = t.h2client(d.place.g)
     c.ask("GET", "/")
     streams = burst(c, [(key.token(sub=str(i)), b"x" * 2000) for i in range(n)])
     t.equal(reasons(c, streams), ["body_too_large"] * n, "too long")
+    t.equal([m for m in d.up.messages if m.complete], [], "of which no origin has a whole one")
     t.equal([s.get("x-rule") for s in streams], ["1"] * n, "with the rules")
     streams = burst(c, [(key.token(sub=f"b{i}")[:-6] + "AAAAAA", b"x" * 2000) for i in range(n)])
     t.equal(reasons(c, streams), ["jwt_signature"] * n, "the first reason counts")
