@@ -96,7 +96,10 @@ async function main() {
 	found.collect = await collect([...Array(50).keys()].map(String));
 	found.talk = await talk(20);
 	found.many = await Promise.all([...Array(60).keys()].map((i) => say({ text: `m${i}` })));
-	found.late = await say({ text: "late" }, new grpc.Metadata(), deadline(300), "Never");
+	// Client, gateway and server end it at one moment, each by its clock. Once in 800 calls another word than
+	// ours comes first, such as a reset in the midst of the server's answer.
+	for (let i = 0; i < 2 && found.late?.error.code !== grpc.status.DEADLINE_EXCEEDED; i++)
+		found.late = await say({ text: "late" }, new grpc.Metadata(), deadline(300), "Never");
 	found.cancelled = await cancelled();
 	found.unknown = await new Promise((resolve) => client.makeUnaryRequest("/sluice.test.Echo/None",
 		(x) => x, (x) => x, Buffer.alloc(0), (e) => resolve(e.code)));
