@@ -10,7 +10,10 @@
  * costs is said apart, and so are the prefetched ones: 16 decisions ahead. The word is one bucket
  * with one worker at it: by leases, or token by token. 'shared' is one bucket that as many threads
  * draw from, as many as there are CPUs at most: as a key in the table, as a word with leases. Prints
- * nanoseconds per decision, and how many live keys are evicted when half a million are live.
+ * nanoseconds per decision, and how many live keys are evicted when half a million are live, with
+ * the memory that a million keys take. 'flood' is new keys in a table of 128 k cells in which 50,000
+ * clients stand at another limit: what one decision takes, and how many take more than 5 us, which
+ * is also what a moment costs in which the CPU was somebody else's.
  */
 #include <pthread.h>
 #include <stdint.h>
@@ -223,6 +226,63 @@ static void count_evictions(void)
 	(void)printf("live evictions of %d %llu\n", LIVE, (unsigned long long)n);
 }
 
+/* --- Memory, and floods. --------------------------------------------------------------------- */
+
+/* The second number of the first line. */
+static uint64_t resident_kib(void)
+{
+	char line[256], *end = line;
+	FILE *f = fopen("/proc/self/statm", "r");
+
+	if (!f || !fgets(line, sizeof(line), f))
+		exit(1);
+	(void)fclose(f);
+	(void)strtoull(line, &end, 10);
+	return strtoull(end, NULL, 10) * (uint64_t)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static void measure_memory(void)
+{
+	struct gcra_rule rule = rule_of(10, 10);
+	struct gcra_answer a;
+	uint64_t before;
+
+	new_table(1);
+	before = resident_kib();
+	for (uint64_t i = 0; i < COLD; i++)
+		(void)rate_table_take(table, tag_of(i), &rule, S_NS, 1, &a);
+	(void)printf("memory of %d keys %llu KiB\n", COLD,
+		     (unsigned long long)(resident_kib() - before));
+}
+
+static void measure_flood(uint64_t rounds)
+{
+	struct gcra_rule clients = rule_of(10, 10), strangers = rule_of(1, 100);
+	uint64_t begun_ns, last_ns, n_slow = 0, longest_ns = 0;
+	struct gcra_answer a;
+
+	rate_table_destroy(table);
+	if (rate_table_create(UINT64_C(1) << 17, (struct hash_key){ 1, 2 }, &table) < 0)
+		exit(1);
+	for (uint64_t i = 0; i < 50000; i++)
+		(void)rate_table_take(table, tag_of(i), &clients, S_NS, 10, &a);
+	begun_ns = last_ns = now_ns();
+	for (uint64_t i = 0; i < rounds; i++) {
+		uint64_t tag =
+			rate_table_tag(table, 2, (struct slice){ (const char *)&i, sizeof(i) });
+		uint64_t at_ns;
+
+		(void)rate_table_take(table, tag, &strangers, S_NS, 1, &a);
+		at_ns = now_ns();
+		n_slow += at_ns - last_ns > 5000;
+		longest_ns = at_ns - last_ns > longest_ns ? at_ns - last_ns : longest_ns;
+		last_ns = at_ns;
+	}
+	(void)printf("flood %.0f ns, with its clock; above 5 us: %llu of %llu, longest %llu us\n",
+		     (double)(last_ns - begun_ns) / (double)rounds, (unsigned long long)n_slow,
+		     (unsigned long long)rounds, (unsigned long long)longest_ns / 1000);
+}
+
 int main(int argc, char **argv)
 {
 	uint64_t rounds = argc > 1 ? strtoull(argv[1], NULL, 10) : 4000000;
@@ -237,6 +297,8 @@ int main(int argc, char **argv)
 	measure_shared(rounds);
 	measure_tag(rounds);
 	count_evictions();
+	measure_memory();
+	measure_flood(rounds);
 	rate_table_destroy(table);
 	free(asked);
 	return 0;
