@@ -5,6 +5,7 @@
 #include "core/document/encode.h"
 #include "core/document/load.h"
 #include "tests/unit/core/base/base_test.h"
+#include "tests/unit/core/server/some_settings.h"
 
 enum { WORKERS = 3 };
 
@@ -22,20 +23,6 @@ static void table_changed(void *owner, const struct policy_table *table)
 	(void)owner;
 	for (int i = 0; i < WORKERS; i++)
 		seat_renew(&w.workers[i].seat, table, gw_now_ns());
-}
-
-static struct settings *some_settings(void)
-{
-	const struct config_override over[] = { { "upstreams", "http://127.0.0.1:9", "test" } };
-	const struct environment_capacity capacity = { .clients = 8, .upstreams = 8 };
-	static struct report rep;
-	struct settings *settings;
-	struct config *config;
-
-	report_init(&rep, NULL);
-	assert_int_equal(config_load(NULL, over, ARRAY_SIZE(over), &rep, &config), 0);
-	assert_int_equal(settings_create(config, NULL, &capacity, SLICE("gw"), &settings), 0);
-	return settings;
 }
 
 static int begin(void **state)

@@ -3,6 +3,7 @@
 #include "core/server/server_state.c"
 
 #include "tests/unit/core/base/base_test.h"
+#include "tests/unit/core/server/some_settings.h"
 
 enum { WORKERS = 2 };
 
@@ -12,20 +13,6 @@ static struct {
 	struct worker workers[WORKERS];
 	const struct ring *rings[WORKERS];
 } w;
-
-static struct settings *some_settings(void)
-{
-	const struct config_override over[] = { { "upstreams", "http://127.0.0.1:9", "test" } };
-	const struct environment_capacity capacity = { .clients = 8, .upstreams = 8 };
-	static struct report rep;
-	struct settings *settings;
-	struct config *config;
-
-	report_init(&rep, NULL);
-	assert_int_equal(config_load(NULL, over, ARRAY_SIZE(over), &rep, &config), 0);
-	assert_int_equal(settings_create(config, NULL, &capacity, SLICE("gw"), &settings), 0);
-	return settings;
-}
 
 static void table_changed(void *owner, const struct policy_table *table)
 {
