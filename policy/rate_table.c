@@ -313,7 +313,7 @@ static bool is_once(const struct rate_table *table, uint64_t tag, const struct f
 	return true;
 }
 
-/* A line that all read and, but for changes of rules, nobody writes. */
+/* With a new key: only where cells are contended for does it matter what each may owe. */
 static void note_tolerance(struct rate_table *table, uint64_t tag, const struct gcra_rule *rule)
 {
 	_Atomic uint64_t *known = &table->tolerances_ns[group_of(tag)];
@@ -346,8 +346,6 @@ enum rate_found rate_table_take(struct rate_table *table, uint64_t tag,
 	uint16_t edition = rate_edition(rule, now_ns);
 	bool twice = false;
 
-	note_tolerance(table, tag, rule);
-
 	for (int i = 0; i < RATE_TRIES; i++) {
 		struct found f = find(table, tag, now_ns, twice);
 		struct rate_pair before = own_pair(&f, tag, edition);
@@ -359,6 +357,8 @@ enum rate_found rate_table_take(struct rate_table *table, uint64_t tag,
 			if (rate_cell_holds(f.cell, f.pair.tag))
 				return RATE_KNOWN;
 		} else if (rate_cell_swap(f.cell, f.pair, after)) {
+			if (!f.known)
+				note_tolerance(table, tag, rule);
 			if (f.known || is_once(table, tag, &f, after, now_ns))
 				return outcome(&f, now_ns);
 			twice = true;
